@@ -1,0 +1,169 @@
+"""Group commit: one thread writes for all, many jobs to one durable transaction."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import msgspec
+import stamina
+
+from tacit.clock import Clock
+from tacit.errors import Closed, ForkedStore, StoreError, TacitError
+from tacit.journal.append import Appender, Projection
+from tacit.stores.port import Store
+
+T = TypeVar("T")
+Job = Callable[[Appender], Any]
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How often and how patiently a transient store error is tried again. Delays are in seconds."""
+
+    attempts: int = 3
+    first_delay: float = 0.1
+    factor: float = 2.0
+    max_delay: float = 2.0
+
+
+class Writer:
+    """Runs jobs in groups. ``submit`` returns a future that resolves when the job's changes are durable."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        origin: bytes,
+        clock: Clock,
+        projections: Mapping[str, Sequence[Projection]],
+        group_events: int = 1000,
+        retry: RetryPolicy | None = None,
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._origin = origin
+        self._clock = clock
+        self._projections = projections
+        self._group_events = group_events
+        self._retry = retry or RetryPolicy()
+        self._on_commit = on_commit
+        self._queue: SimpleQueue[tuple[Job, Future[Any]] | None] = SimpleQueue()
+        self._closing = threading.Lock()  # no job is queued behind the end mark
+        self._closed = False
+        self._process = os.getpid()
+        self._thread = threading.Thread(target=self._work, name="tacit-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[Appender], T]) -> Future[T]:
+        """Queue a job. It may run more than once (after a failed commit), so its only effects must be in the store."""
+        if os.getpid() != self._process:
+            raise ForkedStore("the process forked after opening the store; open it again in the child")
+        future: Future[T] = Future()
+        with self._closing:
+            if self._closed:
+                raise Closed("the store is closed")
+            self._queue.put((job, future))
+        return future
+
+    def run(self, job: Callable[[Appender], T]) -> T:
+        """Submit a job and wait until it is durable."""
+        return self.submit(job).result()
+
+    def close(self) -> None:
+        """Finish what was submitted, then stop."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            if os.getpid() != self._process:
+                return
+            self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            item = self._queue.get()
+            if item is None:
+                return
+            group, last = [item], False
+            while len(group) < self._group_events:
+                try:
+                    item = self._queue.get_nowait()
+                except Empty:
+                    break
+                if item is None:
+                    last = True
+                    break
+                group.append(item)
+            self._write([item for item in group if item[1].set_running_or_notify_cancel()])
+            if last:
+                return
+
+    def _write(self, group: list[tuple[Job, Future[Any]]]) -> None:
+        if not group:
+            return
+        try:
+            results = self._commit_with_retries([job for job, _ in group])
+        except StoreError as error:
+            if len(group) == 1:
+                group[0][1].set_exception(error)
+                return
+            for item in group:  # find the one that the database cannot take; the others go through
+                self._write([item])
+            return
+        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            for _, future in group:
+                future.set_exception(error)
+            return
+        self._on_commit()
+        for (_, future), result in zip(group, results, strict=True):
+            if isinstance(result, _Failed):
+                future.set_exception(result.error)
+            else:
+                future.set_result(result)
+
+    def _commit_with_retries(self, jobs: list[Job]) -> list[Any]:
+        policy = self._retry
+        for attempt in stamina.retry_context(
+            on=_is_transient,
+            attempts=policy.attempts,
+            timeout=None,
+            wait_initial=policy.first_delay,
+            wait_max=policy.max_delay,
+            wait_exp_base=policy.factor,
+            wait_jitter=policy.first_delay,
+        ):
+            with attempt:
+                return self._commit(jobs, retrying=attempt.num > 1)
+        raise AssertionError("stamina always returns or raises")
+
+    def _commit(self, jobs: list[Job], *, retrying: bool) -> list[Any]:
+        results: list[Any] = []
+        with self._store.transaction() as transaction:
+            appender = Appender(
+                transaction, origin=self._origin, clock=self._clock, projections=self._projections, retrying=retrying
+            )
+            for job in jobs:
+                try:
+                    results.append(appender.run(job))
+                except StoreError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one bad job fails alone; its caller gets the error
+                    results.append(_Failed(error))
+            appender.finish()
+        return results
+
+
+class _Failed:
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, TacitError) and isinstance(error, StoreError) and error.retryable

@@ -1,0 +1,82 @@
+"""The store port: all that Tacit asks of a database, on one screen.
+
+A store runs SQLAlchemy Core statements over the tables in ``schema``. It knows nothing of journals, episodes or minds,
+and nothing above it knows which database it is. There are three: ``sqlite`` (a file), ``sqlite`` in memory (the twin for
+tests and embedding), and ``postgres``. All pass the suite in ``conformance``.
+
+Transactions are durable when they return (fsync), and serialised where it matters: SQLite has one writer at a time;
+on PostgreSQL whoever changes a mind first locks that mind's row in ``head``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from sqlalchemy import Table
+from sqlalchemy.sql import Executable
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Snapshot(Protocol):
+    """One consistent view of the database, as of its first read."""
+
+    def rows(self, statement: Executable, **values: Any) -> list[Row]:
+        """All rows of a select; ``values`` fill its ``bindparam`` names."""
+        ...
+
+    def row(self, statement: Executable, **values: Any) -> Row | None:
+        """The first row of a select, or None."""
+        ...
+
+
+class Transaction(Snapshot, Protocol):
+    """A write in progress: it sees its own changes, others see them after it ends without an exception."""
+
+    def insert(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows whose values stand in the order of the table's columns. A key that exists raises Conflict."""
+        ...
+
+    def execute(self, statement: Executable, **values: Any) -> int:
+        """Run an insert, update or delete; how many rows it touched."""
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A part that can fail alone: on an exception its changes are undone and the exception goes on."""
+        ...
+
+
+class Store(Protocol):
+    """A database. Safe to use from many threads; many processes may open the same one."""
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people: a path or a URL without its password."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Read consistently. Never waits for writers."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Write durably, all or nothing. Raises StoreBusy, StoreFull, SchemaMismatch … with nothing stored."""
+        ...
+
+    def integrity(self) -> list[str]:
+        """What the database's own check finds wrong; empty when it is sound."""
+        ...
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy, while others read and write. ``target`` must not exist."""
+        ...
+
+    def size_bytes(self) -> int:
+        """How much room it takes now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of every connection. Calling it twice is nothing."""
+        ...

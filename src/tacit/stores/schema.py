@@ -1,0 +1,252 @@
+"""The tables, defined once for every database.
+
+Three classes of tables, never mixed (``Table.info["class"]``):
+
+- *journal*: what happened. Nothing else is needed to rebuild the rest.
+- *view*: a deterministic fold of the journal. Can be dropped and replayed to the same digest.
+- *operational*: heads, consumer offsets, keys. Not replayed.
+
+``mind`` comes first in every primary key: it is the unit of sharding. A *position* is an event's place in its mind's
+journal as this store received it. ``since`` and ``until`` are positions too: a row of a versioned view was true from ``since``
+on and stopped being true at ``until`` (None: it still is), which is what reading the past needs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, SmallInteger, Table, Text, UniqueConstraint, text
+from sqlalchemy.types import TypeEngine
+
+SCHEMA_REVISION = "0001"
+APPLICATION_ID = 0x54414349  # "TACI"
+
+metadata = MetaData()
+
+TableClass = Literal["journal", "view", "operational"]
+
+
+def _table(name: str, table_class: TableClass, *parts: Column[object] | Index | UniqueConstraint) -> Table:
+    return Table(name, metadata, *parts, info={"class": table_class}, sqlite_with_rowid=False)
+
+
+def _key(name: str, kind: TypeEngine[object] | None = None) -> Column[object]:
+    return Column(name, kind or LargeBinary(), primary_key=True, nullable=False)
+
+
+def _id(name: str, *, optional: bool = False) -> Column[object]:
+    return Column(name, LargeBinary(), nullable=optional)
+
+
+def _number(name: str, *, optional: bool = False) -> Column[object]:
+    return Column(name, BigInteger(), nullable=optional)
+
+
+def _text(name: str, *, optional: bool = False) -> Column[object]:
+    return Column(name, Text(), nullable=optional)
+
+
+# ── journal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+event = _table(
+    "event",
+    "journal",
+    _key("mind"),
+    _key("position", BigInteger()),
+    _id("origin"),
+    _number("sequence"),
+    _id("id"),
+    _number("clock"),
+    _text("kind"),
+    _text("actor"),
+    _number("occurred_at"),
+    _number("recorded_at"),
+    Column("version", SmallInteger(), nullable=False),
+    _id("causation", optional=True),
+    _id("digest"),
+    _id("previous"),
+    _id("hash"),
+    UniqueConstraint("mind", "id", name="event_id"),
+    UniqueConstraint("mind", "origin", "sequence", name="event_chain"),
+)
+
+payload = _table(
+    "payload",
+    "journal",
+    _key("mind"),
+    _key("position", BigInteger()),
+    _id("salt"),
+    _id("body"),
+)
+
+checkpoint = _table(
+    "checkpoint",
+    "journal",
+    _key("mind"),
+    _key("origin"),
+    _key("last", BigInteger()),
+    _number("first"),
+    _id("head"),
+    _id("root"),
+    _number("clock"),
+    _number("signed_at"),
+    _id("signature"),
+)
+
+# ── views ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+mind = _table(
+    "mind",
+    "view",
+    _key("id"),
+    _text("tenant"),
+    _text("name"),
+    _id("secret"),
+    _number("created_at"),
+    UniqueConstraint("tenant", "name", name="mind_name"),
+)
+
+episode = _table(
+    "episode",
+    "view",
+    _key("mind"),
+    _key("id"),
+    _key("since", BigInteger()),
+    _number("until", optional=True),
+    _text("status"),
+    _text("description"),
+    _text("task_type"),
+    _text("domain"),
+    _text("source_id"),
+    _number("started_at"),
+    _number("ended_at", optional=True),
+    _number("opened"),
+    _number("task_at"),
+    _number("outcome_at", optional=True),
+    Index("episode_current", "mind", "started_at", sqlite_where=text("until IS NULL"), postgresql_where=text("until IS NULL")),
+)
+
+step = _table(
+    "step",
+    "view",
+    _key("mind"),
+    _key("episode"),
+    _key("number", BigInteger()),
+    _number("position"),
+    _text("tool"),
+    _text("status"),
+    _number("latency_us", optional=True),
+    _number("total_bytes"),
+)
+
+tag = _table(
+    "tag",
+    "view",
+    _key("mind"),
+    _key("tag", Text()),
+    _key("episode"),
+    _key("since", BigInteger()),
+    _number("until", optional=True),
+    Index("tag_episode", "mind", "episode"),
+)
+
+relation = _table(
+    "relation",
+    "view",
+    _key("mind"),
+    _key("episode"),
+    _key("kind", Text()),
+    _key("target"),
+    _key("since", BigInteger()),
+    _number("until", optional=True),
+    Index("relation_target", "mind", "target"),
+)
+
+handoff = _table(
+    "handoff",
+    "view",
+    _key("mind"),
+    _key("episode"),
+    _key("position", BigInteger()),
+    _id("id"),
+    _number("number"),
+)
+
+reflection = _table(
+    "reflection",
+    "view",
+    _key("mind"),
+    _key("episode"),
+    _key("position", BigInteger()),
+    _id("id"),
+)
+
+derived_from = _table(
+    "derived_from",
+    "view",
+    _key("mind"),
+    _key("derived"),
+    _key("source"),
+    Index("derived_from_source", "mind", "source"),
+)
+
+contribution = _table(
+    "contribution",
+    "view",
+    _key("mind"),
+    _key("episode"),
+    _number("position"),
+    _id("counts"),
+)
+
+statistic = _table(
+    "statistic",
+    "view",
+    _key("mind"),
+    _key("key", Text()),
+    _number("count"),
+)
+
+# ── operational ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+head = _table(
+    "head",
+    "operational",
+    _key("mind"),
+    _number("position"),
+    _number("clock"),
+    _number("recorded_at"),
+    _id("origin"),
+    _number("sequence"),
+    _id("hash"),
+)
+
+consumer = _table(
+    "consumer",
+    "operational",
+    _key("mind"),
+    _key("name", Text()),
+    _number("position"),
+    _number("epoch"),
+    _text("holder"),
+    _number("expires_at"),
+)
+
+node = _table(
+    "node",
+    "operational",
+    _key("origin"),
+    _id("secret"),
+    _number("created_at"),
+    _number("retired_at", optional=True),
+)
+
+
+revision = Table(
+    "alembic_version", metadata, Column("version_num", Text(), primary_key=True), info={"class": "operational"}
+)
+
+
+def tables(table_class: TableClass) -> list[Table]:
+    """The tables of one class, in the order in which they are defined."""
+    return [table for table in metadata.sorted_tables if table.info["class"] == table_class]

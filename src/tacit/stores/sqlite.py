@@ -1,0 +1,390 @@
+"""The embedded store: one SQLite file in WAL mode, fsynced at every commit, optionally encrypted; or memory.
+
+One connection writes, handed from transaction to transaction under a lock; reads take a connection from a small pool,
+each read seeing one consistent snapshot. Other processes may have the same file open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, select
+from sqlalchemy.dialects import sqlite as dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql import Executable
+from sqlcipher3 import dbapi2 as driver
+
+from tacit.errors import (
+    Closed,
+    Conflict,
+    ForkedStore,
+    NotAStore,
+    NotFound,
+    PermissionDenied,
+    ReadOnly,
+    SchemaMismatch,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    TacitError,
+)
+from tacit.stores import schema, sqlite_file
+from tacit.stores.port import Row, Snapshot, Transaction
+from tacit.stores.statements import Compiler
+
+MEMORY = ":memory:"
+_CACHED_STATEMENTS = 512
+_POOLED_READERS = 8
+_WAL_PAGES = 4_000  # 16 MB of log before it is folded back into the file: fewer, longer checkpoints
+_compiler = Compiler(dialect.dialect(paramstyle="qmark"))  # type: ignore[no-untyped-call]
+_read_revision = select(schema.revision.c.version_num)
+
+
+class SqliteStore:
+    """An embedded store. See ``tacit.stores.port.Store`` for the contract.
+
+    Args:
+        path: the file, or ":memory:". A missing file is created when ``create`` is true.
+        passphrase: encrypts the file (SQLCipher); the same one is needed to open it again.
+        busy_timeout: how long a write waits for other processes, in seconds.
+        read_only: open without the right to change anything.
+        migrating: accept an older schema, which ``tacit migrate`` is about to change.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        passphrase: str | None = None,
+        busy_timeout: float = 30.0,
+        create: bool = True,
+        read_only: bool = False,
+        migrating: bool = False,
+    ) -> None:
+        self._memory = str(path) == MEMORY
+        self._path = Path(path).absolute()
+        self._busy_timeout = busy_timeout
+        self._read_only = read_only
+        self._migrating = migrating
+        self._process = os.getpid()
+        self._closed = False
+        self._key: str | None = None
+        self._write_lock = threading.RLock()  # one transaction at a time; in memory also one reader at a time
+        self._readers: list[Any] = []  # connections that nobody is using; list.append and pop are atomic
+        if self._memory:
+            self._writer = self._connect(MEMORY)
+            self._create_tables(self._writer)
+        else:
+            self._prepare_file(passphrase, create=create and not read_only)
+            self._writer = self._connect(str(self._path))
+        try:
+            self._check_revision(_Cursor(self._writer, self.location))
+        except BaseException:
+            self._writer.close()
+            raise
+
+    @property
+    def location(self) -> str:
+        return MEMORY if self._memory else str(self._path)
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None in memory."""
+        return None if self._memory else self._path
+
+    @property
+    def encrypted(self) -> bool:
+        return self._key is not None
+
+    # ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _prepare_file(self, passphrase: str | None, *, create: bool) -> None:
+        path = self._path
+        if path.exists():
+            sqlite_file.inspect(path, encrypted=passphrase is not None)
+        elif not create:
+            raise NotFound(f"there is no store at {path}", path=str(path))
+        elif not path.parent.is_dir():
+            raise NotFound(f"the folder {path.parent} does not exist; create it first", path=str(path))
+        sqlite_file.refuse_network(path)
+        if not path.exists():
+            self._create_file(passphrase)
+        if passphrase is not None:
+            self._key = sqlite_file.derive_key(passphrase, sqlite_file.read_salt(path))
+
+    def _create_file(self, passphrase: str | None) -> None:
+        anchor = sqlite_file.anchor_path(self._path)
+        if anchor.exists():
+            raise NotAStore(
+                f"{self._path} is gone, but its anchor {anchor} is still there. Restore a backup, "
+                "or delete the anchor to start a new store",
+                path=str(self._path),
+            )
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.{threading.get_ident()}.new")
+        if passphrase is not None:
+            self._key = sqlite_file.derive_key(passphrase, os.urandom(sqlite_file.SALT_BYTES))
+        try:
+            with _translated(str(self._path)):
+                connection = self._connect(str(draft))
+                self._create_tables(connection)
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.close()
+            sqlite_file.publish(draft, self._path)
+        finally:
+            for leftover in (draft, *(draft.with_name(draft.name + end) for end in ("-wal", "-shm"))):
+                leftover.unlink(missing_ok=True)
+
+    def _create_tables(self, connection: Any) -> None:
+        connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+        connection.execute("BEGIN IMMEDIATE")
+        for table in schema.metadata.sorted_tables:
+            connection.execute(str(CreateTable(table).compile(dialect=dialect.dialect())))  # type: ignore[no-untyped-call]
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                connection.execute(str(CreateIndex(index).compile(dialect=dialect.dialect())))  # type: ignore[no-untyped-call]
+        connection.execute(_compiler.insert_sql(schema.revision), (schema.SCHEMA_REVISION,))
+        connection.execute("COMMIT")
+
+    def _connect(self, target: str) -> Any:
+        uri = target if self._memory else Path(target).as_uri() + ("?mode=ro" if self._read_only else "")
+        with _translated(self.location):
+            connection = driver.connect(
+                uri,
+                uri=not self._memory,
+                timeout=self._busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=_CACHED_STATEMENTS,
+            )
+            if self._key is not None:
+                connection.execute("PRAGMA cipher_log_level=NONE")  # it would write to stderr; errors are raised instead
+                connection.execute(f"PRAGMA key=\"x'{self._key}'\"")
+            self._unlock(connection)
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA secure_delete=ON")
+            if not self._read_only:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
+        return connection
+
+    def _unlock(self, connection: Any) -> None:
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except driver.DatabaseError as error:
+            if self._key is not None and "not a database" in str(error):
+                raise PermissionDenied(
+                    f"{self.location} cannot be opened with this passphrase", path=self.location
+                ) from error
+            raise
+
+    def _check_revision(self, cursor: Snapshot) -> None:
+        row = cursor.row(_read_revision)
+        if row is None or (row[0] != schema.SCHEMA_REVISION and not self._migrating):
+            raise SchemaMismatch(
+                f"{self.location} has schema {row[0] if row else 'none'}, this program knows {schema.SCHEMA_REVISION}. "
+                "Run 'tacit migrate' if the store is older, or install a newer Tacit",
+                path=self.location,
+                found=row[0] if row else None,
+                known=schema.SCHEMA_REVISION,
+            )
+
+    # ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._process:
+            raise ForkedStore("the process forked after opening the store; open it again in the child", path=self.location)
+        if self._closed:
+            raise Closed(f"the store {self.location} is closed", path=self.location)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        self._check_usable()
+        if self._memory:
+            with self._write_lock, _translated(self.location):
+                yield _Cursor(self._writer, self.location)
+            return
+        connection = self._readers.pop() if self._readers else self._connect(str(self._path))
+        try:
+            with _translated(self.location):
+                connection.execute("BEGIN")
+                try:
+                    yield _Cursor(connection, self.location)
+                finally:
+                    connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
+
+    def _give_back(self, connection: Any) -> None:
+        if self._closed or len(self._readers) >= _POOLED_READERS:
+            connection.close()
+        else:
+            self._readers.append(connection)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        self._check_usable()
+        if self._read_only:
+            raise ReadOnly(f"{self.location} was opened read-only", path=self.location)
+        with self._write_lock, _translated(self.location):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                cursor = _Cursor(self._writer, self.location)
+                self._check_revision(cursor)
+                yield cursor
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    # ── care ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def integrity(self) -> list[str]:
+        with self.snapshot() as snapshot:
+            assert isinstance(snapshot, _Cursor)
+            try:
+                found = [str(row[0]) for row in snapshot.pragma("integrity_check")]
+                found += [str(row[0]) for row in snapshot.pragma("cipher_integrity_check")] if self.encrypted else []
+            except driver.DatabaseError as error:
+                return [str(error)]
+        return [line for line in found if line != "ok"]
+
+    def backup(self, target: Path) -> None:
+        self._check_usable()
+        if target.exists():
+            raise Conflict(f"{target} exists already; a backup never overwrites", path=str(target))
+        with self._write_lock if self._memory else contextlib.nullcontext():
+            source = self._writer if self._memory else self._connect(str(self._path))
+            try:
+                with _translated(str(target)):
+                    copy = driver.connect(str(target), isolation_level=None)
+                    if self._key is not None:
+                        copy.execute(f"PRAGMA key=\"x'{self._key}'\"")
+                    source.backup(copy)
+                    copy.close()
+            finally:
+                if not self._memory:
+                    source.close()
+        with target.open("rb+") as file:
+            os.fsync(file.fileno())
+        sqlite_file.sync_folder(target.parent)
+
+    def size_bytes(self) -> int:
+        if self._memory:
+            with self.snapshot() as snapshot:
+                assert isinstance(snapshot, _Cursor)
+                pages, page = snapshot.pragma("page_count")[0][0], snapshot.pragma("page_size")[0][0]
+            return int(pages * page)
+        parts = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(part.stat().st_size for part in parts if part.exists())
+
+    def close(self) -> None:
+        if self._closed or os.getpid() != self._process:
+            return
+        with self._write_lock:
+            self._closed = True
+            while self._readers:
+                self._readers.pop().close()
+            self._writer.close()
+
+
+class _Cursor:
+    """A snapshot or a transaction on one connection."""
+
+    __slots__ = ("_connection", "_location")
+
+    def __init__(self, connection: Any, location: str) -> None:
+        self._connection = connection
+        self._location = location
+
+    def rows(self, statement: Executable, **values: Any) -> list[Row]:
+        compiled = _compiler.compiled(statement)
+        try:
+            result: list[Row] = self._connection.execute(compiled.sql, compiled.values(values)).fetchall()
+        except driver.Error as error:
+            raise _translate(error, self._location) from error
+        return result
+
+    def row(self, statement: Executable, **values: Any) -> Row | None:
+        compiled = _compiler.compiled(statement)
+        try:
+            result: Row | None = self._connection.execute(compiled.sql, compiled.values(values)).fetchone()
+        except driver.Error as error:
+            raise _translate(error, self._location) from error
+        return result
+
+    def insert(self, table: Table, rows: Sequence[Row]) -> None:
+        sql = _compiler.insert_sql(table)
+        try:
+            if len(rows) == 1:
+                self._connection.execute(sql, rows[0])
+            else:
+                self._connection.executemany(sql, rows)
+        except driver.IntegrityError as error:
+            raise Conflict(f"a row of {table.name} exists already: {error}", table=table.name) from error
+        except driver.Error as error:
+            raise _translate(error, self._location) from error
+
+    def execute(self, statement: Executable, **values: Any) -> int:
+        compiled = _compiler.compiled(statement)
+        try:
+            return int(self._connection.execute(compiled.sql, compiled.values(values)).rowcount)
+        except driver.Error as error:
+            raise _translate(error, self._location) from error
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite itself rolls back everything when, say, the disk is full
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+        self._connection.execute("RELEASE part")
+
+    def pragma(self, name: str) -> list[Row]:
+        """The rows of one of SQLite's own questions."""
+        result: list[Row] = self._connection.execute(f"PRAGMA {name}").fetchall()
+        return result
+
+    def query_plan(self, statement: Executable, **values: Any) -> list[str]:
+        """How SQLite would run a statement, a line a step."""
+        compiled = _compiler.compiled(statement)
+        rows = self._connection.execute("EXPLAIN QUERY PLAN " + compiled.sql, compiled.values(values)).fetchall()
+        return [str(row[3]) for row in rows]
+
+
+@contextlib.contextmanager
+def _translated(location: str) -> Iterator[None]:
+    """Turn the driver's errors into Tacit's, with what to do."""
+    try:
+        yield
+    except TacitError:
+        raise
+    except driver.Error as error:
+        raise _translate(error, location) from error
+
+
+def _translate(error: Exception, location: str) -> TacitError:
+    text = str(error)
+    lowered = text.lower()
+    if "locked" in lowered or "busy" in lowered:
+        return StoreBusy(f"{location} is locked by another process; try again, or raise journal.busy_timeout_seconds", path=location)
+    if "full" in lowered:
+        return StoreFull(f"no space is left for {location}; free some and try again. Nothing acknowledged was lost", path=location)
+    if "readonly" in lowered or "read-only" in lowered:
+        return ReadOnly(f"{location} cannot be written: {text}. Check the file's and folder's permissions", path=location)
+    if "not a database" in lowered or "malformed" in lowered or "no such table" in lowered:
+        return NotAStore(f"{location} is damaged or not a Tacit store ({text}). It was left as it is; restore a backup", path=location)
+    if "unable to open" in lowered:
+        return PermissionDenied(f"{location} cannot be opened: {text}. Check its folder and permissions", path=location)
+    return StoreError(f"the database failed on {location}: {text}", path=location)

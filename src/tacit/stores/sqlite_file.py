@@ -1,0 +1,153 @@
+"""Which file may be opened as an embedded store, and how a new one comes into being.
+
+A file that is not a Tacit store is refused and left untouched; a new store appears under its name only when complete,
+so processes that start together never see a half-made one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from tacit.errors import InvalidInput, NotAStore, PermissionDenied, StoreUnavailable
+from tacit.stores.schema import APPLICATION_ID
+
+MAGIC = b"SQLite format 3\x00"
+_HEADER_BYTES = 100
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ncpfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "lustre"}
+)
+SALT_BYTES = 16
+_KEY_BYTES = 32
+_KEY_ITERATIONS = 256_000
+"""PBKDF2-HMAC-SHA512 rounds: SQLCipher 4's own, so its tools open the file with the same passphrase."""
+
+
+def anchor_path(path: Path) -> Path:
+    """Where the anchor of the store at ``path`` lies unless a setting says otherwise."""
+    return path.with_name(path.name + ".anchor")
+
+
+def derive_key(passphrase: str, salt: bytes) -> str:
+    """SQLCipher's raw key (key and salt in hex) for a passphrase, as SQLCipher 4 derives it itself."""
+    key = hashlib.pbkdf2_hmac("sha512", passphrase.encode(), salt, _KEY_ITERATIONS, _KEY_BYTES)
+    return (key + salt).hex()
+
+
+def read_salt(path: Path) -> bytes:
+    """The salt of an encrypted store: its first 16 bytes."""
+    with path.open("rb") as file:
+        return file.read(SALT_BYTES)
+
+
+def read_key_file(path: Path) -> str:
+    """The passphrase kept in a key file: its text without the final line break."""
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise PermissionDenied(f"the key file {path} cannot be read: {error.strerror}", path=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the key file {path} is not text; store the key in hex or base64", path=str(path)) from error
+    if not text:
+        raise InvalidInput(f"the key file {path} is empty", path=str(path))
+    return text
+
+
+def inspect(path: Path, *, encrypted: bool) -> None:
+    """Raise unless the existing file at ``path`` can be a Tacit store; looks only, changes nothing."""
+    if not path.is_file():
+        raise NotAStore(f"{path} is not a regular file", path=str(path))
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except PermissionError as error:
+        raise PermissionDenied(f"no permission to read {path}", path=str(path)) from error
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
+    if size == 0:
+        raise NotAStore(
+            f"{path} is empty: a store was lost, or the file was made by something else. "
+            "Restore a backup, or delete the file to start a new store",
+            path=str(path),
+        )
+    if header.startswith(MAGIC):
+        _inspect_plain(path, header, size, encrypted=encrypted)
+    elif not encrypted:
+        raise NotAStore(
+            f"{path} is not a Tacit store, or it is encrypted and needs its passphrase; it was left as it is", path=str(path)
+        )
+
+
+def _inspect_plain(path: Path, header: bytes, size: int, *, encrypted: bool) -> None:
+    application = int.from_bytes(header[68:72], "big")
+    if application != APPLICATION_ID:
+        raise NotAStore(f"{path} is an SQLite database, but not a Tacit store; it was left as it is", path=str(path))
+    if encrypted:
+        raise PermissionDenied(
+            f"{path} is not encrypted, but a passphrase was given; open it without one", path=str(path)
+        )
+    page = int.from_bytes(header[16:18], "big") or 1
+    page = 65_536 if page == 1 else page
+    expected = int.from_bytes(header[28:32], "big") * page
+    log = path.with_name(path.name + "-wal")
+    recoverable = log.exists() and log.stat().st_size > 0
+    if size < expected and not recoverable:
+        raise NotAStore(
+            f"{path} is cut short: {size:,} of {expected:,} bytes are left. It was left as it is; restore a backup",
+            path=str(path),
+            size=size,
+            expected=expected,
+        )
+
+
+def refuse_network(path: Path) -> None:
+    """Refuse a network file system: its locks and its fsync cannot be trusted (SQLite FAQ, question 5)."""
+    kind = _file_system(path.parent)
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise InvalidInput(
+            f"{path} lies on a network file system ({kind}), where an embedded store can be damaged. "
+            "Use a local disk, or a postgresql:// store",
+            path=str(path),
+            file_system=kind,
+        )
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of file system that holds ``folder``; empty where the system does not tell."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return ""
+    resolved = str(folder.resolve())
+    best, kind = -1, ""
+    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+        parts = line.split(" ")
+        mount = parts[1].replace("\\040", " ")
+        inside = resolved == mount or resolved.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= best:
+            best, kind = len(mount), parts[2]
+    return kind
+
+
+def publish(draft: Path, path: Path) -> bool:
+    """Give a finished new store its name, durably; False when another process was first."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make changes of names in a folder survive a power cut (where the system can)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
