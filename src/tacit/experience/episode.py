@@ -94,10 +94,20 @@ class Task(Data, frozen=True):
     """The id this attempt has where it was imported from."""
 
 
+class Relation(Data, frozen=True):
+    """A link from one episode to another: ``episode`` *kind* ``target``, both ids."""
+
+    kind: RelationKind
+    episode: str
+    target: str
+
+
 class Record(Data, frozen=True):
     """A whole episode as it is imported and exported: one line of Tacit's own JSONL.
 
-    ``outcome`` None is an attempt that is still open. Times are µs since 1970 UTC.
+    ``outcome`` None is an attempt that is still open. Times are µs since 1970 UTC. ``id`` is the episode's id, given when
+    it must stay the same (an export, a hand-off); otherwise ``key`` makes a second import of the same attempt
+    recognisable, and importers fill it in.
     """
 
     task: Task
@@ -105,16 +115,9 @@ class Record(Data, frozen=True):
     outcome: Outcome | None = None
     started_at: int | None = None
     ended_at: int | None = None
+    id: str = ""
     key: str = ""
-    """What makes a second import of the same attempt recognisable; importers fill it in."""
-
-
-class Relation(Data, frozen=True):
-    """A link from one episode to another: ``episode`` *kind* ``target``."""
-
-    kind: RelationKind
-    episode: str
-    target: str
+    relations: tuple[Relation, ...] = ()
 
 
 class Episode(Data, frozen=True):

@@ -54,13 +54,14 @@ class Masker(Protocol):
 class Projection(Protocol):
     """Folds events of some kinds into view tables, inside the transaction that appends them.
 
-    It must be deterministic: the same events in the same order always give the same rows.
+    It must be deterministic: the same events in the same order always give the same rows. ``size`` is the number of
+    canonical bytes of the payload.
     """
 
     @property
     def kinds(self) -> frozenset[str]: ...
 
-    def apply(self, transaction: Transaction, event: Event, payload: dict[str, Any]) -> None: ...
+    def apply(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None: ...
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ class Preparer:
         causation: bytes | None = None,
         actor: str = "",
         version: int = 1,
+        secret: bool = False,
     ) -> Prepared:
         """Check, mask, encode and digest an event.
 
@@ -118,6 +120,7 @@ class Preparer:
             payload: JSON; masked copies are made when it holds secrets.
             id: given when a retry must find this event again; a new UUIDv7 otherwise.
             occurred_at: µs since 1970 UTC; the time of writing when None.
+            secret: the payload is itself a secret of the store's, not to be masked.
 
         Raises:
             InvalidInput: see ``canonical.encode``.
@@ -126,7 +129,7 @@ class Preparer:
         events.check_actor(actor)
         body = canonical.encode(payload, max_depth=self._max_depth)
         masked = 0
-        if self._masker.suspects(body):
+        if not secret and self._masker.suspects(body):
             payload, masked = self._masker.mask(payload)
             body = canonical.encode(payload, max_depth=self._max_depth) if masked else body
         if len(body) > self._max_body_bytes:
@@ -212,7 +215,7 @@ class Appender:
             mind, event.position, event.clock, event.recorded_at, event.origin, event.sequence, event.hash
         )
         for projection in self._projections.get(prepared.kind, ()):
-            projection.apply(self.transaction, event, prepared.payload)
+            projection.apply(self.transaction, event, prepared.payload, len(prepared.body))
         return Appended(event, new=True)
 
     def _lock(self, mind: bytes) -> _Head:

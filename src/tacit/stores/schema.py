@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import Literal
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, SmallInteger, Table, Text, UniqueConstraint, text
-from sqlalchemy.types import TypeEngine
 
 SCHEMA_REVISION = "0001"
 APPLICATION_ID = 0x54414349  # "TACI"
@@ -30,7 +29,7 @@ def _table(name: str, table_class: TableClass, *parts: Column[object] | Index | 
     return Table(name, metadata, *parts, info={"class": table_class}, sqlite_with_rowid=False)
 
 
-def _key(name: str, kind: TypeEngine[object] | None = None) -> Column[object]:
+def _key(name: str, kind: BigInteger | LargeBinary | Text | None = None) -> Column[object]:
     return Column(name, kind or LargeBinary(), primary_key=True, nullable=False)
 
 

@@ -41,7 +41,7 @@ MEMORY = ":memory:"
 _CACHED_STATEMENTS = 512
 _POOLED_READERS = 8
 _WAL_PAGES = 4_000  # 16 MB of log before it is folded back into the file: fewer, longer checkpoints
-_compiler = Compiler(dialect.dialect(paramstyle="qmark"))  # type: ignore[no-untyped-call]
+_compiler = Compiler(dialect.dialect(paramstyle="qmark"))
 _read_revision = select(schema.revision.c.version_num)
 
 
@@ -143,9 +143,9 @@ class SqliteStore:
         connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
         connection.execute("BEGIN IMMEDIATE")
         for table in schema.metadata.sorted_tables:
-            connection.execute(str(CreateTable(table).compile(dialect=dialect.dialect())))  # type: ignore[no-untyped-call]
+            connection.execute(str(CreateTable(table).compile(dialect=dialect.dialect())))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                connection.execute(str(CreateIndex(index).compile(dialect=dialect.dialect())))  # type: ignore[no-untyped-call]
+                connection.execute(str(CreateIndex(index).compile(dialect=dialect.dialect())))
         connection.execute(_compiler.insert_sql(schema.revision), (schema.SCHEMA_REVISION,))
         connection.execute("COMMIT")
 

@@ -1,0 +1,149 @@
+"""What may come in: every bound on experience, checked before anything is stored."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from tacit.errors import InvalidInput, LimitExceeded
+from tacit.experience.episode import OUTCOME_KINDS, STEP_STATUSES, Outcome, Record, Step, Task
+from tacit.experience.limits import Limits
+from tacit.journal import canonical
+
+
+def check_task(task: Task, limits: Limits) -> None:
+    """Refuse a task that breaks a bound.
+
+    Raises:
+        LimitExceeded: a text is too long, or there are too many tags.
+        InvalidInput: an empty description, or a complexity outside 0 … 1.
+    """
+    if not task.description.strip():
+        raise InvalidInput("an episode needs a description: what is the agent trying to do?", field="description")
+    _fits(task.description, limits.description_bytes, "description", "limits.description_bytes")
+    for field in ("task_type", "domain", "language", "framework", "agent"):
+        _fits(getattr(task, field), limits.name_bytes, field, "limits.name_bytes")
+    _fits(task.source_id, limits.text_bytes, "source_id", "limits.text_bytes")
+    if task.complexity is not None:
+        _within_one(task.complexity, "complexity")
+    check_tags(task.tags, limits)
+
+
+def check_tags(tags: tuple[str, ...], limits: Limits) -> None:
+    """Refuse empty, repeated, too long or too many tags."""
+    if len(tags) > limits.tags_per_episode:
+        raise LimitExceeded(
+            f"{len(tags)} tags are more than the {limits.tags_per_episode} of limits.tags_per_episode",
+            limit=limits.tags_per_episode,
+            size=len(tags),
+        )
+    for tag in tags:
+        if not tag.strip():
+            raise InvalidInput("a tag must not be empty", field="tags")
+        _fits(tag, limits.name_bytes, "tag", "limits.name_bytes")
+    if len(set(tags)) != len(tags):
+        raise InvalidInput("a tag is given twice", field="tags", tags=list(tags))
+
+
+def check_step(step: Step, limits: Limits) -> None:
+    """Refuse a step that breaks a bound, or that says nothing at all."""
+    if not (step.tool or step.action or step.observation is not None or step.thought):
+        raise InvalidInput("a step needs at least a tool, an action, a thought or an observation", field="step")
+    _fits(step.tool, limits.name_bytes, "tool", "limits.name_bytes")
+    _fits(step.action, limits.text_bytes, "action", "limits.text_bytes")
+    _fits(step.thought, limits.text_bytes, "thought", "limits.text_bytes")
+    _fits(step.error, limits.text_bytes, "error", "limits.text_bytes")
+    observation = step.observation
+    if type(observation) is str:
+        _fits(observation, limits.observation_bytes, "observation", "limits.observation_bytes")
+    elif observation is not None:
+        size = len(canonical.encode(observation, max_depth=limits.json_depth))
+        _bounded(size, limits.observation_bytes, "observation", "limits.observation_bytes")
+    if step.status is not None and step.status not in STEP_STATUSES:
+        raise InvalidInput(f"{step.status!r} is not a step status; use one of {', '.join(STEP_STATUSES)}", field="status")
+    _not_negative(step.latency_ms, "latency_ms")
+    _not_negative(step.tokens, "tokens")
+
+
+def check_outcome(outcome: Outcome, limits: Limits) -> None:
+    """Refuse an outcome that breaks a bound, or that mixes the fields of several kinds."""
+    if outcome.kind not in OUTCOME_KINDS:
+        raise InvalidInput(f"{outcome.kind!r} is not an outcome; use one of {', '.join(OUTCOME_KINDS)}", field="kind")
+    if outcome.score is not None:
+        _within_one(outcome.score, "score")
+    if outcome.kind != "partial" and (outcome.done or outcome.failed):
+        raise InvalidInput("done and failed belong to a partial outcome", field="done", kind=outcome.kind)
+    if outcome.kind != "abstained" and outcome.signals:
+        raise InvalidInput("signals belong to an abstained outcome", field="signals", kind=outcome.kind)
+    if outcome.kind in ("success", "partial") and outcome.reason:
+        raise InvalidInput("a reason belongs to a failure or an abstention; use verdict here", field="reason", kind=outcome.kind)
+    _fits(outcome.verdict, limits.text_bytes, "verdict", "limits.text_bytes")
+    _fits(outcome.reason, limits.text_bytes, "reason", "limits.text_bytes")
+    for field in ("done", "failed", "signals"):
+        for item in getattr(outcome, field):
+            _fits(item, limits.text_bytes, field, "limits.text_bytes")
+    for artifact in outcome.artifacts:
+        _fits(artifact.content, limits.artifact_bytes, f"artifact {artifact.name!r}", "limits.artifact_bytes")
+        _fits(artifact.name, limits.name_bytes, "artifact name", "limits.name_bytes")
+        _fits(artifact.uri, limits.text_bytes, "artifact uri", "limits.text_bytes")
+        _fits(artifact.media_type, limits.name_bytes, "artifact media_type", "limits.name_bytes")
+
+
+def check_record(record: Record, limits: Limits) -> None:
+    """Refuse a whole episode in which anything breaks a bound; the message says which step."""
+    check_task(record.task, limits)
+    if len(record.steps) > limits.steps_per_episode:
+        raise LimitExceeded(
+            f"{len(record.steps):,} steps are more than the {limits.steps_per_episode:,} of limits.steps_per_episode",
+            limit=limits.steps_per_episode,
+            size=len(record.steps),
+        )
+    for number, step in enumerate(record.steps, start=1):
+        try:
+            check_step(step, limits)
+        except InvalidInput as error:
+            raise type(error)(f"step {number}: {error.message}", **error.context, step=number) from error
+    if record.outcome is not None:
+        check_outcome(record.outcome, limits)
+    if record.started_at is not None and record.ended_at is not None and record.ended_at < record.started_at:
+        raise InvalidInput("the episode ends before it starts", started_at=record.started_at, ended_at=record.ended_at)
+
+
+def build(kind: type[Any], fields: dict[str, Any], what: str) -> Any:
+    """A noun from keyword arguments, with its types checked.
+
+    Raises:
+        InvalidInput: an unknown or missing field, or one of the wrong type; the message names it.
+    """
+    try:
+        return msgspec.convert(fields, kind)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise InvalidInput(f"this {what} cannot be stored: {error}", what=what) from error
+
+
+def _fits(text: str, limit: int, field: str, setting: str) -> None:
+    if len(text) * 4 <= limit:  # no character takes more than four bytes
+        return
+    _bounded(len(text.encode(errors="surrogatepass")), limit, field, setting)
+
+
+def _bounded(size: int, limit: int, field: str, setting: str) -> None:
+    if size > limit:
+        raise LimitExceeded(
+            f"the {field} is {size:,} bytes, more than the {limit:,} of {setting}; shorten it, or raise the limit",
+            field=field,
+            limit=limit,
+            size=size,
+        )
+
+
+def _within_one(value: float, field: str) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise InvalidInput(f"the {field} {value} is not between 0 and 1", field=field, value=value)
+
+
+def _not_negative(value: float | None, field: str) -> None:
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise InvalidInput(f"{field} {value} is not a number of zero or more", field=field, value=str(value))

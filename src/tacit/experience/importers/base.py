@@ -1,0 +1,127 @@
+"""What all importers share: walk the files, give each record its key, apply the options, make it fit."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tacit.errors import InvalidInput
+from tacit.experience.episode import Record
+from tacit.experience.importers.clean import clean
+from tacit.experience.importers.files import Item, decode, files_of
+from tacit.experience.importers.fit import fit
+from tacit.experience.importers.port import Imported, ImportOptions, Rejected
+from tacit.experience.importers.shorten import cut
+
+_SOURCE_ID_BYTES = 100
+"""How much of a source's own id stands readable in a key; all of it goes into the hash."""
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A record as its source tells it, before options and limits, and where it stood in its file."""
+
+    record: Record
+    location: str
+
+
+class FileImporter(ABC):
+    """An importer that turns each file, on its own, into drafts."""
+
+    name: str
+    description: str
+    suffixes: frozenset[str]
+    """Which files of a folder are read."""
+
+    @abstractmethod
+    def recognises(self, head: bytes, path: Path) -> bool:
+        """Whether a file that begins with ``head`` is of this format."""
+
+    @abstractmethod
+    def drafts(self, file: Path) -> Iterator[Draft | Rejected]:
+        """The records of one file, in its order."""
+
+    def read(self, path: Path, options: ImportOptions) -> Iterator[Imported | Rejected]:
+        for found in files_of(path, self.suffixes):
+            if isinstance(found, Rejected):
+                yield found
+                continue
+            shown, file = found
+            yield from self._read_file(file, shown, options)
+
+    def _read_file(self, file: Path, shown: str, options: ImportOptions) -> Iterator[Imported | Rejected]:
+        seen: Counter[str] = Counter()
+        try:
+            for draft in self.drafts(file):
+                for result in finished(draft, self.name, options, seen):
+                    yield msgspec.structs.replace(result, location=f"{shown} {result.location}".strip())
+        except OSError as error:
+            yield Rejected(shown or file.name, f"cannot be read: {error.strerror or error}")
+
+
+def drafts_of(item: Item | Rejected, read: Callable[[Any], Record]) -> Iterator[Draft | Rejected]:
+    """The draft that ``read`` makes of one JSON value, or why there is none."""
+    if isinstance(item, Rejected):
+        yield item
+        return
+    try:
+        yield Draft(read(decode(item.raw)), item.location)
+    except InvalidInput as error:
+        yield Rejected(item.location, error.message)
+
+
+def finished(
+    draft: Draft | Rejected, format_name: str, options: ImportOptions, seen: Counter[str]
+) -> list[Imported | Rejected]:
+    """The draft with its key, the options applied, within the limits. ``seen`` counts the keys of its file."""
+    if isinstance(draft, Rejected):
+        return [draft]
+    try:
+        return list(_finish(draft, format_name, options, seen))
+    except InvalidInput as error:
+        return [Rejected(draft.location, error.message)]
+    except msgspec.ValidationError as error:
+        return [Rejected(draft.location, f"holds a value that no episode can have: {error}")]
+    except RecursionError:
+        return [Rejected(draft.location, "is nested too deeply to be read")]
+
+
+def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counter[str]) -> Iterator[Imported]:
+    record, replaced = clean(draft.record)
+    if replaced and options.fit == "refuse":
+        raise InvalidInput(
+            "holds control characters, or integers beyond ±2^53; import it with fit='truncate' to replace them"
+        )
+    if not record.task.description.strip():
+        raise InvalidInput("does not say what the task was; a description is needed")
+    key = record.key or _key(record, format_name, options.name, seen)
+    task = msgspec.structs.replace(
+        record.task,
+        task_type=options.task_type or record.task.task_type,
+        domain=options.domain or record.task.domain,
+        agent=options.agent or record.task.agent,
+        tags=tuple(dict.fromkeys((*record.task.tags, *options.tags))),
+        source_id=record.task.source_id or options.name,
+    )
+    for part in fit(msgspec.structs.replace(record, task=task, key=key), options.limits, options.fit):
+        yield Imported(part.record, draft.location, part.shortened + replaced)
+        replaced = 0
+
+
+def _key(record: Record, format_name: str, source_name: str, seen: Counter[str]) -> str:
+    """Format, source id and SHA-256 of the record as the source tells it: options and limits do not change it.
+
+    The k-th repetition of the same record within a file gets its number, so that two equal runs are two attempts.
+    """
+    source_id = record.task.source_id or source_name
+    content = msgspec.json.encode([format_name, source_id, record], order="sorted")
+    key = ":".join(
+        filter(None, (format_name, cut(source_id.encode(), _SOURCE_ID_BYTES), hashlib.sha256(content).hexdigest()))
+    )
+    seen[key] += 1
+    return key if seen[key] == 1 else f"{key}#{seen[key]}"

@@ -1,0 +1,56 @@
+"""Replace what no store keeps, whatever the limits are, so that the rest of a record can be kept."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tacit.experience.episode import Record
+
+REPLACEMENT = "�"
+LARGEST_INTEGER = 2**53
+"""Integers beyond ± this are not exact everywhere; they are kept as text."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SUSPECT = re.compile(rb"\\(?:u00[01]|[bf])|\d{16}")
+"""What encoded JSON shows if it may hold a control character or an integer that is too large."""
+
+
+class Cleaned(NamedTuple):
+    """A record that can be kept, and how many texts and numbers were changed for it."""
+
+    record: Record
+    replaced: int
+
+
+def clean(record: Record) -> Cleaned:
+    """Replace what no store keeps: control characters by U+FFFD, integers beyond ±2^53 by their digits as text."""
+    if not _SUSPECT.search(msgspec.json.encode(record)):
+        return Cleaned(record, 0)
+    cleaner = _Cleaner()
+    plain = cleaner.value(msgspec.to_builtins(record))
+    return Cleaned(msgspec.convert(plain, Record), cleaner.count) if cleaner.count else Cleaned(record, 0)
+
+
+class _Cleaner:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, dict):
+            return {self._text(name): self.value(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(inner) for inner in value]
+        if isinstance(value, int) and not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
+            self.count += 1
+            return str(value)
+        return value
+
+    def _text(self, text: str) -> str:
+        cleaned, found = _CONTROL.subn(REPLACEMENT, text)
+        self.count += bool(found)
+        return cleaned

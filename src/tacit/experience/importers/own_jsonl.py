@@ -1,0 +1,49 @@
+"""Tacit's own format: one Record per line of JSON, without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tacit.errors import InvalidInput
+from tacit.experience.episode import Record
+from tacit.experience.importers.base import Draft, FileImporter
+from tacit.experience.importers.files import LINE_SUFFIXES, complete_values, decode, lines_in
+from tacit.experience.importers.port import Rejected
+
+_FIELDS = frozenset(Record.__struct_fields__)
+_CUT_OFF = (b'{"task":{"description":', b'{"task": {"description":')
+
+
+class OwnJsonl(FileImporter):
+    """Reads records as the exporter writes them. A key that a record brings along is kept as it is."""
+
+    name = "jsonl"
+    description = "Tacit's own JSONL: one record a line, as exported"
+    suffixes = LINE_SUFFIXES
+
+    def recognises(self, head: bytes, path: Path) -> bool:  # noqa: ARG002 - the content decides
+        for value in complete_values(head):
+            if isinstance(value, dict) and isinstance(value.get("task"), dict):
+                return "description" in value["task"] and value.keys() <= _FIELDS
+        return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_CUT_OFF)
+
+    def drafts(self, file: Path) -> Iterator[Draft | Rejected]:
+        for item in lines_in(file):
+            if isinstance(item, Rejected):
+                yield item
+                continue
+            try:
+                yield Draft(record_in(item.raw), item.location)
+            except InvalidInput as error:
+                yield Rejected(item.location, error.message)
+
+
+def record_in(line: bytes | msgspec.Raw) -> Record:
+    """The record that one line holds, or InvalidInput naming the field that is wrong."""
+    try:
+        return msgspec.convert(decode(line), Record)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"is not a record: {error}") from error

@@ -1,0 +1,25 @@
+"""The kinds of events that tell an episode. The event that opens an episode gives it its id; all that follow carry
+that id as their causation."""
+
+from __future__ import annotations
+
+EPISODE_STARTED = "episode.started"
+"""``{"task": Task}``; occurred_at is when the attempt began."""
+EPISODE_RECORDED = "episode.recorded"
+"""``{"task", "steps", "outcome", "ended_at"}``: a whole attempt at once, as bulk imports write it."""
+STEP_LOGGED = "step.logged"
+"""``{"step": Step}``; its number is its place in the journal among the episode's steps."""
+EPISODE_COMPLETED = "episode.completed"
+"""``{"outcome": Outcome}``; occurred_at is when the attempt ended."""
+EPISODE_UPDATED = "episode.updated"
+"""``{"task": Task}``: the task as it reads from now on."""
+EPISODE_RELATED = "episode.related"
+"""``{"kind", "target"}``."""
+EPISODE_UNRELATED = "episode.unrelated"
+"""``{"kind", "target"}``: that relation holds no longer."""
+EPISODE_CHECKPOINTED = "episode.checkpointed"
+"""``{"note", "state", "number"}``: where the agent stands after ``number`` steps, for whoever takes over."""
+EPISODE_RESUMED = "episode.resumed"
+"""``{"agent", "checkpoint"}``: somebody went on with it."""
+REFLECTION_RECORDED = "reflection.recorded"
+"""``{"reflection", "model"}``: a look back that a language model wrote; rule-based ones are computed when read."""

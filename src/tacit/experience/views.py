@@ -1,0 +1,238 @@
+"""Reading episodes back from their views, as they are now or as they were at an earlier position of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, and_, bindparam, exists, func, or_, select
+
+from tacit.errors import NotFound
+from tacit.experience.episode import Data, Episode, EpisodeStatus, Outcome, Relation, Step, Task
+from tacit.ids import format_id, parse_id
+from tacit.journal import canonical
+from tacit.journal.event import Recorded
+from tacit.journal.read import event_at
+from tacit.stores import schema
+from tacit.stores.port import Row, Snapshot
+
+_episode, _step, _tag, _relation = schema.episode, schema.step, schema.tag, schema.relation
+NOW = 2**62
+"""A position that no journal reaches: reading as of it is reading the present."""
+
+_versions = select(*_episode.c).where(
+    _episode.c.mind == bindparam("mind"),
+    _episode.c.id == bindparam("id"),
+    _episode.c.since <= bindparam("position"),
+    or_(_episode.c.until.is_(None), _episode.c.until > bindparam("position")),
+)
+_live_steps = (
+    select(_step.c.number, schema.event.c.id, schema.event.c.occurred_at, schema.payload.c.body)
+    .select_from(
+        _step.join(
+            schema.event, and_(schema.event.c.mind == _step.c.mind, schema.event.c.position == _step.c.position)
+        ).outerjoin(
+            schema.payload, and_(schema.payload.c.mind == _step.c.mind, schema.payload.c.position == _step.c.position)
+        )
+    )
+    .where(
+        _step.c.mind == bindparam("mind"),
+        _step.c.episode == bindparam("episode"),
+        _step.c.position > bindparam("after"),
+        _step.c.position <= bindparam("position"),
+    )
+    .order_by(_step.c.number)
+)
+_relations = (
+    select(_relation.c.kind, _relation.c.target)
+    .where(
+        _relation.c.mind == bindparam("mind"),
+        _relation.c.episode == bindparam("episode"),
+        _relation.c.since <= bindparam("position"),
+        or_(_relation.c.until.is_(None), _relation.c.until > bindparam("position")),
+    )
+    .order_by(_relation.c.since)
+)
+_steps_of = (
+    select(func.max(_step.c.number))
+    .where(_step.c.mind == _episode.c.mind, _step.c.episode == _episode.c.id, _step.c.position <= bindparam("position"))
+    .correlate(_episode)
+    .scalar_subquery()
+)
+
+
+class EpisodeSummary(Data, frozen=True):
+    """One line of a list of episodes. Times are µs since 1970 UTC."""
+
+    id: str
+    status: EpisodeStatus
+    description: str
+    started_at: int
+    ended_at: int | None = None
+    task_type: str = ""
+    domain: str = ""
+    steps: int = 0
+
+
+class EpisodeFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which episodes to list; empty fields do not narrow. All given ones must hold."""
+
+    text: str = ""
+    """Words that must all stand in the description, regardless of case."""
+    status: str = ""
+    task_type: str = ""
+    domain: str = ""
+    tag: str = ""
+    tool: str = ""
+    started_after: int | None = None
+    started_before: int | None = None
+
+
+def find_row(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> Row:
+    """The row of an episode as of a position.
+
+    Raises:
+        NotFound: it did not exist then, or never.
+    """
+    row = snapshot.row(_versions, mind=mind, id=id, position=position)
+    if row is None:
+        raise NotFound(f"there is no episode {format_id(id)} in this mind", episode=format_id(id))
+    return row
+
+
+def load_episode(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> Episode:
+    """An episode with all its steps, as of a position.
+
+    Raises:
+        NotFound: it did not exist then, or its content was erased.
+    """
+    row = dict(zip(_episode.c.keys(), find_row(snapshot, mind, id, position), strict=True))
+    opened = _payload(event_at(snapshot, mind, row["opened"]))
+    at = {row["opened"]: opened}
+    task = _event_payload(snapshot, mind, row["task_at"], at)["task"]
+    outcome_at = row["outcome_at"]
+    outcome = None if outcome_at is None else _event_payload(snapshot, mind, outcome_at, at)["outcome"]
+    first_steps = opened.get("steps", ())
+    live = snapshot.rows(_live_steps, mind=mind, episode=id, after=row["opened"], position=position)
+    steps = [msgspec.convert(step, Step) for step in first_steps]
+    steps += [_live_step(occurred_at, body) for _, _, occurred_at, body in live]
+    return Episode(
+        id=format_id(id),
+        mind=format_id(mind),
+        task=msgspec.convert(task, Task),
+        status=row["status"],
+        steps=tuple(steps),
+        outcome=None if outcome is None else msgspec.convert(outcome, Outcome),
+        relations=tuple(load_relations(snapshot, mind, id, position)),
+        step_events=(*(format_id(id) for _ in first_steps), *(format_id(bytes(event)) for _, event, _, _ in live)),
+        started_at_micros=row["started_at"],
+        ended_at_micros=row["ended_at"],
+    )
+
+
+def load_relations(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> list[Relation]:
+    """The relations that an episode has to others, oldest first."""
+    rows = snapshot.rows(_relations, mind=mind, episode=id, position=position)
+    return [Relation(kind=kind, episode=format_id(id), target=format_id(bytes(target))) for kind, target in rows]
+
+
+def list_episodes(
+    snapshot: Snapshot, mind: bytes, wanted: EpisodeFilter, *, limit: int, after: str = "", position: int = NOW
+) -> list[EpisodeSummary]:
+    """Episodes that match, newest first.
+
+    Args:
+        limit: how many at most.
+        after: the id of the last episode of the page before; empty for the first page.
+        position: read as of this position.
+    """
+    statement = _listing(wanted, present=position == NOW).limit(limit)
+    values: dict[str, Any] = {"mind": mind, "position": position}
+    if after:
+        last = find_row(snapshot, mind, parse_id(after), position)
+        started_at, id = _episode.c.started_at, _episode.c.id
+        statement = statement.where(
+            or_(started_at < bindparam("last_start"), and_(started_at == bindparam("last_start"), id < bindparam("last_id")))
+        )
+        values |= {"last_start": last[list(_episode.c.keys()).index("started_at")], "last_id": parse_id(after)}
+    return [_summary(row) for row in snapshot.rows(statement, **values)]
+
+
+def _listing(wanted: EpisodeFilter, *, present: bool) -> Select[Any]:
+    episode = _episode.c
+    when = (
+        episode.until.is_(None)
+        if present
+        else and_(
+            episode.since <= bindparam("position"), or_(episode.until.is_(None), episode.until > bindparam("position"))
+        )
+    )
+    statement = select(
+        episode.id, episode.status, episode.description, episode.task_type, episode.domain, episode.started_at,
+        episode.ended_at, _steps_of,
+    ).where(episode.mind == bindparam("mind"), when)  # fmt: skip
+    for column, value in ((episode.status, wanted.status), (episode.task_type, wanted.task_type), (episode.domain, wanted.domain)):
+        if value:
+            statement = statement.where(column == value)
+    for word in wanted.text.split():
+        statement = statement.where(episode.description.icontains(word, autoescape=True))
+    if wanted.tag:
+        statement = statement.where(_has_tag(wanted.tag))
+    if wanted.tool:
+        statement = statement.where(_uses_tool(wanted.tool))
+    if wanted.started_after is not None:
+        statement = statement.where(episode.started_at >= wanted.started_after)
+    if wanted.started_before is not None:
+        statement = statement.where(episode.started_at < wanted.started_before)
+    return statement.order_by(episode.started_at.desc(), episode.id.desc())
+
+
+def _has_tag(tag: str) -> Any:
+    return exists().where(
+        _tag.c.mind == _episode.c.mind,
+        _tag.c.tag == tag,
+        _tag.c.episode == _episode.c.id,
+        _tag.c.since <= bindparam("position"),
+        or_(_tag.c.until.is_(None), _tag.c.until > bindparam("position")),
+    )
+
+
+def _uses_tool(tool: str) -> Any:
+    return exists().where(
+        _step.c.mind == _episode.c.mind,
+        _step.c.episode == _episode.c.id,
+        _step.c.tool == tool,
+        _step.c.position <= bindparam("position"),
+    )
+
+
+def _summary(row: Sequence[Any]) -> EpisodeSummary:
+    id, status, description, task_type, domain, started_at, ended_at, steps = row
+    return EpisodeSummary(
+        id=format_id(bytes(id)),
+        status=status,
+        description=description,
+        task_type=task_type,
+        domain=domain,
+        started_at=started_at,
+        ended_at=ended_at,
+        steps=steps or 0,
+    )
+
+
+def _event_payload(snapshot: Snapshot, mind: bytes, position: int, known: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    return known[position] if position in known else _payload(event_at(snapshot, mind, position))
+
+
+def _payload(recorded: Recorded) -> dict[str, Any]:
+    if recorded.payload is None:
+        raise NotFound("this episode was erased", event=format_id(recorded.event.id))
+    return recorded.payload
+
+
+def _live_step(occurred_at: int, body: Any) -> Step:
+    if body is None:
+        raise NotFound("a step of this episode was erased")
+    step = msgspec.convert(canonical.decode(bytes(body))["step"], Step)
+    return step if step.occurred_at is not None else msgspec.structs.replace(step, occurred_at=occurred_at)

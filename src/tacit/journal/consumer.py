@@ -1,0 +1,289 @@
+"""Consumers: whatever is computed from the journal in the background.
+
+A consumer's effects and the offset that says how far it has come are committed together, so a crash repeats nothing and
+loses nothing. A lease lets one process at a time run a consumer on a mind; each change of holder raises the epoch, and
+a write under an old epoch is refused, so a process that slept through its lease cannot write.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from sqlalchemy import and_, bindparam, func, select, update
+
+from tacit.clock import MICROS_PER_SECOND, Clock
+from tacit.errors import NotSettled, TacitError
+from tacit.ids import Entropy
+from tacit.journal.append import Appender
+from tacit.journal.event import Event
+from tacit.journal.read import events_after
+from tacit.journal.writer import Writer
+from tacit.stores import schema
+from tacit.stores.port import Snapshot, Store
+
+_log = structlog.stdlib.get_logger("tacit.journal.consumer")
+_row = schema.consumer
+_this = and_(_row.c.mind == bindparam("of"), _row.c.name == bindparam("named"))
+_state = select(_row.c.position, _row.c.epoch, _row.c.holder, _row.c.expires_at).where(_this).with_for_update()
+_take = (
+    update(_row)
+    .where(_this, _row.c.epoch == bindparam("old_epoch"))
+    .values(epoch=bindparam("epoch"), holder=bindparam("holder"), expires_at=bindparam("expires_at"))
+)
+_advance = (
+    update(_row)
+    .where(_this, _row.c.epoch == bindparam("old_epoch"), _row.c.position == bindparam("old"))
+    .values(position=bindparam("position"), expires_at=bindparam("expires_at"))
+)
+_release = update(_row).where(_row.c.holder == bindparam("old_holder")).values(holder="", expires_at=0)
+_position = func.coalesce(_row.c.position, 0)
+_lag = select(schema.head.c.mind, schema.head.c.position, _position).select_from(
+    schema.head.outerjoin(_row, and_(_row.c.mind == schema.head.c.mind, _row.c.name == bindparam("named")))
+)
+_behind = _lag.where(schema.head.c.position > _position)
+_lag_of_mind = _lag.where(schema.head.c.mind == bindparam("mind"))
+
+
+class Consumer(Protocol):
+    """Something computed from the journal. ``prepare`` reads and thinks; ``apply`` writes."""
+
+    @property
+    def name(self) -> str:
+        """Its stable name; its offset is kept under it."""
+        ...
+
+    def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> Any:
+        """Work out the effects of a batch, outside of any transaction. Any split into batches must give the same.
+
+        Events come without their payloads; ``journal.read`` fetches those that are wanted.
+        """
+        ...
+
+    def apply(self, appender: Appender, mind: bytes, effects: Any) -> None:
+        """Write the effects, in the transaction that also moves the offset."""
+        ...
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How consumers run: events a batch, seconds between looks for other processes' writes, length of a lease."""
+
+    batch_events: int = 500
+    poll_seconds: float = 1.0
+    lease_seconds: float = 30.0
+
+
+class _Lease(msgspec.Struct):
+    epoch: int
+    position: int
+    expires_at: int
+
+
+class Consumers:
+    """Runs consumers in one background thread, or in the caller's thread while they are not started."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        consumers: Sequence[Consumer],
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        pace: Pace,
+        tick: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._consumers = tuple(consumers)
+        self._clock = clock
+        self._pace = pace
+        self._tick = tick
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{entropy.bytes(8).hex()}"
+        self._leases: dict[tuple[str, bytes], _Lease] = {}
+        self._running = threading.Lock()  # one round at a time in this process
+        self._wake = threading.Event()
+        self._progress = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
+
+    # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Run in the background from now on."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="tacit-consumers", daemon=True)
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Something was written: look now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish the batch at hand, give the leases back, and stop."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._leases:
+            self._writer.run(lambda appender: appender.transaction.execute(_release, old_holder=self._holder))
+            self._leases.clear()
+
+    def _work(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            moved = self._round()
+            try:
+                self._tick()
+            except TacitError as error:
+                _log.warning("signing a checkpoint failed; it is tried again", error=str(error))
+            if not moved:
+                self._wake.wait(self._pace.poll_seconds)
+
+    def _round(self) -> bool:
+        """One batch for every consumer and mind that is behind; whether anything moved."""
+        moved = False
+        with self._running:
+            for consumer in self._consumers:
+                if not self._stopping:
+                    moved = self._round_of(consumer) or moved
+        if moved:
+            with self._progress:
+                self._progress.notify_all()
+        return moved
+
+    def _round_of(self, consumer: Consumer) -> bool:
+        try:
+            with self._store.snapshot() as snapshot:
+                behind = [bytes(row[0]) for row in snapshot.rows(_behind, named=consumer.name)]
+            moved = False
+            for mind in behind:
+                if self._stopping:
+                    break
+                moved = self._batch(consumer, mind) or moved
+        except Exception as error:  # noqa: BLE001 - a consumer's fault must not stop the others; it is reported and retried
+            self.failures[consumer.name] = f"{type(error).__name__}: {error}"
+            _log.error("a consumer failed; it is tried again", consumer=consumer.name, exc_info=True)
+            return False
+        self.failures.pop(consumer.name, None)
+        return moved
+
+    def _batch(self, consumer: Consumer, mind: bytes) -> bool:
+        lease = self._hold(consumer.name, mind)
+        if lease is None:
+            return False
+        with self._store.snapshot() as snapshot:
+            events = events_after(snapshot, mind, lease.position, self._pace.batch_events)
+            if not events:
+                return False
+            effects = consumer.prepare(snapshot, mind, events)
+        new = events[-1].position
+        expires_at = self._expiry()
+        moved = self._writer.run(lambda appender: self._commit(appender, consumer, mind, lease, new, expires_at, effects))
+        if not moved:
+            self._leases.pop((consumer.name, mind), None)
+            return False
+        lease.position, lease.expires_at = new, expires_at
+        return True
+
+    def _commit(
+        self, appender: Appender, consumer: Consumer, mind: bytes, lease: _Lease, new: int, expires_at: int, effects: Any
+    ) -> bool:
+        """Effects and offset together; False when another holder has taken over (fenced)."""
+        transaction = appender.transaction
+        touched = transaction.execute(
+            _advance,
+            of=mind,
+            named=consumer.name,
+            old_epoch=lease.epoch,
+            old=lease.position,
+            position=new,
+            expires_at=expires_at,
+        )
+        if touched == 0:
+            row = transaction.row(_state, of=mind, named=consumer.name)
+            return row is not None and (row[0], row[1]) == (new, lease.epoch)  # this commit's first attempt got through
+        consumer.apply(appender, mind, effects)
+        return True
+
+    # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _expiry(self) -> int:
+        return self._clock.now() + round(self._pace.lease_seconds * MICROS_PER_SECOND)
+
+    def _hold(self, name: str, mind: bytes) -> _Lease | None:
+        """The lease on a consumer for a mind; None while another process has it."""
+        lease = self._leases.get((name, mind))
+        if lease is not None and lease.expires_at > self._clock.now():
+            return lease
+        taken = self._writer.run(lambda appender: self._acquire(appender, name, mind))
+        if taken is not None:
+            self._leases[name, mind] = taken
+        return taken
+
+    def _acquire(self, appender: Appender, name: str, mind: bytes) -> _Lease | None:
+        transaction, now, expires_at = appender.transaction, self._clock.now(), self._expiry()
+        row = transaction.row(_state, of=mind, named=name)
+        if row is None:
+            transaction.insert(_row, ((mind, name, 0, 1, self._holder, expires_at),))
+            return _Lease(1, 0, expires_at)
+        position, epoch, holder, held_until = row
+        if held_until > now and holder != self._holder and not _is_dead(holder):
+            return None
+        transaction.execute(
+            _take, of=mind, named=name, old_epoch=epoch, epoch=epoch + 1, holder=self._holder, expires_at=expires_at
+        )
+        return _Lease(epoch + 1, position, expires_at)
+
+    # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def lag(self, mind: bytes) -> dict[str, int]:
+        """For each consumer, how many events of this mind it has yet to see."""
+        with self._store.snapshot() as snapshot:
+            found = {consumer.name: snapshot.row(_lag_of_mind, named=consumer.name, mind=mind) for consumer in self._consumers}
+        return {name: int(row[1]) - int(row[2]) if row else 0 for name, row in found.items()}
+
+    def settle(self, mind: bytes, timeout: float) -> None:
+        """Wait until every consumer has reached the head of this mind.
+
+        Raises:
+            NotSettled: not within ``timeout`` seconds; the context holds the lag and the last error of each consumer.
+        """
+        deadline = time.monotonic() + timeout
+        while any((lag := self.lag(mind)).values()):
+            if time.monotonic() >= deadline:
+                raise NotSettled(
+                    f"after {timeout:g} s consumers are still behind: "
+                    + ", ".join(f"{name} by {count:,} events" for name, count in lag.items() if count),
+                    lag=lag,
+                    failures=dict(self.failures),
+                )
+            if self._thread is None:
+                if not self._round():
+                    time.sleep(min(0.05, self._pace.poll_seconds))
+                continue
+            self._wake.set()
+            with self._progress:
+                self._progress.wait(0.05)  # not longer: another process may be the one that makes progress
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether the holder of a lease was a process of this machine that is gone."""
+    host, _, rest = holder.partition(":")
+    process = rest.partition(":")[0]
+    if host != socket.gethostname() or not process.isdigit():
+        return holder == ""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

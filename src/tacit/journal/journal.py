@@ -1,0 +1,115 @@
+"""The journal of a store: everything that writes, signs and follows events, put together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from tacit.clock import Clock
+from tacit.ids import Entropy
+from tacit.journal.append import Appender, Masker, Preparer, Projection
+from tacit.journal.consumer import Consumer, Consumers, Pace
+from tacit.journal.node import Node, load_node
+from tacit.journal.notary import Cadence, Notary
+from tacit.journal.writer import RetryPolicy, Writer
+from tacit.stores.port import Store
+
+T = TypeVar("T")
+
+
+class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a journal runs; see the settings of the same names."""
+
+    group_events: int = 1_000
+    max_body_bytes: int = 10_000_000
+    max_depth: int = 32
+    retry: RetryPolicy = RetryPolicy()
+    cadence: Cadence = Cadence()
+    pace: Pace = Pace()
+    anchor: Path | None = None
+    background: bool = True
+    """Run consumers and the notary in a thread; otherwise they run only inside ``settle`` and ``close``."""
+
+
+class Journal:
+    """Appends events through one writing thread, folds them into views, and runs consumers over them."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        projections: Sequence[Projection],
+        consumers: Sequence[Consumer],
+        masker: Masker,
+        clock: Clock,
+        entropy: Entropy,
+        options: JournalOptions | None = None,
+    ) -> None:
+        options = options or JournalOptions()
+        self.store = store
+        self.clock = clock
+        self.options = options
+        node = load_node(store, entropy, clock.now())
+        assert node is not None
+        self.node: Node = node
+        self.preparer = Preparer(
+            clock, entropy, masker, max_body_bytes=options.max_body_bytes, max_depth=options.max_depth
+        )
+        self.writer = Writer(
+            store,
+            origin=node.origin,
+            clock=clock,
+            projections=by_kind(projections),
+            group_events=options.group_events,
+            retry=options.retry,
+            on_commit=self._woken,
+        )
+        self.notary = Notary(store, self.writer, node, clock, options.cadence, options.anchor)
+        self.consumers = Consumers(
+            store,
+            self.writer,
+            consumers,
+            clock=clock,
+            entropy=entropy,
+            pace=options.pace,
+            tick=self.notary.sign_due,
+        )
+        self._closed = False
+        self.notary.anchor_missing()
+        if options.background:
+            self.consumers.start()
+
+    def _woken(self) -> None:
+        self.consumers.wake()
+
+    def submit(self, job: Callable[[Appender], T]) -> Future[T]:
+        """Queue a job for the writing thread; the future resolves when its changes are durable."""
+        return self.writer.submit(job)
+
+    def run(self, job: Callable[[Appender], T]) -> T:
+        """Run a job in the writing thread and wait until its changes are durable."""
+        return self.writer.run(job)
+
+    def close(self) -> None:
+        """Stop the consumers, sign what is unsigned, finish the writer. The store stays open."""
+        if self._closed:
+            return
+        self._closed = True
+        self.consumers.stop()
+        self.notary.sign_all()
+        self.notary.anchor_missing()
+        self.writer.close()
+
+
+def by_kind(projections: Sequence[Projection]) -> dict[str, list[Projection]]:
+    """The projections for each kind of event, in the order given."""
+    found: dict[str, list[Projection]] = defaultdict(list)
+    for projection in projections:
+        for kind in sorted(projection.kinds):
+            found[kind].append(projection)
+    return dict(found)
