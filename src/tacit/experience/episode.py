@@ -127,13 +127,13 @@ class Episode(Data, frozen=True):
     mind: str
     task: Task
     status: EpisodeStatus
+    started_at_micros: int
+    ended_at_micros: int | None = None
     steps: tuple[Step, ...] = ()
     outcome: Outcome | None = None
     relations: tuple[Relation, ...] = ()
     step_events: tuple[str, ...] = ()
     """For each step, the id of the journal event that recorded it (its evidence)."""
-    started_at_micros: int
-    ended_at_micros: int | None = None
 
     @property
     def started_at(self) -> datetime:

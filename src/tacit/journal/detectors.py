@@ -28,7 +28,7 @@ import re2
 _WHOLE, _VALUE = False, True
 
 LIBRARY: tuple[tuple[str, str, bool], ...] = (
-    ("aws", "AWSKeyDetector", _WHOLE),
+    ("aws", "AWSKeyDetector", _VALUE),
     ("azure_storage_key", "AzureStorageKeyDetector", _WHOLE),
     ("discord", "DiscordBotTokenDetector", _WHOLE),
     ("github_token", "GitHubTokenDetector", _WHOLE),
@@ -51,7 +51,7 @@ LIBRARY: tuple[tuple[str, str, bool], ...] = (
     ("ibm_cos_hmac", "IbmCosHmacDetector", _VALUE),
     ("ibm_cloud_iam", "IbmCloudIamDetector", _VALUE),
 )
-"""Module and class in ``detect_secrets.plugins``, most telling first, and whether its first group alone is secret."""
+"""Module and class in ``detect_secrets.plugins``, most telling first, and whether its first group, if it has one, is the secret."""
 
 
 class Detector(NamedTuple):
@@ -59,11 +59,19 @@ class Detector(NamedTuple):
 
     label: str
     pattern: Any
-    accepts: Callable[[bytes], bool] = lambda _secret: True
+    accepts: Callable[[bytes], bool]
+
+
+def _always(_secret: bytes) -> bool:
+    return True
 
 
 def _has_digit(secret: bytes) -> bool:
     return any(byte in b"0123456789" for byte in secret)
+
+
+def _has_digit_and_small_letter(secret: bytes) -> bool:
+    return _has_digit(secret) and secret != secret.upper()
 
 
 _PRIVATE_KEY_BLOCK = (
@@ -73,24 +81,29 @@ _PRIVATE_KEY_BLOCK = (
 )
 
 _OWN: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
-    ("Private Key", _PRIVATE_KEY_BLOCK, lambda _secret: True),
-    ("Anthropic Key", r"(?:^|[^A-Za-z0-9])(sk-ant-[A-Za-z0-9_-]{16,})", lambda _secret: True),
+    ("Private Key", _PRIVATE_KEY_BLOCK, _always),
+    ("Anthropic Key", r"(?:^|[^A-Za-z0-9])(sk-ant-[A-Za-z0-9_-]{16,})", _always),
     (
         "OpenAI Token",
-        r"(?:^|[^A-Za-z0-9])(sk-(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{20,}|sk-[A-Za-z0-9]{40,})",
+        r"(?:^|[^A-Za-z0-9])(sk-(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{20,}|sk-[A-Za-z0-9]{32,})",
         _has_digit,
     ),
-    ("OpenRouter Key", r"(?:^|[^A-Za-z0-9])(sk-or-v1-[0-9a-f]{32,})", lambda _secret: True),
-    ("Google API Key", r"(AIza[A-Za-z0-9_-]{35})", lambda _secret: True),
-    ("GitHub Token", r"(github_pat_[A-Za-z0-9_]{22,})", lambda _secret: True),
-    ("Hugging Face Token", r"(?:^|[^A-Za-z0-9_])(hf_[A-Za-z0-9]{30,})", lambda _secret: True),
-    ("NPM tokens", r"(?:^|[^A-Za-z0-9_])(npm_[A-Za-z0-9]{36,})", lambda _secret: True),
+    ("OpenRouter Key", r"(?:^|[^A-Za-z0-9])(sk-or-v1-[0-9a-f]{32,})", _always),
+    ("Google API Key", r"(AIza[A-Za-z0-9_-]{35})", _always),
+    ("GitHub Token", r"(github_pat_[A-Za-z0-9_]{22,})", _always),
+    ("Hugging Face Token", r"(?:^|[^A-Za-z0-9_])(hf_[A-Za-z0-9]{30,})", _always),
+    ("NPM tokens", r"(?:^|[^A-Za-z0-9_])(npm_[A-Za-z0-9]{36,})", _always),
     ("Slack Token", r"((?:xapp|xox[a-z](?:\.xox[a-z])?)-[A-Za-z0-9]+-[A-Za-z0-9-]{10,})", _has_digit),
-    ("Groq Key", r"(?:^|[^A-Za-z0-9_])(gsk_[A-Za-z0-9]{40,})", lambda _secret: True),
+    ("Groq Key", r"(?:^|[^A-Za-z0-9_])(gsk_[A-Za-z0-9]{40,})", _always),
     # A user name may be absent (redis://:secret@host), and quotes end a URL in running text.
-    ("Basic Auth Credentials", r"://[^][\s/?#@\"'<>:]*:([^][\s/?#@\"'<>]+)@", lambda _secret: True),
+    ("Basic Auth Credentials", r"://[^][\s/?#@\"'<>:]*:([^][\s/?#@\"'<>]+)@", _always),
     ("Bearer Token", r"(?i:bearer) +([A-Za-z0-9._~+/-]{16,}=*)", _has_digit),
 )
+
+_DOUBTFUL: dict[str, Callable[[bytes], bool]] = {
+    # The library's AP… shape also fits words and order numbers in capitals ("AP123456789").
+    "Artifactory Credentials": _has_digit_and_small_letter,
+}
 
 TRACES = (
     # AWS: an access key id; a quoted 40-character key somewhere after "aws … key".
@@ -102,7 +115,7 @@ TRACES = (
     r"gl[a-z]{2,5}-[A-Za-z0-9_-]{20}|GR1348941",
     r"eyJ[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]",
     r"[0-9a-z]-us[0-9]",
-    r"T3BlbkFJ|sk-(?:ant|proj|svcacct|admin|None|or-v1)-|sk-[A-Za-z0-9]{40}",
+    r"T3BlbkFJ|sk-(?:ant|proj|svcacct|admin|None|or-v1)-|sk-[A-Za-z0-9]{32}",
     r"pypi-AgE",
     r"SG\.[A-Za-z0-9_-]{22}\.",
     r"(?i:xox[a-z][.-]|hooks\.slack\.com)|xapp-",
@@ -168,7 +181,9 @@ def _trimmed(text: bytes, start: int, end: int) -> tuple[int, int]:
 
 def _from_library(module: str, name: str, value_only: bool) -> list[Detector]:
     plugin = getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), name)
-    return [Detector(plugin.secret_type, compile_pattern(_for_re2(kept, value_only))) for kept in plugin.denylist]
+    label = plugin.secret_type
+    accepts = _DOUBTFUL.get(label, _always)
+    return [Detector(label, compile_pattern(_for_re2(kept, value_only)), accepts) for kept in plugin.denylist]
 
 
 _BEGIN = r"(?:(?<=\W)|(?<=^))"
@@ -183,8 +198,9 @@ def _for_re2(kept: re.Pattern[str], value_only: bool) -> str:
     dropped, because a token that goes on is masked to the end of its word anyway.
     """
     source = _LARGE_BOUND.sub(r"{\1,}", kept.pattern.replace(_BEGIN, r"(?:^|\W)"))
-    source = _NOT_FOLLOWED_BY.sub(_consumed if value_only else r"\2", source)
-    source = source if value_only else f"({source})"
+    in_group = value_only and kept.groups > 0
+    source = _NOT_FOLLOWED_BY.sub(_consumed if in_group else r"\2", source)
+    source = source if in_group else f"({source})"
     return f"(?i:{source})" if kept.flags & re.IGNORECASE else source
 
 

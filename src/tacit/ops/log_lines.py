@@ -40,7 +40,8 @@ class LineFormatter(ProcessorFormatter):
                     "levelname": record.levelname,
                     "created": record.created,
                     "msg": "a log record could not be rendered",
-                    "where": where, "template": str(record.msg),
+                    "where": where,
+                    "template": str(record.msg),
                     "error": type(error).__name__,
                 }
             )

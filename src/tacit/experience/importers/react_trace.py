@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Part: TypeAlias = Literal["preamble", "thought", "action", "input", "observation", "remark"]
+Part: TypeAlias = Literal["preamble", "thought", "action", "labelled action", "input", "observation", "remark"]
 
 _TASK = re.compile(r"(?:your task is to|question|task)\s*:\s*(.+)", re.IGNORECASE)
 _LABELLED = re.compile(
@@ -61,7 +61,7 @@ class _Reader:
             self._prompted(prompted[1].strip())
         elif labelled := _LABELLED.match(stripped):
             self._labelled(labelled[1].lower(), labelled[2].strip())
-        elif self._part in ("preamble", "action") and (task := _TASK.match(stripped)):
+        elif self._part in ("preamble", "labelled action") and (task := _TASK.match(stripped)):
             self._begin_task(task[1].strip())
         else:
             self._continue(line)
@@ -75,8 +75,10 @@ class _Reader:
         return Trace("\n".join(self._preamble).strip(), self._task, self._moments)
 
     def _begin_task(self, task: str) -> None:
-        if self._part == "action":
-            self.__init__()  # type: ignore[misc]
+        if self._part == "labelled action":
+            self._moments.clear()
+            self._preamble.clear()
+            self._part = "preamble"
         self._task = task
 
     def _prompted(self, said: str) -> None:
@@ -97,6 +99,7 @@ class _Reader:
             self._think(said)
         elif label in ("action", "act"):
             self._act(said)
+            self._part = "labelled action"
         elif label == "action input" and self._moments:
             self._moments[-1].input = said
             self._part = "input"
@@ -105,6 +108,7 @@ class _Reader:
             self._part = "observation"
         elif label == "final answer":
             self._act(f"Final Answer: {said}")
+            self._part = "labelled action"
         else:
             self._continue(said)
 
@@ -138,7 +142,7 @@ class _Reader:
             case "input":
                 moment = self._moments[-1]
                 moment.input = f"{moment.input}\n{line}".strip()
-            case "action" | "observation":
+            case "action" | "labelled action" | "observation":
                 self._observe(line)
 
     def _answer_remark(self, line: str) -> None:
