@@ -28,6 +28,7 @@ def check_task(task: Task, limits: Limits) -> None:
     _fits(task.source_id, limits.text_bytes, "source_id", "limits.text_bytes")
     if task.complexity is not None:
         _within_one(task.complexity, "complexity")
+    canonical.check_depth(task.metadata, limits.json_depth, "metadata")
     check_tags(task.tags, limits)
 
 
@@ -55,6 +56,8 @@ def check_step(step: Step, limits: Limits) -> None:
     _fits(step.action, limits.text_bytes, "action", "limits.text_bytes")
     _fits(step.thought, limits.text_bytes, "thought", "limits.text_bytes")
     _fits(step.error, limits.text_bytes, "error", "limits.text_bytes")
+    canonical.check_depth(step.parameters, limits.json_depth, "parameters")
+    canonical.check_depth(step.metadata, limits.json_depth, "metadata")
     observation = step.observation
     if type(observation) is str:
         _fits(observation, limits.observation_bytes, "observation", "limits.observation_bytes")
@@ -84,11 +87,17 @@ def check_outcome(outcome: Outcome, limits: Limits) -> None:
     for field in ("done", "failed", "signals"):
         for item in getattr(outcome, field):
             _fits(item, limits.text_bytes, field, "limits.text_bytes")
+    canonical.check_depth(outcome.details, limits.json_depth, "details")
     for artifact in outcome.artifacts:
         _fits(artifact.content, limits.artifact_bytes, f"artifact {artifact.name!r}", "limits.artifact_bytes")
         _fits(artifact.name, limits.name_bytes, "artifact name", "limits.name_bytes")
         _fits(artifact.uri, limits.text_bytes, "artifact uri", "limits.text_bytes")
         _fits(artifact.media_type, limits.name_bytes, "artifact media_type", "limits.name_bytes")
+
+
+def check_key(key: str, limits: Limits) -> None:
+    """Refuse an idempotency key that is too long."""
+    _fits(key, limits.text_bytes, "key", "limits.text_bytes")
 
 
 def check_record(record: Record, limits: Limits) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import bindparam, select, update
 
 from tacit.errors import AlreadyCompleted, Conflict, InvalidInput, LimitExceeded, NotFound
 from tacit.experience import kinds
-from tacit.experience.episode import ACYCLIC_RELATIONS
+from tacit.experience.episode import ACYCLIC_RELATIONS, EpisodeStatus
 from tacit.experience.limits import Limits
 from tacit.ids import format_id, parse_id
 from tacit.journal.event import Event
 from tacit.stores import schema
-from tacit.stores.port import Row, Transaction
+from tacit.stores.port import Row, Snapshot, Transaction
 
 _episode, _step, _tag, _relation = schema.episode, schema.step, schema.tag, schema.relation
 MICROS_PER_MS = 1_000
@@ -62,7 +63,26 @@ _end_relation = (
     )
     .values(until=bindparam("position"))
 )
-_COLUMN = {column.name: index for index, column in enumerate(_episode.c)}
+
+
+class EpisodeRow(msgspec.Struct, frozen=True):
+    """A version of an episode, in the order of its table. ``opened``, ``task_at`` and ``outcome_at`` are the positions of
+    the events that hold what it says."""
+
+    mind: bytes
+    id: bytes
+    since: int
+    until: int | None
+    status: EpisodeStatus
+    description: str
+    task_type: str
+    domain: str
+    source_id: str
+    started_at: int
+    ended_at: int | None
+    opened: int
+    task_at: int
+    outcome_at: int | None
 
 
 class EpisodeProjection:
@@ -104,12 +124,12 @@ class EpisodeProjection:
     def _opened(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         task, outcome = payload["task"], payload.get("outcome")
         ended_at = payload.get("ended_at", event.occurred_at) if outcome else None
-        row = (
+        row = EpisodeRow(
             event.mind, event.id, event.position, None, outcome["kind"] if outcome else "open", task["description"],
             task.get("task_type", ""), task.get("domain", ""), task.get("source_id", ""), event.occurred_at, ended_at,
             event.position, event.position, event.position if outcome else None,
         )  # fmt: skip
-        transaction.insert(_episode, (row,))
+        transaction.insert(_episode, (msgspec.structs.astuple(row),))
         tags = task.get("tags", ())
         if tags:
             transaction.insert(_tag, [(event.mind, tag, event.id, event.position, None) for tag in tags])
@@ -120,7 +140,7 @@ class EpisodeProjection:
     def _step_logged(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         episode = _subject(event)
         row = _require(transaction, event.mind, episode)
-        if row[_COLUMN["status"]] != "open":
+        if row.status != "open":
             raise Conflict(
                 f"episode {format_id(episode)} is completed; no step can follow. Start a new episode", episode=format_id(episode)
             )
@@ -135,9 +155,9 @@ class EpisodeProjection:
     def _completed(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         episode, outcome = _subject(event), payload["outcome"]
         row = _require(transaction, event.mind, episode)
-        if row[_COLUMN["status"]] != "open":
+        if row.status != "open":
             raise AlreadyCompleted(
-                f"episode {format_id(episode)} is already completed as {row[_COLUMN['status']]}", episode=format_id(episode)
+                f"episode {format_id(episode)} is already completed as {row.status}", episode=format_id(episode)
             )
         _replace(
             transaction, event, row, status=outcome["kind"], ended_at=event.occurred_at, outcome_at=event.position
@@ -206,12 +226,13 @@ class EpisodeProjection:
         transaction.insert(schema.derived_from, [(event.mind, event.id, source) for source in sorted(sources)])
 
 
-def current_row(transaction: Transaction, mind: bytes, episode: bytes) -> Row | None:
-    """The current row of an episode, in the order of its table."""
-    return transaction.row(_current, mind=mind, id=episode)
+def current_row(snapshot: Snapshot, mind: bytes, episode: bytes) -> EpisodeRow | None:
+    """The current version of an episode, or None."""
+    row = snapshot.row(_current, mind=mind, id=episode)
+    return None if row is None else EpisodeRow(*row)
 
 
-def _require(transaction: Transaction, mind: bytes, episode: bytes) -> Row:
+def _require(transaction: Transaction, mind: bytes, episode: bytes) -> EpisodeRow:
     row = current_row(transaction, mind, episode)
     if row is None:
         raise NotFound(f"there is no episode {format_id(episode)} in this mind", episode=format_id(episode))
@@ -224,13 +245,11 @@ def _subject(event: Event) -> bytes:
     return event.causation
 
 
-def _replace(transaction: Transaction, event: Event, row: Row, **changes: Any) -> None:
+def _replace(transaction: Transaction, event: Event, row: EpisodeRow, **changes: Any) -> None:
     """End the current version of an episode's row and begin the next."""
-    transaction.execute(_end_version, of=event.mind, which=row[_COLUMN["id"]], position=event.position)
-    new = list(row)
-    for name, value in {**changes, "since": event.position}.items():
-        new[_COLUMN[name]] = value
-    transaction.insert(_episode, (tuple(new),))
+    transaction.execute(_end_version, of=event.mind, which=row.id, position=event.position)
+    new = msgspec.structs.replace(row, since=event.position, **changes)
+    transaction.insert(_episode, (msgspec.structs.astuple(new),))
 
 
 def _step_row(event: Event, episode: bytes, number: int, step: dict[str, Any], total: int) -> Row:

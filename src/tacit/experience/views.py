@@ -10,12 +10,13 @@ from sqlalchemy import Select, and_, bindparam, exists, func, or_, select
 
 from tacit.errors import NotFound
 from tacit.experience.episode import Data, Episode, EpisodeStatus, Outcome, Relation, Step, Task
+from tacit.experience.fold import EpisodeRow
 from tacit.ids import format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.event import Recorded
 from tacit.journal.read import event_at
 from tacit.stores import schema
-from tacit.stores.port import Row, Snapshot
+from tacit.stores.port import Snapshot
 
 _episode, _step, _tag, _relation = schema.episode, schema.step, schema.tag, schema.relation
 NOW = 2**62
@@ -89,7 +90,7 @@ class EpisodeFilter(msgspec.Struct, frozen=True, kw_only=True):
     started_before: int | None = None
 
 
-def find_row(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> Row:
+def find_row(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> EpisodeRow:
     """The row of an episode as of a position.
 
     Raises:
@@ -98,7 +99,7 @@ def find_row(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) ->
     row = snapshot.row(_versions, mind=mind, id=id, position=position)
     if row is None:
         raise NotFound(f"there is no episode {format_id(id)} in this mind", episode=format_id(id))
-    return row
+    return EpisodeRow(*row)
 
 
 def load_episode(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> Episode:
@@ -107,27 +108,27 @@ def load_episode(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW
     Raises:
         NotFound: it did not exist then, or its content was erased.
     """
-    row = dict(zip(_episode.c.keys(), find_row(snapshot, mind, id, position), strict=True))
-    opened = _payload(event_at(snapshot, mind, row["opened"]))
-    at = {row["opened"]: opened}
-    task = _event_payload(snapshot, mind, row["task_at"], at)["task"]
-    outcome_at = row["outcome_at"]
+    row = find_row(snapshot, mind, id, position)
+    opened = _payload(event_at(snapshot, mind, row.opened))
+    at = {row.opened: opened}
+    task = _event_payload(snapshot, mind, row.task_at, at)["task"]
+    outcome_at = row.outcome_at
     outcome = None if outcome_at is None else _event_payload(snapshot, mind, outcome_at, at)["outcome"]
     first_steps = opened.get("steps", ())
-    live = snapshot.rows(_live_steps, mind=mind, episode=id, after=row["opened"], position=position)
+    live = snapshot.rows(_live_steps, mind=mind, episode=id, after=row.opened, position=position)
     steps = [msgspec.convert(step, Step) for step in first_steps]
     steps += [_live_step(occurred_at, body) for _, _, occurred_at, body in live]
     return Episode(
         id=format_id(id),
         mind=format_id(mind),
         task=msgspec.convert(task, Task),
-        status=row["status"],
+        status=row.status,
         steps=tuple(steps),
         outcome=None if outcome is None else msgspec.convert(outcome, Outcome),
         relations=tuple(load_relations(snapshot, mind, id, position)),
         step_events=(*(format_id(id) for _ in first_steps), *(format_id(bytes(event)) for _, event, _, _ in live)),
-        started_at_micros=row["started_at"],
-        ended_at_micros=row["ended_at"],
+        started_at_micros=row.started_at,
+        ended_at_micros=row.ended_at,
     )
 
 
@@ -155,7 +156,7 @@ def list_episodes(
         statement = statement.where(
             or_(started_at < bindparam("last_start"), and_(started_at == bindparam("last_start"), id < bindparam("last_id")))
         )
-        values |= {"last_start": last[list(_episode.c.keys()).index("started_at")], "last_id": parse_id(after)}
+        values |= {"last_start": last.started_at, "last_id": parse_id(after)}
     return [_summary(row) for row in snapshot.rows(statement, **values)]
 
 

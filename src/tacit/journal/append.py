@@ -21,6 +21,7 @@ from tacit.stores import schema
 from tacit.stores.port import Transaction
 
 T = TypeVar("T")
+_OWN_LEVELS = 4  # the bound on depth is for what people hand in, which lies at most that deep in a payload of ours
 CLOCK_SHIFT = 10  # bits of the hybrid clock that count events within one microsecond
 
 _head = select(*schema.head.c).where(schema.head.c.mind == bindparam("mind")).with_for_update()
@@ -99,7 +100,7 @@ class Preparer:
         self._entropy = entropy
         self._masker = masker
         self._max_body_bytes = max_body_bytes
-        self._max_depth = max_depth + 3  # the bound is for what people hand in, which lies within a few levels of ours
+        self._max_depth = max_depth + _OWN_LEVELS
 
     def prepare(
         self,

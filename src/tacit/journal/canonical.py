@@ -45,6 +45,21 @@ def encode(value: Any, *, max_depth: int = 32) -> bytes:
     return body
 
 
+def check_depth(value: Any, most: int, field: str) -> None:
+    """Refuse JSON that is nested more than ``most`` levels; a list or object of plain values is one level.
+
+    Raises:
+        LimitExceeded: it is deeper; the message names ``field``.
+    """
+    if isinstance(value, dict | list | tuple):
+        if most <= 0:
+            raise LimitExceeded(
+                f"the {field} are nested too deeply; limits.json_depth says how many levels are allowed", field=field
+            )
+        for item in value.values() if isinstance(value, dict) else value:
+            check_depth(item, most - 1, field)
+
+
 def decode(body: bytes) -> Any:
     """The JSON value of canonical bytes."""
     return _decode(body)

@@ -7,6 +7,7 @@ a write under an old epoch is refused, so a process that slept through its lease
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -15,11 +16,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
-import structlog
 from sqlalchemy import and_, bindparam, func, select, update
 
 from tacit.clock import MICROS_PER_SECOND, Clock
-from tacit.errors import NotSettled, TacitError
+from tacit.errors import NotSettled
 from tacit.ids import Entropy
 from tacit.journal.append import Appender
 from tacit.journal.event import Event
@@ -28,7 +28,7 @@ from tacit.journal.writer import Writer
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
 
-_log = structlog.stdlib.get_logger("tacit.journal.consumer")
+_log = logging.getLogger("tacit.journal.consumer")
 _row = schema.consumer
 _this = and_(_row.c.mind == bindparam("of"), _row.c.name == bindparam("named"))
 _state = select(_row.c.position, _row.c.epoch, _row.c.holder, _row.c.expires_at).where(_this).with_for_update()
@@ -97,14 +97,14 @@ class Consumers:
         clock: Clock,
         entropy: Entropy,
         pace: Pace,
-        tick: Callable[[], object] = lambda: None,
+        chores: Sequence[Callable[[], object]] = (),
     ) -> None:
         self._store = store
         self._writer = writer
         self._consumers = tuple(consumers)
         self._clock = clock
         self._pace = pace
-        self._tick = tick
+        self._chores = tuple(chores)
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{entropy.bytes(8).hex()}"
         self._leases: dict[tuple[str, bytes], _Lease] = {}
         self._running = threading.Lock()  # one round at a time in this process
@@ -140,12 +140,16 @@ class Consumers:
         while not self._stopping:
             self._wake.clear()
             moved = self._round()
-            try:
-                self._tick()
-            except TacitError as error:
-                _log.warning("signing a checkpoint failed; it is tried again", error=str(error))
+            for chore in self._chores:
+                self._do(chore)
             if not moved:
                 self._wake.wait(self._pace.poll_seconds)
+
+    def _do(self, chore: Callable[[], object]) -> None:
+        try:
+            chore()
+        except Exception:  # noqa: BLE001 - a failing chore must not stop the consumers; it is reported and tried again
+            _log.warning("a chore of the store failed; it is tried again", exc_info=True)
 
     def _round(self) -> bool:
         """One batch for every consumer and mind that is behind; whether anything moved."""
@@ -170,7 +174,7 @@ class Consumers:
                 moved = self._batch(consumer, mind) or moved
         except Exception as error:  # noqa: BLE001 - a consumer's fault must not stop the others; it is reported and retried
             self.failures[consumer.name] = f"{type(error).__name__}: {error}"
-            _log.error("a consumer failed; it is tried again", consumer=consumer.name, exc_info=True)
+            _log.exception("a consumer failed; it is tried again", extra={"consumer": consumer.name})
             return False
         self.failures.pop(consumer.name, None)
         return moved

@@ -49,6 +49,7 @@ class Journal:
         clock: Clock,
         entropy: Entropy,
         options: JournalOptions | None = None,
+        chores: Sequence[Callable[[], object]] = (),
     ) -> None:
         options = options or JournalOptions()
         self.store = store
@@ -77,7 +78,7 @@ class Journal:
             clock=clock,
             entropy=entropy,
             pace=options.pace,
-            tick=self.notary.sign_due,
+            chores=[self.notary.sign_due, *chores],
         )
         self._closed = False
         self.notary.anchor_missing()

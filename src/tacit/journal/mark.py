@@ -14,6 +14,7 @@ from tacit.errors import IntegrityError
 from tacit.ids import format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.node import Node, is_signed_by
+from tacit.stores.sqlite_file import sync_folder
 
 _TAG = b"tacit/mark/1".ljust(16, b"\x00")
 _MESSAGE = struct.Struct(">16s16s32sQQ32s32sQq")
@@ -119,6 +120,7 @@ def _parse(line: bytes, number: int, path: Path) -> Checkpoint:
 def append_anchor(path: Path, marks: Iterable[Checkpoint]) -> None:
     """Add checkpoints to the anchor file, durably. A line that a crash cut off is ended first."""
     data = b"".join(anchor_line(mark) for mark in marks)
+    is_new = not path.exists()
     with path.open("ab+") as file:
         if file.tell() > 0:
             file.seek(-1, os.SEEK_END)
@@ -127,6 +129,8 @@ def append_anchor(path: Path, marks: Iterable[Checkpoint]) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    if is_new:
+        sync_folder(path.parent)
 
 
 def _drop_cut_line(file: Any) -> None:

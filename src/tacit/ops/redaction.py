@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Mask = Callable[[object], tuple[object, int]]
-"""Takes a value, gives it back with the secrets in its text masked, and how many there were."""
+Mask = Callable[[str], tuple[object, int]]
+"""Takes a text, gives it back with the secrets in it masked, and how many there were. Called from any thread."""
 
 MASKED = "********"
 LONGEST_BYTES = 10_000

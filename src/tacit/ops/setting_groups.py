@@ -35,9 +35,7 @@ class SettingRuleError(ValueError):
 class Group(BaseModel):
     """The rules of every group: immutable, no unknown names, and no value of a setting in an error of pydantic."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
     @field_validator("*", mode="before")
     @classmethod

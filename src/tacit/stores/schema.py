@@ -13,14 +13,18 @@ on and stopped being true at ``until`` (None: it still is), which is what readin
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, SmallInteger, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, SmallInteger, Table, Text, UniqueConstraint, select, text
+from sqlalchemy.types import TypeEngine
 
 SCHEMA_REVISION = "0001"
 APPLICATION_ID = 0x54414349  # "TACI"
 
 metadata = MetaData()
+
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that both databases compare and order by its UTF-8 bytes, and fold in case for ASCII letters only."""
 
 TableClass = Literal["journal", "view", "operational"]
 
@@ -29,7 +33,7 @@ def _table(name: str, table_class: TableClass, *parts: Column[object] | Index | 
     return Table(name, metadata, *parts, info={"class": table_class}, sqlite_with_rowid=False)
 
 
-def _key(name: str, kind: BigInteger | LargeBinary | Text | None = None) -> Column[object]:
+def _key(name: str, kind: TypeEngine[Any] | None = None) -> Column[object]:
     return Column(name, kind or LargeBinary(), primary_key=True, nullable=False)
 
 
@@ -42,7 +46,7 @@ def _number(name: str, *, optional: bool = False) -> Column[object]:
 
 
 def _text(name: str, *, optional: bool = False) -> Column[object]:
-    return Column(name, Text(), nullable=optional)
+    return Column(name, TEXT, nullable=optional)
 
 
 # ── journal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,7 +146,7 @@ tag = _table(
     "tag",
     "view",
     _key("mind"),
-    _key("tag", Text()),
+    _key("tag", TEXT),
     _key("episode"),
     _key("since", BigInteger()),
     _number("until", optional=True),
@@ -154,7 +158,7 @@ relation = _table(
     "view",
     _key("mind"),
     _key("episode"),
-    _key("kind", Text()),
+    _key("kind", TEXT),
     _key("target"),
     _key("since", BigInteger()),
     _number("until", optional=True),
@@ -202,7 +206,7 @@ statistic = _table(
     "statistic",
     "view",
     _key("mind"),
-    _key("key", Text()),
+    _key("key", TEXT),
     _number("count"),
 )
 
@@ -224,7 +228,7 @@ consumer = _table(
     "consumer",
     "operational",
     _key("mind"),
-    _key("name", Text()),
+    _key("name", TEXT),
     _number("position"),
     _number("epoch"),
     _text("holder"),
@@ -242,8 +246,11 @@ node = _table(
 
 
 revision = Table(
-    "alembic_version", metadata, Column("version_num", Text(), primary_key=True), info={"class": "operational"}
+    "alembic_version", metadata, Column("version_num", TEXT, primary_key=True), info={"class": "operational"}
 )
+
+whole_store = select(revision.c.version_num).with_for_update()
+"""Read first by whoever changes what belongs to no single mind (keys, names of minds): one at a time, on any database."""
 
 
 def tables(table_class: TableClass) -> list[Table]:

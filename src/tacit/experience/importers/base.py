@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, LimitExceeded
+from tacit.experience.entrance import check_record
 from tacit.experience.episode import Record
 from tacit.experience.importers.clean import clean
 from tacit.experience.importers.files import Item, decode, files_of
@@ -64,6 +65,19 @@ class FileImporter(ABC):
             yield Rejected(shown or file.name, f"cannot be read: {error.strerror or error}")
 
 
+UNREADABLE = (InvalidInput, msgspec.ValidationError, RecursionError)
+"""What one bad record may raise while it is read; the records around it are not concerned."""
+
+
+def rejection(location: str, error: Exception) -> Rejected:
+    """Why the thing at this location could not be read, in words."""
+    if isinstance(error, InvalidInput):
+        return Rejected(location, error.message)
+    if isinstance(error, RecursionError):
+        return Rejected(location, "is nested too deeply to be read")
+    return Rejected(location, f"holds a value that no episode can have: {error}")
+
+
 def drafts_of(item: Item | Rejected, read: Callable[[Any], Record]) -> Iterator[Draft | Rejected]:
     """The draft that ``read`` makes of one JSON value, or why there is none."""
     if isinstance(item, Rejected):
@@ -71,8 +85,8 @@ def drafts_of(item: Item | Rejected, read: Callable[[Any], Record]) -> Iterator[
         return
     try:
         yield Draft(read(decode(item.raw)), item.location)
-    except InvalidInput as error:
-        yield Rejected(item.location, error.message)
+    except UNREADABLE as error:
+        yield rejection(item.location, error)
 
 
 def finished(
@@ -83,12 +97,8 @@ def finished(
         return [draft]
     try:
         return list(_finish(draft, format_name, options, seen))
-    except InvalidInput as error:
-        return [Rejected(draft.location, error.message)]
-    except msgspec.ValidationError as error:
-        return [Rejected(draft.location, f"holds a value that no episode can have: {error}")]
-    except RecursionError:
-        return [Rejected(draft.location, "is nested too deeply to be read")]
+    except UNREADABLE as error:
+        return [rejection(draft.location, error)]
 
 
 def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counter[str]) -> Iterator[Imported]:
@@ -97,20 +107,31 @@ def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counte
         raise InvalidInput(
             "holds control characters, or integers beyond ±2^53; import it with fit='truncate' to replace them"
         )
-    if not record.task.description.strip():
-        raise InvalidInput("does not say what the task was; a description is needed")
-    key = record.key or _key(record, format_name, options.name, seen)
+    key = record.key if record.key or record.id else _key(record, format_name, options.name, seen)
     task = msgspec.structs.replace(
         record.task,
         task_type=options.task_type or record.task.task_type,
         domain=options.domain or record.task.domain,
         agent=options.agent or record.task.agent,
-        tags=tuple(dict.fromkeys((*record.task.tags, *options.tags))),
+        tags=(*record.task.tags, *(tag for tag in dict.fromkeys(options.tags) if tag not in record.task.tags)),
         source_id=record.task.source_id or options.name,
     )
     for part in fit(msgspec.structs.replace(record, task=task, key=key), options.limits, options.fit):
+        _check(part.record, options)
         yield Imported(part.record, draft.location, part.shortened + replaced)
         replaced = 0
+
+
+def _check(record: Record, options: ImportOptions) -> None:
+    """What no shortening can mend: an empty description, a score of 7, a key that is too long."""
+    check_record(record, options.limits)
+    size = len(record.key.encode())
+    if size > options.limits.name_bytes:
+        raise LimitExceeded(
+            f"the key has {size:,} bytes, more than the {options.limits.name_bytes:,} of limits.name_bytes",
+            limit=options.limits.name_bytes,
+            size=size,
+        )
 
 
 def _key(record: Record, format_name: str, source_name: str, seen: Counter[str]) -> str:

@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tacit.experience.episode import Record
+from tacit.journal.canonical import LARGEST_INTEGER
 
 REPLACEMENT = "�"
-LARGEST_INTEGER = 2**53
-"""Integers beyond ± this are not exact everywhere; they are kept as text."""
-
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SUSPECT = re.compile(rb"\\(?:u00[01]|[bf])|\d{16}")
 """What encoded JSON shows if it may hold a control character or an integer that is too large."""
@@ -26,7 +24,7 @@ class Cleaned(NamedTuple):
 
 
 def clean(record: Record) -> Cleaned:
-    """Replace what no store keeps: control characters by U+FFFD, integers beyond ±2^53 by their digits as text."""
+    """Replace what no store keeps: control characters by U+FFFD, integers beyond ±(2^53 − 1) by their digits."""
     if not _SUSPECT.search(msgspec.json.encode(record)):
         return Cleaned(record, 0)
     cleaner = _Cleaner()

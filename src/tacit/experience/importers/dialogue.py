@@ -115,7 +115,7 @@ class Dialogue:
     ) -> None:
         self._turns.append(
             _Turn(
-                tool=tool,
+                tool=tool or "unnamed",
                 action=action,
                 parameters=parameters,
                 thought="\n\n".join((*self._thinking, *self._written)),

@@ -8,11 +8,10 @@ from tacit.experience.episode import Episode, Record
 
 
 def record_of(episode: Episode, *, key: str = "") -> Record:
-    """The episode as a record: task, steps, outcome and times.
+    """The episode as a record, with its id, so that importing an export twice gives nothing new.
 
-    ``key`` is the key under which the episode was recorded, if it had one; otherwise the episode's id becomes the
-    key, so that importing the same export twice gives nothing new. Relations and the ids of events belong to the
-    mind that the episode lives in, and are not part of a record.
+    ``key`` is the key under which the episode was recorded, if it had one. The ids of the journal's events are not
+    part of a record: they belong to the mind that the episode lives in.
     """
     return Record(
         task=episode.task,
@@ -20,7 +19,9 @@ def record_of(episode: Episode, *, key: str = "") -> Record:
         outcome=episode.outcome,
         started_at=episode.started_at_micros,
         ended_at=episode.ended_at_micros,
-        key=key or f"episode:{episode.id}",
+        id=episode.id,
+        key=key,
+        relations=episode.relations,
     )
 
 

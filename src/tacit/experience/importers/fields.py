@@ -130,6 +130,13 @@ def _block_text(block: Any) -> str:
     return f"[{block.get('type', 'content without text')}]"
 
 
+def list_of(value: Any, what: str) -> list[Any]:
+    """The value if it is a JSON list, [] for null; otherwise InvalidInput."""
+    if value is None or isinstance(value, list):
+        return value or []
+    raise InvalidInput(f"{what} should be a JSON list, and is {type(value).__name__}")
+
+
 def object_of(value: Any, what: str) -> dict[str, Any]:
     """The value if it is a JSON object; otherwise InvalidInput."""
     if isinstance(value, dict):

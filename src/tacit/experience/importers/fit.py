@@ -28,11 +28,12 @@ def fit(record: Record, limits: Limits, mode: Fit) -> list[Fitted]:
     """The record within the limits: one, or with ``mode`` "split" as many as its steps need.
 
     Truncating keeps the first steps and says in the metadata, as ``shortened``, how many are missing. Splitting
-    links the records by the metadata ``part``, ``parts`` and ``part_of`` (the key of the whole); only the last part
-    holds the outcome, so that one attempt counts once. Raises LimitExceeded where the record cannot be made to fit.
+    links the records by the metadata ``part``, ``parts`` and ``part_of`` (the key or id of the whole); only the last
+    part holds the outcome, the id and the relations, so that one attempt counts once.
+
+    Raises:
+        LimitExceeded: it may not be changed, or cannot be made to fit.
     """
-    if len(record.key.encode()) > limits.name_bytes:
-        raise _exceeded("key", len(record.key.encode()), limits.name_bytes)
     fitter = _Fitter(limits, refuse=mode == "refuse")
     task = fitter.task(record.task)
     outcome = None if record.outcome is None else fitter.outcome(record.outcome)
@@ -68,14 +69,16 @@ def _split(whole: Record, chunks: list[list[Step]], counts: list[int], frame: in
     done = 0
     for number, chunk in enumerate(chunks, 1):
         last = number == len(chunks)
-        linked = {**whole.task.metadata, "part": number, "parts": len(chunks), "part_of": whole.key}
+        linked = {**whole.task.metadata, "part": number, "parts": len(chunks), "part_of": whole.key or whole.id}
         part = msgspec.structs.replace(
             whole,
             task=msgspec.structs.replace(whole.task, metadata=linked),
             steps=tuple(chunk),
             outcome=whole.outcome if last else None,
             ended_at=whole.ended_at if last else None,
-            key=f"{whole.key}/{number}",
+            id=whole.id if last else "",
+            key=f"{whole.key or whole.id}/{number}",
+            relations=whole.relations if last else (),
         )
         parts.append(Fitted(part, sum(counts[done : done + len(chunk)]) + (frame if number == 1 else 0)))
         done += len(chunk)
@@ -88,18 +91,19 @@ _PART_BYTES = 400
 
 def _chunks(whole: Record, steps: list[Step], limits: Limits) -> list[list[Step]]:
     """The steps in runs that fit one episode each; one run when everything fits."""
+    most = min(limits.episode_bytes, limits.event_bytes)  # an imported episode is one event
     frame = len(msgspec.json.encode(whole)) + len('"steps":[],')
-    if frame > limits.episode_bytes:
-        raise _exceeded("episode without its steps", frame, limits.episode_bytes)
+    if frame > most:
+        raise _exceeded("episode without its steps", frame, most)
     sizes = [len(msgspec.json.encode(step)) + 1 for step in steps]
-    if len(steps) <= limits.steps_per_episode and frame + sum(sizes) <= limits.episode_bytes:
+    if len(steps) <= limits.steps_per_episode and frame + sum(sizes) <= most:
         return [steps]
     chunks: list[list[Step]] = [[]]
-    room = limits.episode_bytes - frame - _PART_BYTES
+    room = most - frame - _PART_BYTES
     used = 0
     for step, size in zip(steps, sizes, strict=True):
         if size > room:
-            raise _exceeded("one step with its task", frame + _PART_BYTES + size, limits.episode_bytes)
+            raise _exceeded("one step with its task", frame + _PART_BYTES + size, most)
         if used + size > room or len(chunks[-1]) == limits.steps_per_episode:
             chunks.append([])
             used = 0
@@ -135,7 +139,7 @@ class _Fitter:
             tags=self._tags(task.tags),
             metadata=self._json(task.metadata, "metadata"),
             agent=self._text(task.agent, name, "agent"),
-            source_id=self._text(task.source_id, name, "source id"),
+            source_id=self._text(task.source_id, self.limits.text_bytes, "source id"),
         )
         return self._event(fitted, "task", "metadata")
 

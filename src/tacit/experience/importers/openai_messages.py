@@ -18,6 +18,7 @@ from tacit.experience.importers.base import Draft, FileImporter, drafts_of
 from tacit.experience.importers.dialogue import Dialogue
 from tacit.experience.importers.fields import (
     description_of,
+    list_of,
     metadata_of,
     object_of,
     outcome_of,
@@ -124,11 +125,9 @@ def _assistant(dialogue: Dialogue, message: dict[str, Any]) -> None:
         if isinstance(thought := message.get(name), str):
             dialogue.think(thought)
     dialogue.write(text_of(message.get("content") or message.get("refusal")))
-    calls = message.get("tool_calls") or []
+    calls = list_of(message.get("tool_calls"), "tool_calls")
     if legacy := message.get("function_call"):
         calls = [*calls, {"function": legacy}]
-    if not isinstance(calls, list):
-        raise InvalidInput("tool_calls should be a list")
     for value in calls:
         call = object_of(value, "a tool call")
         function = object_of(call.get("function") or call.get("custom") or call, "the function of a tool call")

@@ -9,7 +9,7 @@ import msgspec
 
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Record
-from tacit.experience.importers.base import Draft, FileImporter
+from tacit.experience.importers.base import UNREADABLE, Draft, FileImporter, rejection
 from tacit.experience.importers.files import LINE_SUFFIXES, complete_values, decode, lines_in
 from tacit.experience.importers.port import Rejected
 
@@ -37,8 +37,8 @@ class OwnJsonl(FileImporter):
                 continue
             try:
                 yield Draft(record_in(item.raw), item.location)
-            except InvalidInput as error:
-                yield Rejected(item.location, error.message)
+            except UNREADABLE as error:
+                yield rejection(item.location, error)
 
 
 def record_in(line: bytes | msgspec.Raw) -> Record:

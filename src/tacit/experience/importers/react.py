@@ -20,7 +20,7 @@ from typing import Any
 
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Record, Step, Task
-from tacit.experience.importers.base import Draft, FileImporter, drafts_of
+from tacit.experience.importers.base import UNREADABLE, Draft, FileImporter, drafts_of, rejection
 from tacit.experience.importers.evidence import error_in
 from tacit.experience.importers.fields import (
     description_of,
@@ -52,7 +52,7 @@ class React(FileImporter):
         return _HEAD.search(head) is not None
 
     def drafts(self, file: Path) -> Iterator[Draft | Rejected]:
-        if file.suffix.lower() not in self.suffixes - {".txt"} and not _is_json(file):
+        if file.suffix.lower() not in LINE_SUFFIXES and not _is_json(file):
             yield from _text_drafts(file)
             return
         for item in items_in(file):
@@ -77,8 +77,8 @@ def _text_drafts(file: Path) -> Iterator[Draft | Rejected]:
         text = text_in(file)
         if text.strip():
             yield Draft(_record(trace_of(text), "", {}, "", outcome=None), "text")
-    except InvalidInput as error:
-        yield Rejected("text", error.message)
+    except UNREADABLE as error:
+        yield rejection("text", error)
 
 
 def _is_json(file: Path) -> bool:
@@ -131,4 +131,4 @@ def _call_of(moment: Moment) -> tuple[str, dict[str, Any]]:
         given = match[2] if match[2] is not None else match[3]
         return match[1], {"input": given} if given else {}
     tool, _, rest = action.partition(" ")
-    return tool, {"input": rest.strip()} if rest.strip() else {}
+    return tool.rstrip(":"), {"input": rest.strip()} if rest.strip() else {}

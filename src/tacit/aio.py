@@ -1,0 +1,276 @@
+"""The same minds for asyncio.
+
+Writes are queued to the same writing thread and awaited as futures, so a thousand waiting tasks need no thread each. Reads and
+rare operations run in a small pool of threads. Every method of :class:`tacit.Mind` is here under the same name, with the
+same arguments; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from tacit import mind as blocking
+from tacit.errors import TacitError
+from tacit.experience.episode import Artifact, Json, OutcomeKind, StepStatus
+from tacit.experience.handoff import HandOff
+from tacit.experience.live import LiveEpisode, OpenEpisodeWarning, failure_of, make_outcome, make_step
+from tacit.ids import format_id, parse_id
+from tacit.opening import open_mind_alone
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_READERS = 4  # SQLite reads rarely wait; more threads would only queue for the interpreter
+
+
+class AsyncEpisode:
+    """An open episode for asyncio: ``async with mind.episode(…) as episode: await episode.step(…)``.
+
+    Cancellation leaves the episode open and resumable; an exception records a failure; leaving without ``complete()``
+    warns.
+    """
+
+    def __init__(self, mind: Mind, begin: Callable[[], LiveEpisode]) -> None:
+        self._mind = mind
+        self._begin = begin
+        self._episode: LiveEpisode | None = None
+
+    @property
+    def live(self) -> LiveEpisode:
+        """The blocking handle underneath; there once the block has been entered or the episode awaited."""
+        if self._episode is None:
+            raise RuntimeError("enter the episode first: async with mind.episode(…) as episode")
+        return self._episode
+
+    @property
+    def id(self) -> str:
+        return self.live.id
+
+    @property
+    def completed(self) -> bool:
+        return self.live.completed
+
+    def __await__(self) -> Any:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> AsyncEpisode:
+        if self._episode is None:
+            self._episode = await self._mind.in_thread(self._begin)
+        return self
+
+    async def step(
+        self,
+        *,
+        tool: str = "",
+        action: str = "",
+        parameters: Mapping[str, Json] | None = None,
+        observation: Json = None,
+        success: bool | None = None,
+        status: StepStatus | None = None,
+        error: str | None = None,
+        thought: str | None = None,
+        latency_ms: float | None = None,
+        tokens: int | None = None,
+        occurred_at: int | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        key: str | None = None,
+    ) -> str | None:
+        """Log one step; see :meth:`LiveEpisode.step`."""
+        step = make_step(
+            tool=tool,
+            action=action,
+            parameters=parameters,
+            observation=observation,
+            success=success,
+            status=status,
+            error=error,
+            thought=thought,
+            latency_ms=latency_ms,
+            tokens=tokens,
+            occurred_at=occurred_at,
+            metadata=None if metadata is None else dict(metadata),
+        )
+        if self.live.buffered:
+            return await self._mind.in_thread(self.live.log, step, key=key)
+        appended = await asyncio.wrap_future(self._mind.recorder.step(parse_id(self.id), step, key=key))
+        return format_id(appended.event.id)
+
+    async def flush(self) -> None:
+        await self._mind.in_thread(self.live.flush)
+
+    async def complete(
+        self,
+        kind: OutcomeKind,
+        *,
+        score: float | None = None,
+        verdict: str | None = None,
+        reason: str | None = None,
+        details: Mapping[str, Json] | None = None,
+        done: Sequence[str] | None = None,
+        failed: Sequence[str] | None = None,
+        signals: Sequence[str] | None = None,
+        artifacts: Sequence[Artifact | Mapping[str, Any]] | None = None,
+        ended_at: int | None = None,
+    ) -> None:
+        """Say how the attempt ended; see :meth:`LiveEpisode.complete`."""
+        given = {"score": score, "verdict": verdict, "reason": reason, "details": details, "done": done}
+        outcome = make_outcome(kind, {**given, "failed": failed, "signals": signals, "artifacts": artifacts})
+        if self.live.buffered:
+            await self.flush()
+        await asyncio.wrap_future(self._mind.recorder.complete(parse_id(self.id), outcome, ended_at=ended_at))
+        self.live.completed = True
+
+    async def tag(self, *tags: str) -> None:
+        await self._mind.in_thread(self.live.tag, *tags)
+
+    async def relate(self, kind: str, target: str) -> None:
+        await self._mind.in_thread(self.live.relate, kind, target)
+
+    async def checkpoint(self, note: str = "", state: Mapping[str, Json] | None = None) -> str:
+        return await self._mind.in_thread(self.live.checkpoint, note, state)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._mind.in_thread(self.live.end_buffering)
+        if isinstance(error, Exception) and not self.completed:
+            await self._record_failure(error)
+        elif error is None and not self.completed:
+            warnings.warn(
+                f"episode {self.id} was left without complete(); it stays open and nothing is learned from it",
+                OpenEpisodeWarning,
+                stacklevel=2,
+            )
+
+    async def _record_failure(self, error: Exception) -> None:
+        try:
+            await asyncio.wrap_future(self._mind.recorder.complete(parse_id(self.id), failure_of(error)))
+        except TacitError as problem:
+            error.add_note(f"Tacit could not record this failure: {problem}")
+            return
+        self.live.completed = True
+
+
+class _Threaded:
+    """Runs a blocking object's methods in a pool of threads."""
+
+    def __init__(self, blocking_mind: blocking.PastMind, pool: ThreadPoolExecutor) -> None:
+        self._blocking = blocking_mind
+        self._pool = pool
+
+    async def in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call in the pool and await it."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    @property
+    def id(self) -> str:
+        return self._blocking.id
+
+    @property
+    def name(self) -> str:
+        return self._blocking.name
+
+    @property
+    def tenant(self) -> str:
+        return self._blocking.tenant
+
+
+def _threaded(name: str, owner: type) -> Any:
+    """An async method that runs the blocking one of the same name."""
+    original = getattr(owner, name)
+
+    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self.in_thread(getattr(self._blocking, name), *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, original.__doc__
+    method.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+    return method
+
+
+class PastMind(_Threaded):
+    """A read-only view of a mind's past, for asyncio."""
+
+    get = _threaded("get", blocking.PastMind)
+    episodes = _threaded("episodes", blocking.PastMind)
+
+
+class Mind(PastMind):
+    """A mind for asyncio, with the methods of :class:`tacit.Mind`."""
+
+    _blocking: blocking.Mind
+
+    @property
+    def recorder(self) -> Any:
+        return self._blocking.recorder
+
+    def episode(self, description: str, **fields: Any) -> AsyncEpisode:
+        """Begin an attempt: ``async with mind.episode(…)``, or ``episode = await mind.episode(…)``."""
+        return AsyncEpisode(self, lambda: self._blocking.episode(description, **fields))
+
+    def resume(self, given: HandOff | str, **options: Any) -> AsyncEpisode:
+        """Go on with an open episode, as :meth:`tacit.Mind.resume` does."""
+        return AsyncEpisode(self, lambda: self._blocking.resume(given, **options))
+
+    async def at(self, moment: datetime) -> PastMind:
+        """The mind as it was at a moment."""
+        return PastMind(await self.in_thread(self._blocking.at, moment), self._pool)
+
+    async def close(self) -> None:
+        """Let go, as :meth:`tacit.Mind.close` does."""
+        await self.in_thread(self._blocking.close)
+        self._pool.shutdown(wait=False)
+
+    async def __aenter__(self) -> Mind:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+_THREADED = (
+    "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics", "reward",
+    "reflection", "export", "backup",
+)  # fmt: skip
+for _name in _THREADED:
+    setattr(Mind, _name, _threaded(_name, blocking.Mind))
+
+
+class _Opening:
+    """What ``open`` returns: await it, or enter it."""
+
+    def __init__(self, call: Callable[[], blocking.Mind]) -> None:
+        self._call = call
+        self._mind: Mind | None = None
+
+    async def _open(self) -> Mind:
+        pool = ThreadPoolExecutor(_READERS, thread_name_prefix="tacit-aio")
+        self._mind = Mind(await asyncio.get_running_loop().run_in_executor(pool, self._call), pool)
+        return self._mind
+
+    def __await__(self) -> Any:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Mind:
+        return await self._open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._mind is not None:
+            await self._mind.close()
+
+
+def open(  # noqa: A001 - the name is the SDK's
+    location: str | Path | None = None, *, mind: str | None = None, tenant: str | None = None, **options: Any
+) -> _Opening:
+    """Open a mind: ``async with tacit.aio.open("agent.db") as mind``, or ``mind = await tacit.aio.open(…)``."""
+    return _Opening(lambda: open_mind_alone(location, mind=mind, tenant=tenant, **options))

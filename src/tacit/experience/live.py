@@ -1,0 +1,278 @@
+"""An episode while it happens: the object that an agent logs its steps with."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from tacit.errors import Closed, TacitError
+from tacit.experience import entrance
+from tacit.experience.episode import Artifact, Json, Outcome, OutcomeKind, Step, StepStatus
+from tacit.experience.recorder import Recorder
+from tacit.ids import format_id
+from tacit.journal.append import Prepared
+
+
+class OpenEpisodeWarning(UserWarning):
+    """An episode was left without saying how it ended; it stays open, resumable and outside of learning."""
+
+
+class Buffering(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold steps back and write several at once: after that many, or when the oldest is that many seconds old."""
+
+    steps: int = 50
+    seconds: float = 5.0
+
+
+def make_step(
+    *,
+    tool: str,
+    action: str,
+    parameters: Mapping[str, Json] | None,
+    observation: Json,
+    success: bool | None,
+    status: StepStatus | None,
+    **rest: Any,
+) -> Step:
+    """A step from the SDK's keywords; ``success`` True or False is short for the status success or error."""
+    if status is None and success is not None:
+        status = "success" if success else "error"
+    fields = {name: value for name, value in rest.items() if value is not None}
+    step: Step = entrance.build(
+        Step,
+        {
+            "tool": tool,
+            "action": action,
+            "parameters": dict(parameters or {}),
+            "observation": observation,
+            "status": status,
+            **fields,
+        },
+        "step",
+    )
+    return step
+
+
+def make_outcome(kind: OutcomeKind, fields: dict[str, Any]) -> Outcome:
+    """An outcome from the SDK's keywords."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    outcome: Outcome = entrance.build(Outcome, {"kind": kind, **given}, "outcome")
+    return outcome
+
+
+class LiveEpisode:
+    """An open episode. Each ``step`` is durable when it returns, unless buffering was asked for.
+
+    Use it as a context manager: an exception inside records a failure and goes on its way; leaving without
+    ``complete()`` leaves the episode open, with a warning. Safe to use from several threads.
+    """
+
+    def __init__(self, recorder: Recorder, id: bytes, *, buffering: Buffering | None = None) -> None:
+        self.id = format_id(id)
+        self._raw = id
+        self._recorder = recorder
+        self.completed = False
+        """Whether the episode was ended through this handle."""
+        self._buffer = None if buffering is None else _Buffer(recorder, buffering)
+
+    @property
+    def buffered(self) -> bool:
+        """Whether steps are held back and written several at once."""
+        return self._buffer is not None
+
+    def step(
+        self,
+        *,
+        tool: str = "",
+        action: str = "",
+        parameters: Mapping[str, Json] | None = None,
+        observation: Json = None,
+        success: bool | None = None,
+        status: StepStatus | None = None,
+        error: str | None = None,
+        thought: str | None = None,
+        latency_ms: float | None = None,
+        tokens: int | None = None,
+        occurred_at: int | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        key: str | None = None,
+    ) -> str | None:
+        """Log one step; the id of its event, or None when it is only buffered so far.
+
+        Args:
+            tool: the tool's name; ``action`` says in words what was done with it.
+            parameters: what the tool was given. ``observation``: what came back (text or JSON).
+            success: True, False, or None when nobody can tell; or give ``status``: success, error or timeout.
+            latency_ms: how long it took, in milliseconds. ``tokens``: what it cost.
+            occurred_at: µs since 1970 UTC; now when None.
+            key: makes a retry safe: the same key in this episode is the same step.
+
+        Raises:
+            InvalidInput: a bound or a type is broken; nothing was stored.
+            Conflict: the episode is completed, or the key was used for another step.
+        """
+        step = make_step(
+            tool=tool,
+            action=action,
+            parameters=parameters,
+            observation=observation,
+            success=success,
+            status=status,
+            error=error,
+            thought=thought,
+            latency_ms=latency_ms,
+            tokens=tokens,
+            occurred_at=occurred_at,
+            metadata=None if metadata is None else dict(metadata),
+        )
+        return self.log(step, key=key)
+
+    def log(self, step: Step, *, key: str | None = None) -> str | None:
+        """Log a step that was made before; see :meth:`step`."""
+        prepared = self._recorder.prepare_step(self._raw, step, key=key)
+        if self._buffer is not None:
+            self._buffer.add(prepared)
+            return None
+        return format_id(self._recorder.steps([prepared]).result()[0].event.id)
+
+    def flush(self) -> None:
+        """Write what is buffered; durable when it returns. Nothing to do without buffering."""
+        if self._buffer is not None:
+            self._buffer.flush()
+
+    def end_buffering(self) -> None:
+        """Write what is buffered and hold nothing back any more."""
+        if self._buffer is not None:
+            self._buffer.close()
+
+    def complete(
+        self,
+        kind: OutcomeKind,
+        *,
+        score: float | None = None,
+        verdict: str | None = None,
+        reason: str | None = None,
+        details: Mapping[str, Json] | None = None,
+        done: Sequence[str] | None = None,
+        failed: Sequence[str] | None = None,
+        signals: Sequence[str] | None = None,
+        artifacts: Sequence[Artifact | Mapping[str, Any]] | None = None,
+        ended_at: int | None = None,
+    ) -> None:
+        """Say how the attempt ended. The same again is nothing; anything else raises AlreadyCompleted."""
+        outcome = make_outcome(
+            kind,
+            {
+                "score": score,
+                "verdict": verdict,
+                "reason": reason,
+                "details": None if details is None else dict(details),
+                "done": done,
+                "failed": failed,
+                "signals": signals,
+                "artifacts": artifacts,
+            },
+        )
+        self.flush()
+        self._recorder.complete(self._raw, outcome, ended_at=ended_at).result()
+        self.completed = True
+
+    def tag(self, *tags: str) -> None:
+        """Add tags."""
+        self._recorder.update(self._raw, {}, add=tags).result()
+
+    def relate(self, kind: str, target: str) -> None:
+        """Say how this episode stands to another: parent, depends_on, blocks, follows, duplicates, refers."""
+        self._recorder.relate(self._raw, kind, target).result()
+
+    def checkpoint(self, note: str = "", state: Mapping[str, Json] | None = None) -> str:
+        """Mark where the agent stands; the checkpoint's id, which ``mind.handoff`` makes a pack of."""
+        self.flush()
+        return format_id(self._recorder.checkpoint(self._raw, note=note, state=dict(state or {})).result().event.id)
+
+    def __enter__(self) -> LiveEpisode:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end_buffering()
+        if isinstance(error, Exception) and not self.completed:
+            self._record_failure(error)
+        elif error is None and not self.completed:
+            warnings.warn(
+                f"episode {self.id} was left without complete(); it stays open and nothing is learned from it",
+                OpenEpisodeWarning,
+                stacklevel=2,
+            )
+
+    def _record_failure(self, error: Exception) -> None:
+        try:
+            self._recorder.complete(self._raw, failure_of(error)).result()
+        except TacitError as problem:  # the agent's own exception matters more; ours rides along as a note
+            error.add_note(f"Tacit could not record this failure: {problem}")
+            return
+        self.completed = True
+
+
+def failure_of(error: Exception) -> Outcome:
+    """The failure that an exception stands for: its type. Its message may hold anything, so it is not kept."""
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    return Outcome(kind="failure", reason=type(error).__qualname__, details={"exception": name, "message": "[redacted]"})
+
+
+class _Buffer:
+    """Steps that are not written yet. A step that could not be written is reported by the next call."""
+
+    def __init__(self, recorder: Recorder, policy: Buffering) -> None:
+        self._recorder = recorder
+        self._policy = policy
+        self._held: list[Prepared] = []
+        self._lock = threading.RLock()  # steps are written in the order in which they were added
+        self._timer: threading.Timer | None = None
+        self._failure: Exception | None = None
+        self._closed = False
+
+    def add(self, prepared: Prepared) -> None:
+        with self._lock:
+            if self._closed:
+                raise Closed("this episode's block has ended; a buffered step would never be written")
+            self._raise_failure()
+            self._held.append(prepared)
+            if len(self._held) >= self._policy.steps:
+                self.flush()
+            elif self._timer is None:
+                self._timer = threading.Timer(self._policy.seconds, self._flush_in_background)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def flush(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._raise_failure()
+            if self._held:
+                self._recorder.steps(self._held).result()
+                self._held = []
+
+    def close(self) -> None:
+        with self._lock:
+            self.flush()
+            self._closed = True
+
+    def _flush_in_background(self) -> None:
+        try:
+            self.flush()
+        except Exception as error:  # noqa: BLE001 - kept for the caller's next call
+            self._failure = error
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure

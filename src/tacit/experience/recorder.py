@@ -1,0 +1,195 @@
+"""Writes experience to the journal. Every method checks what it was given, queues one job and returns its future, so the
+synchronous and the asynchronous surface share it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+
+from tacit.errors import AlreadyCompleted, InvalidInput
+from tacit.experience import entrance, kinds
+from tacit.experience.episode import RELATION_KINDS, Outcome, Record, Step, Task
+from tacit.experience.fold import current_row
+from tacit.experience.limits import Limits
+from tacit.experience.views import load_episode
+from tacit.ids import format_id, keyed_id, parse_id
+from tacit.journal.append import Appended, Appender, Prepared
+from tacit.journal.journal import Journal
+from tacit.journal.minds import MindInfo
+
+
+
+class Recorder:
+    """What happened to one mind goes through here into the journal."""
+
+    def __init__(self, journal: Journal, mind: MindInfo, limits: Limits) -> None:
+        self.journal = journal
+        self.mind = mind
+        self.limits = limits
+
+    # ── whole episodes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, task: Task, *, key: str | None = None, started_at: int | None = None) -> Future[Appended]:
+        """Open an episode; its id is the event's id. The same ``key`` finds the same episode again."""
+        entrance.check_task(task, self.limits)
+        id = self._keyed("episode", key, "an episode") if key is not None else None
+        return self._append(
+            self._prepare(
+                kinds.EPISODE_STARTED, {"task": plain(task)}, id=id, occurred_at=started_at, agent=task.agent
+            )
+        )
+
+    def record(self, record: Record) -> Future[Appended]:
+        """Write a whole attempt as one event. A record with an ``id`` or ``key`` is written once."""
+        return self._append(self.prepare_record(record))
+
+    def prepare_record(self, record: Record) -> Prepared:
+        """The event of a whole attempt, checked against every bound."""
+        entrance.check_record(record, self.limits)
+        payload: dict[str, Any] = {"task": plain(record.task), "steps": [plain(step) for step in record.steps]}
+        if record.outcome is not None:
+            payload["outcome"] = plain(record.outcome)
+            if record.ended_at is not None:
+                payload["ended_at"] = record.ended_at
+        id: bytes | None = None
+        if record.id:
+            id = parse_id(record.id)
+        elif record.key:
+            id = self._keyed("record", record.key, "a record")
+        return self._prepare(
+            kinds.EPISODE_RECORDED, payload, id=id, occurred_at=record.started_at, agent=record.task.agent
+        )
+
+    # ── live steps ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def prepare_step(self, episode: bytes, step: Step, *, key: str | None = None) -> Prepared:
+        """The event of one step, checked; for callers that gather several before they write."""
+        entrance.check_step(step, self.limits)
+        id = self._keyed("step", key, "a step", format_id(episode)) if key is not None else None
+        return self._prepare(
+            kinds.STEP_LOGGED, {"step": plain(step)}, id=id, occurred_at=step.occurred_at, causation=episode
+        )
+
+    def step(self, episode: bytes, step: Step, *, key: str | None = None) -> Future[Appended]:
+        """Log one step."""
+        return self._append(self.prepare_step(episode, step, key=key))
+
+    def steps(self, prepared: Sequence[Prepared]) -> Future[list[Appended]]:
+        """Write several prepared steps, all or none."""
+        mind = self.mind.id
+        return self.journal.submit(lambda appender: [appender.append(mind, one) for one in prepared])
+
+    def complete(self, episode: bytes, outcome: Outcome, *, ended_at: int | None = None) -> Future[None]:
+        """End an episode. The same outcome again is nothing; another one raises AlreadyCompleted."""
+        entrance.check_outcome(outcome, self.limits)
+        prepared = self._prepare(
+            kinds.EPISODE_COMPLETED,
+            {"outcome": plain(outcome)},
+            id=keyed_id(self.mind.secret, "completion", format_id(episode)),
+            occurred_at=ended_at,
+            causation=episode,
+        )
+        return self.journal.submit(lambda appender: self._complete(appender, episode, outcome, prepared))
+
+    def _complete(self, appender: Appender, episode: bytes, outcome: Outcome, prepared: Prepared) -> None:
+        row = current_row(appender.transaction, self.mind.id, episode)
+        if row is None or row.status == "open":
+            appender.append(self.mind.id, prepared)
+            return
+        known = load_episode(appender.transaction, self.mind.id, episode).outcome
+        if known != msgspec.convert(prepared.payload["outcome"], Outcome):
+            raise AlreadyCompleted(
+                f"episode {format_id(episode)} is already completed as {row.status}, not with these details",
+                episode=format_id(episode),
+                outcome=outcome.kind,
+            )
+
+    # ── what is known about an episode ───────────────────────────────────────────────────────────────────────────────
+
+    def update(self, episode: bytes, changes: dict[str, Any], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Future[None]:
+        """Change fields of the task, and add or remove tags. Nothing is written when nothing changes."""
+
+        def job(appender: Appender) -> None:
+            before = load_episode(appender.transaction, self.mind.id, episode).task
+            tags = [tag for tag in changes.get("tags", before.tags) if tag not in set(remove)]
+            tags += [tag for tag in dict.fromkeys(add) if tag not in tags]
+            after = entrance.build(Task, {**msgspec.structs.asdict(before), **changes, "tags": tags}, "episode")
+            entrance.check_task(after, self.limits)
+            if after != before:
+                appender.append(
+                    self.mind.id, self._prepare(kinds.EPISODE_UPDATED, {"task": plain(after)}, causation=episode)
+                )
+
+        return self.journal.submit(job)
+
+    def relate(self, episode: bytes, kind: str, target: str, *, holds: bool = True) -> Future[Appended]:
+        """Say that a relation to another episode holds, or holds no longer."""
+        if kind not in RELATION_KINDS:
+            raise InvalidInput(f"{kind!r} is not a relation; use one of {', '.join(RELATION_KINDS)}", kind=kind)
+        event = kinds.EPISODE_RELATED if holds else kinds.EPISODE_UNRELATED
+        payload = {"kind": kind, "target": format_id(parse_id(target))}
+        return self._append(self._prepare(event, payload, causation=episode))
+
+    def checkpoint(self, episode: bytes, *, note: str, state: dict[str, Any]) -> Future[Appended]:
+        """Mark where the agent stands, with what whoever takes over needs to know."""
+
+        def job(appender: Appender) -> Appended:
+            number = len(load_episode(appender.transaction, self.mind.id, episode).steps)
+            payload = {"note": note, "state": state, "number": number}
+            prepared = self._prepare(kinds.EPISODE_CHECKPOINTED, payload, causation=episode)
+            return appender.append(self.mind.id, prepared)
+
+        return self.journal.submit(job)
+
+    def resume(self, episode: bytes, *, agent: str = "", checkpoint: str = "") -> Future[Appended]:
+        """Say that somebody goes on with an open episode."""
+        payload = {"agent": agent, "checkpoint": checkpoint}
+        return self._append(self._prepare(kinds.EPISODE_RESUMED, payload, causation=episode, agent=agent))
+
+    def reflection(self, episode: bytes, payload: dict[str, Any]) -> Future[Appended]:
+        """Keep a reflection that a language model wrote; ``payload["sources"]`` are the ids it rests on."""
+        return self._append(self._prepare(kinds.REFLECTION_RECORDED, payload, causation=episode))
+
+    # ── preparing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _append(self, prepared: Prepared) -> Future[Appended]:
+        mind = self.mind.id
+        return self.journal.submit(lambda appender: appender.append(mind, prepared))
+
+    def _prepare(
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        *,
+        id: bytes | None = None,
+        occurred_at: int | None = None,
+        causation: bytes | None = None,
+        agent: str = "",
+    ) -> Prepared:
+        return self.journal.preparer.prepare(
+            kind,
+            payload,
+            id=id,
+            occurred_at=occurred_at,
+            causation=causation,
+            actor=self.actor(agent) if agent else "",
+        )
+
+    def actor(self, name: str) -> str:
+        """The opaque id that stands for an agent's name in event headers."""
+        return keyed_id(self.mind.secret, "actor", name).hex()
+
+    def _keyed(self, what: str, key: str, spoken: str, *scope: str) -> bytes:
+        if not isinstance(key, str) or not key.strip():
+            raise InvalidInput(f"the key of {spoken} must be a non-empty text", field="key")
+        entrance.check_key(key, self.limits)
+        return keyed_id(self.mind.secret, what, *scope, key)
+
+
+def plain(data: msgspec.Struct) -> dict[str, Any]:
+    """A noun as plain JSON data, defaults left out."""
+    result: dict[str, Any] = msgspec.to_builtins(data)
+    return result

@@ -1,0 +1,376 @@
+"""A mind: what one agent has been through, and what can be asked of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from tacit.clock import to_micros
+from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly
+from tacit.experience import entrance
+from tacit.experience.episode import Episode, Json, Record, Task
+from tacit.experience.handoff import HandOff, read_handoff
+from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
+from tacit.experience.ingest import IngestReport, Progress, ingest
+from tacit.experience.live import Buffering, LiveEpisode
+from tacit.experience.recorder import Recorder, plain
+from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, list_episodes, load_episode
+from tacit.ids import format_id, parse_id
+from tacit.journal.read import position_at
+from tacit.learning.reflection import Reflection, reflect_by_model, reflect_by_rule
+from tacit.learning.reward import Reward, read_baseline, reward
+from tacit.learning.statistics import Statistics, read_statistics
+from tacit.models.language import LanguageModel
+from tacit.stores.port import Snapshot
+
+if TYPE_CHECKING:
+    from tacit.ops.backup import BackupInfo
+    from tacit.ops.settings import Settings
+
+_PAGE = 100
+
+
+class PastMind:
+    """A read-only view of a mind: as it was at a moment, or (as the base of :class:`Mind`) as it is."""
+
+    def __init__(self, recorder: Recorder, position: int = NOW) -> None:
+        self.recorder = recorder
+        self._position = position
+
+    @property
+    def id(self) -> str:
+        """The mind's id."""
+        return format_id(self.recorder.mind.id)
+
+    @property
+    def name(self) -> str:
+        return self.recorder.mind.name
+
+    @property
+    def tenant(self) -> str:
+        return self.recorder.mind.tenant
+
+    def _snapshot(self) -> Any:
+        return self.recorder.journal.store.snapshot()
+
+    def get(self, id: str) -> Episode:
+        """An episode with all its steps, by id.
+
+        Raises:
+            NotFound: there was none of that id.
+        """
+        with self._snapshot() as snapshot:
+            return load_episode(snapshot, self.recorder.mind.id, parse_id(id), self._position)
+
+    def episodes(
+        self,
+        text: str = "",
+        *,
+        status: str = "",
+        task_type: str = "",
+        domain: str = "",
+        tag: str = "",
+        tool: str = "",
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        limit: int = 20,
+        after: str = "",
+    ) -> list[EpisodeSummary]:
+        """Episodes that match all that is given, newest first.
+
+        Args:
+            text: words that must all stand in the description, regardless of case.
+            limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
+        """
+        if not 1 <= limit <= 1_000:
+            raise InvalidInput(f"limit {limit} is not between 1 and 1,000", field="limit")
+        wanted = EpisodeFilter(
+            text=text,
+            status=status,
+            task_type=task_type,
+            domain=domain,
+            tag=tag,
+            tool=tool,
+            started_after=None if started_after is None else to_micros(started_after),
+            started_before=None if started_before is None else to_micros(started_before),
+        )
+        with self._snapshot() as snapshot:
+            return self._list(snapshot, wanted, limit, after)
+
+    def _list(self, snapshot: Snapshot, wanted: EpisodeFilter, limit: int, after: str) -> list[EpisodeSummary]:
+        return list_episodes(
+            snapshot, self.recorder.mind.id, wanted, limit=limit, after=after, position=self._position
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if not name.startswith("_") and hasattr(Mind, name):
+            raise ReadOnly(f"{name} is not possible on a view of the past; use the mind itself", method=name)
+        raise AttributeError(name)
+
+
+class Mind(PastMind):
+    """The front door: record experience, read it back, and see what was learned.
+
+    Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
+    """
+
+    def __init__(self, recorder: Recorder, settings: Settings) -> None:
+        super().__init__(recorder)
+        self._settings = settings
+        self.owned: Any = None
+        """The store that closes with this mind, when the mind was opened alone."""
+
+    # ── experience ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def episode(
+        self,
+        description: str,
+        *,
+        task_type: str = "",
+        domain: str = "",
+        language: str = "",
+        framework: str = "",
+        complexity: float | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Json] | None = None,
+        agent: str = "",
+        source_id: str = "",
+        key: str | None = None,
+        started_at: datetime | None = None,
+        buffered: bool = False,
+    ) -> LiveEpisode:
+        """Begin an attempt at a task; durable when it returns.
+
+        Args:
+            description: what the agent is trying to do.
+            complexity: 0 (trivial) … 1, when somebody judged it.
+            key: makes a retry safe: the same key is the same episode.
+            buffered: hold steps back and write several at once (settings ``buffer.*``); a buffered step is not
+                durable until ``flush()``, ``complete()`` or the end of the block.
+
+        Raises:
+            InvalidInput: a bound or a type is broken; nothing was stored.
+            Conflict: the key was used for another task.
+        """
+        task = self._task(
+            description=description,
+            task_type=task_type,
+            domain=domain,
+            language=language,
+            framework=framework,
+            complexity=complexity,
+            tags=tuple(tags),
+            metadata=dict(metadata or {}),
+            agent=agent,
+            source_id=source_id,
+        )
+        started = None if started_at is None else to_micros(started_at)
+        appended = self.recorder.start(task, key=key, started_at=started).result()
+        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering() if buffered else None)
+
+    def _task(self, **fields: Any) -> Task:
+        task: Task = entrance.build(Task, fields, "episode")
+        return task
+
+    def _buffering(self) -> Buffering:
+        return Buffering(steps=self._settings.buffer.steps, seconds=self._settings.buffer.seconds)
+
+    def record(self, record: Record | Mapping[str, Any]) -> str:
+        """Write a whole attempt at once; its episode id. With a ``key`` or ``id`` it is written only once."""
+        given = record if isinstance(record, Record) else entrance.build(Record, dict(record), "record")
+        return format_id(self.recorder.record(given).result().event.id)
+
+    def ingest(
+        self,
+        path: str | Path,
+        *,
+        format: Format = "auto",
+        task_type: str = "",
+        domain: str = "",
+        tags: Sequence[str] = (),
+        agent: str = "",
+        fit: Fit = "truncate",
+        progress: Progress = lambda done: None,
+    ) -> IngestReport:
+        """Import recorded traces from a file or folder. Doing it twice adds nothing; a bad record is listed, not fatal.
+
+        Args:
+            format: one of ``tacit.experience.importers.FORMATS``; "auto" looks at the content.
+            task_type, domain, tags, agent: said of every record that does not say it itself.
+            fit: what to do with texts beyond the limits: "truncate" (with a visible mark), "split" or "refuse".
+            progress: called with the number of records done so far.
+        """
+        path = Path(path)
+        options = ImportOptions(
+            task_type=task_type, domain=domain, tags=tuple(tags), agent=agent, fit=fit, limits=self.recorder.limits
+        )
+        return ingest(self.recorder, importer_for(format, path).read(path, options), progress)
+
+    def update(self, id: str, *, add_tags: Sequence[str] = (), remove_tags: Sequence[str] = (), **changes: Any) -> Episode:
+        """Change fields of an episode's task (description, task_type, domain, …, metadata), or its tags."""
+        unknown = sorted(set(changes) - set(Task.__struct_fields__))
+        if unknown:
+            raise InvalidInput(f"an episode has no field {unknown[0]!r}", field=unknown[0])
+        self.recorder.update(parse_id(id), changes, add=add_tags, remove=remove_tags).result()
+        return self.get(id)
+
+    def relate(self, id: str, kind: str, target: str) -> None:
+        """Say how an episode stands to another: parent, depends_on, blocks, follows, duplicates, refers.
+
+        Raises:
+            InvalidInput: it would close a circle where none may be.
+            Conflict: it holds already.
+        """
+        self.recorder.relate(parse_id(id), kind, target).result()
+
+    def unrelate(self, id: str, kind: str, target: str) -> None:
+        """Take a relation back."""
+        self.recorder.relate(parse_id(id), kind, target, holds=False).result()
+
+    # ── handing over ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def handoff(self, id: str, *, note: str = "", state: Mapping[str, Json] | None = None) -> HandOff:
+        """Mark where an episode stands, and make a pack with which another agent can go on, here or elsewhere."""
+        appended = self.recorder.checkpoint(parse_id(id), note=note, state=dict(state or {})).result()
+        return self.read_handoff(format_id(appended.event.id))
+
+    def read_handoff(self, checkpoint: str) -> HandOff:
+        """The pack of a checkpoint that was made before, with the episode as it stood then."""
+        with self._snapshot() as snapshot:
+            return read_handoff(snapshot, self.recorder.mind.id, parse_id(checkpoint))
+
+    def resume(self, given: HandOff | str, *, agent: str = "", buffered: bool = False) -> LiveEpisode:
+        """Go on with an open episode.
+
+        Args:
+            given: an episode's id, or a hand-off pack. A pack from elsewhere brings its episode with it.
+            agent: who goes on.
+
+        Raises:
+            Conflict: the episode is completed.
+        """
+        checkpoint = ""
+        if isinstance(given, HandOff):
+            checkpoint = given.checkpoint
+            if given.mind != self.id:
+                self.recorder.record(given.record).result()
+            id = given.record.id
+        else:
+            id = given
+        if self.get(id).status != "open":
+            raise Conflict(f"episode {id} is completed; there is nothing to resume", episode=id)
+        self.recorder.resume(parse_id(id), agent=agent, checkpoint=checkpoint).result()
+        return LiveEpisode(self.recorder, parse_id(id), buffering=self._buffering() if buffered else None)
+
+    # ── what was learned ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def settle(self, timeout: float = 60.0) -> None:
+        """Wait until everything that is computed in the background has seen all that was written.
+
+        Raises:
+            NotSettled: not within ``timeout`` seconds; the context holds the lag.
+        """
+        self.recorder.journal.consumers.settle(self.recorder.mind.id, timeout)
+
+    def lag(self) -> dict[str, int]:
+        """For each consumer, how many events it has yet to see."""
+        return self.recorder.journal.consumers.lag(self.recorder.mind.id)
+
+    def statistics(self) -> Statistics:
+        """Episodes by task kind with success rates, tools by speed and failures, error signatures."""
+        with self._snapshot() as snapshot:
+            return read_statistics(snapshot, self.recorder.mind.id)
+
+    def reward(self, id: str) -> Reward | None:
+        """How good an episode was, with every factor; None while it is open."""
+        with self._snapshot() as snapshot:
+            episode = load_episode(snapshot, self.recorder.mind.id, parse_id(id))
+            return reward(episode, read_baseline(snapshot, self.recorder.mind.id, episode))
+
+    def reflection(self, id: str, *, model: LanguageModel | None = None) -> Reflection:
+        """A look back at an episode: what went well, what could be better, what follows, each citing steps.
+
+        Without a model it is computed by rule. With one, the model's reflection is kept in the journal; an answer
+        that cites what does not exist is rejected as a whole, and the rule's reflection is returned, labelled "rule".
+        """
+        episode = self.get(id)
+        if model is None:
+            return reflect_by_rule(episode)
+        try:
+            found = reflect_by_model(episode, model)
+        except ModelError:
+            return reflect_by_rule(episode)
+        sources = sorted({event for remark in found.remarks() for event in remark.evidence})
+        self.recorder.reflection(parse_id(id), {"reflection": plain(found), "model": found.model, "sources": sources}).result()
+        return found
+
+    # ── time, copies, the end ────────────────────────────────────────────────────────────────────────────────────────
+
+    def at(self, moment: datetime) -> PastMind:
+        """The mind as it was at a moment: what had been recorded by then, and nothing else."""
+        with self._snapshot() as snapshot:
+            position = position_at(snapshot, self.recorder.mind.id, to_micros(moment))
+        return PastMind(self.recorder, position)
+
+    def all_episodes(self) -> Iterator[Episode]:
+        """Every episode with its steps, newest first, from one consistent snapshot."""
+        with self._snapshot() as snapshot:
+            after = ""
+            while page := self._list(snapshot, EpisodeFilter(), _PAGE, after):
+                for summary in page:
+                    yield load_episode(snapshot, self.recorder.mind.id, parse_id(summary.id))
+                after = page[-1].id
+
+    def export(self, path: str | Path, *, overwrite: bool = False, progress: Callable[[int], None] = lambda done: None) -> int:
+        """Write every episode as Tacit's own JSONL, which ``ingest`` reads back without loss; how many there were."""
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise Conflict(f"{path} exists already; name another file, or say that it may be overwritten", path=str(path))
+        if not path.parent.is_dir():
+            raise NotFound(f"the folder {path.parent} does not exist", path=str(path.parent))
+        count = 0
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
+            try:
+                for count, episode in enumerate(self.all_episodes(), start=1):
+                    draft.write(line_of(record_of(episode)))
+                    progress(count)
+                draft.flush()
+                os.fsync(draft.fileno())
+                Path(draft.name).replace(path)
+            except BaseException:
+                Path(draft.name).unlink(missing_ok=True)
+                raise
+        return count
+
+    def backup(self, target: str | Path) -> BackupInfo:
+        """A verified copy of the whole store, while it is in use. See ``OpenStore.backup``."""
+        from tacit.ops.backup import create_backup
+
+        journal = self.recorder.journal
+        journal.notary.sign_all()
+        return create_backup(journal.store, Path(target), clock=journal.clock)
+
+    def close(self) -> None:
+        """Let go; closes the store too when this mind was opened alone."""
+        if self.owned is not None:
+            self.owned.close()
+
+    def __enter__(self) -> Mind:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def as_data(value: Any) -> Any:
+    """Anything that Tacit returns, as plain JSON data."""
+    return msgspec.to_builtins(value)

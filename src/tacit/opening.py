@@ -1,0 +1,193 @@
+"""Opening a store: settings become a database, a journal and minds."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tacit.clock import Clock, SystemClock
+from tacit.experience.fold import EpisodeProjection
+from tacit.experience.recorder import Recorder
+from tacit.ids import Entropy, SystemEntropy
+from tacit.journal.consumer import Pace
+from tacit.journal.journal import Journal, JournalOptions
+from tacit.journal.minds import MindInfo, MindProjection, list_minds, open_mind
+from tacit.journal.notary import Cadence
+from tacit.journal.writer import RetryPolicy
+from tacit.learning.tally import Tally
+from tacit.mind import Mind
+from tacit.ops.backup import BackupInfo, ScheduledBackups, create_backup
+from tacit.stores.opening import is_server
+from tacit.stores.opening import open_store as open_database
+from tacit.stores.port import Store
+from tacit.stores.sqlite_file import anchor_path, read_key_file
+
+if TYPE_CHECKING:
+    from tacit.ops.settings import Settings
+
+
+class OpenStore:
+    """An open store and its journal. Hands out minds; close it when done, or use it as a context manager."""
+
+    def __init__(self, store: Store, settings: Settings, *, clock: Clock, entropy: Entropy) -> None:
+        from tacit.journal.masking import Masker, NoMasking
+
+        self.settings = settings
+        self.store = store
+        self._entropy = entropy
+        limits = settings.limits.to_limits()
+        self._limits = limits
+        self._minds: dict[tuple[str, str], MindInfo] = {}
+        self._lock = threading.Lock()  # guards _minds
+        anchor = anchor_of(store, settings)
+        backups = ScheduledBackups(store, settings.backup.directory, settings.backup.every_seconds, settings.backup.keep, clock)
+        self.journal = Journal(
+            store,
+            projections=[MindProjection(), EpisodeProjection(limits)],
+            consumers=[Tally()],
+            masker=Masker() if settings.masking.enabled else NoMasking(),
+            clock=clock,
+            entropy=entropy,
+            options=_options(settings, anchor),
+            chores=[backups.run_due],
+        )
+
+    @property
+    def location(self) -> str:
+        """Where the store is, without secrets."""
+        return self.store.location
+
+    def mind(self, name: str = "default", *, tenant: str = "default") -> Mind:
+        """A mind of this store, created when it does not exist yet."""
+        with self._lock:
+            info = self._minds.get((tenant, name))
+        if info is None:
+            info = open_mind(self.journal, self._entropy, tenant, name)
+            with self._lock:
+                self._minds[tenant, name] = info
+        return Mind(Recorder(self.journal, info, self._limits), self.settings)
+
+    def minds(self) -> list[MindInfo]:
+        """Every mind in the store."""
+        with self.store.snapshot() as snapshot:
+            return list_minds(snapshot)
+
+    def backup(self, target: str | Path) -> BackupInfo:
+        """Write a verified copy of the whole store while it is in use.
+
+        Args:
+            target: a folder (the copy gets a name with the time), or a file that does not exist yet.
+        """
+        self.journal.notary.sign_all()
+        return create_backup(self.store, Path(target), clock=self.journal.clock)
+
+    def close(self) -> None:
+        """Finish what was begun, sign what is unsigned, and let the database go."""
+        self.journal.close()
+        self.store.close()
+
+    def __enter__(self) -> OpenStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def anchor_of(store: Store, settings: Settings) -> Path | None:
+    """Where the store's anchor file is: as set, else beside the file; None for memory, and for a server unless set."""
+    if settings.journal.anchor:
+        return Path(settings.journal.anchor)
+    path = getattr(store, "path", None)
+    return anchor_path(path) if path is not None else None
+
+
+def _options(settings: Settings, anchor: Path | None) -> JournalOptions:
+    journal, retry, consumers = settings.journal, settings.retry, settings.consumers
+    return JournalOptions(
+        group_events=journal.group_events,
+        max_body_bytes=settings.limits.event_bytes,
+        max_depth=settings.limits.json_depth,
+        retry=RetryPolicy(
+            attempts=retry.attempts,
+            first_delay=retry.first_delay_seconds,
+            factor=retry.factor,
+            max_delay=retry.max_delay_seconds,
+        ),
+        cadence=Cadence(events=journal.checkpoint_events, seconds=journal.checkpoint_seconds),
+        pace=Pace(
+            batch_events=consumers.batch_events,
+            poll_seconds=consumers.poll_seconds,
+            lease_seconds=consumers.lease_seconds,
+        ),
+        anchor=anchor,
+        background=consumers.enabled,
+    )
+
+
+def open_store(
+    location: str | Path | None = None,
+    *,
+    passphrase: str | None = None,
+    key_file: str | Path | None = None,
+    settings: Settings | None = None,
+    create: bool = True,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+) -> OpenStore:
+    """Open a store: a file, ``":memory:"`` or ``postgresql://…``; the setting ``store`` when None.
+
+    Args:
+        passphrase: encrypts a new file, and opens an encrypted one. ``key_file`` names a file that holds it.
+        settings: as loaded with ``tacit.ops.settings.load``; loaded from the environment and ``tacit.yaml`` when None.
+        create: make a new store when there is none.
+        clock, entropy: where time and randomness come from; the system's when None.
+
+    Raises:
+        NotAStore, PermissionDenied, SchemaMismatch, StoreUnavailable, …: each says what to do; nothing was changed.
+    """
+    if settings is None:
+        from tacit.ops.settings import load
+
+        settings = load().settings
+    if passphrase is None and key_file is not None:
+        passphrase = read_key_file(Path(key_file))
+    store = open_database(**database_options(settings, location, passphrase), create=create)
+    try:
+        return OpenStore(store, settings, clock=clock or SystemClock(), entropy=entropy or SystemEntropy())
+    except BaseException:
+        store.close()
+        raise
+
+
+def database_options(settings: Settings, location: str | Path | None = None, passphrase: str | None = None) -> dict[str, Any]:
+    """What ``tacit.stores.opening.open_store`` needs, from settings."""
+    given = str(location) if location is not None else settings.store
+    secret = settings.encryption.passphrase
+    if passphrase is None and secret is not None and not is_server(given):
+        passphrase = secret.get_secret_value()
+    return {
+        "location": given,
+        "passphrase": passphrase,
+        "busy_timeout": settings.journal.busy_timeout_seconds,
+        "pool_min": settings.postgres.pool_min,
+        "pool_max": settings.postgres.pool_max,
+        "pool_timeout": settings.postgres.pool_timeout_seconds,
+    }
+
+
+def open_mind_alone(
+    location: str | Path | None = None, *, mind: str | None = None, tenant: str | None = None, **options: Any
+) -> Mind:
+    """Open a store and one mind of it; closing the mind closes the store. See :func:`open_store`."""
+    opened = open_store(location, **options)
+    try:
+        found = opened.mind(mind or opened.settings.mind, tenant=tenant or opened.settings.tenant)
+    except BaseException:
+        opened.close()
+        raise
+    found.owned = opened
+    return found

@@ -1,0 +1,26 @@
+"""What every test shares: repeatable property tests, a clean environment, and the requirement ids in the report."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1_000, deadline=None)
+settings.load_profile("ci")  # `pytest --hypothesis-profile=explore` searches anew, and for longer
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of whoever runs the tests change nothing; TACIT_BENCH_DATA is where data for tests may be."""
+    for name in [name for name in os.environ if name.startswith("TACIT_") and name != "TACIT_BENCH_DATA"]:
+        monkeypatch.delenv(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Write the ids that a test proves into its report (``pytest --junit-xml``)."""
+    for item in items:
+        for marker in item.iter_markers("requirement"):
+            item.user_properties.extend(("requirement", name) for name in marker.args)

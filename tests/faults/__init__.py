@@ -1,0 +1,1 @@
+"""Faults made on purpose: power cuts, full disks, broken disks and killed processes, for the crash tests."""
