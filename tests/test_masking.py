@@ -95,7 +95,7 @@ SAMPLES: list[tuple[str, str, str, str]] = [
     ("Basic Auth Credentials", "postgresql://scott:", "tiger-of-9-tails", "@db.example.org/main"),
     ("Basic Auth Credentials", "redis://:", "s3cr3tP!ss", "@cache.example.org:6379/0"),
     ("Cloudant Credentials", "cloudant_password = ", run_of(64, HEX), ""),
-    ("Cloudant Credentials", "cl-api-key: ".replace("api-", "api"), run_of(24, LETTERS), ""),
+    ("Cloudant Credentials", "cl_key ", run_of(24, LETTERS), ""),
     ("Cloudant Credentials", "https://account:", run_of(64, HEX), "@account.cloudant.com"),
     ("Cloudant Credentials", "https://account:", run_of(24, LETTERS), "@account.cloudant.com"),
     ("SoftLayer Credentials", "softlayer_api_key ", run_of(64, SMALL), ""),

@@ -128,17 +128,7 @@ class Preparer:
             LimitExceeded: the canonical bytes exceed the bound for one event.
         """
         events.check_actor(actor)
-        body = canonical.encode(payload, max_depth=self._max_depth)
-        masked = 0
-        if not secret and self._masker.suspects(body):
-            payload, masked = self._masker.mask(payload)
-            body = canonical.encode(payload, max_depth=self._max_depth) if masked else body
-        if len(body) > self._max_body_bytes:
-            raise LimitExceeded(
-                f"the event is {len(body):,} bytes, more than the {self._max_body_bytes:,} of limits.event_bytes",
-                limit=self._max_body_bytes,
-                size=len(body),
-            )
+        payload, body, masked = self._encode(payload, secret=secret)
         salt = self._entropy.bytes(events.SALT_BYTES)
         return Prepared(
             id=id or new_id(self._clock.now(), self._entropy),
@@ -154,6 +144,20 @@ class Preparer:
             repeatable=id is not None,
             masked=masked,
         )
+
+    def _encode(self, payload: dict[str, Any], *, secret: bool) -> tuple[dict[str, Any], bytes, int]:
+        """The payload without secrets, its canonical bytes, and how many secrets were masked."""
+        body, masked = canonical.encode(payload, max_depth=self._max_depth), 0
+        if not secret and self._masker.suspects(body):
+            payload, masked = self._masker.mask(payload)
+            body = canonical.encode(payload, max_depth=self._max_depth) if masked else body
+        if len(body) > self._max_body_bytes:
+            raise LimitExceeded(
+                f"the event is {len(body):,} bytes, more than the {self._max_body_bytes:,} of limits.event_bytes",
+                limit=self._max_body_bytes,
+                size=len(body),
+            )
+        return payload, body, masked
 
 
 class _Head(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ from tacit.errors import InvalidInput
 SALT_BYTES = 16
 NO_CAUSATION = bytes(16)
 NO_PREVIOUS = bytes(32)
-_TAG = b"tacit/event/1".ljust(16, b"\x00")
-_FIXED = struct.Struct(">16s16s16s32sQQqqH16s32s32s")
+TAG = b"tacit/event/1".ljust(16, b"\x00")
+FIXED = struct.Struct(">16s16s16s32sQQqqH16s32s32s")
 _KIND = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
 _ACTOR = re.compile(r"[A-Za-z0-9_:.-]{0,64}")
 
@@ -70,8 +70,8 @@ def header_bytes(
     version: int, causation: bytes | None, digest: bytes, previous: bytes, kind: str, actor: str,
 ) -> bytes:  # fmt: skip
     """The bytes that are hashed, in the order of the specification."""
-    fixed = _FIXED.pack(
-        _TAG, id, mind, origin, sequence, clock, occurred_at, recorded_at,
+    fixed = FIXED.pack(
+        TAG, id, mind, origin, sequence, clock, occurred_at, recorded_at,
         version, causation or NO_CAUSATION, digest, previous,
     )  # fmt: skip
     raw_kind, raw_actor = kind.encode("ascii"), actor.encode("ascii")

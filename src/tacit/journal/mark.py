@@ -96,17 +96,24 @@ def read_anchor(path: Path) -> list[Checkpoint]:
     if not path.exists():
         return []
     *lines, _cut = path.read_bytes().split(b"\n")
-    return [_parse(line, number, path) for number, line in enumerate(lines, start=1)]
+    return [parse_anchor_line(line, number, path) for number, line in enumerate(lines, start=1)]
 
 
-def _parse(line: bytes, number: int, path: Path) -> Checkpoint:
+def parse_anchor_line(line: bytes, number: int, path: Path) -> Checkpoint:
+    """The checkpoint of one line, without its line break.
+
+    Raises:
+        IntegrityError: it is none; the message names the file and the line.
+    """
     try:
         fields = canonical.decode(line)
+        if fields["v"] != ANCHOR_VERSION:
+            raise ValueError("another version of the format")
         return Checkpoint(
             mind=parse_id(fields["mind"]),
             origin=bytes.fromhex(fields["origin"]),
-            last=fields["last"],
-            first=fields["first"],
+            last=int(fields["last"]),
+            first=int(fields["first"]),
             head=bytes.fromhex(fields["head"]),
             root=bytes.fromhex(fields["root"]),
             clock=int(fields["clock"]),

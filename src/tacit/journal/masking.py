@@ -25,7 +25,7 @@ from tacit.journal.detectors import Detector
 NAMED_SECRET = "Named Secret"  # noqa: S105  # a label
 """The label of what is secret by its name only."""
 
-_MOST_PASSES = 8
+_MOST_PASSES = 4
 """A mark changes what stands beside its neighbours, so a text is searched until nothing is found: twice, nearly always.
 A text built to need more than this is masked as a whole; searching on could take quadratic time."""
 
