@@ -24,10 +24,10 @@ from tacit.experience.recorder import Recorder, plain
 from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
 from tacit.journal.read import position_at
-from tacit.learning.reflection import Reflection, reflect_by_model, reflect_by_rule
-from tacit.learning.reward import Reward, read_baseline, reward
+from tacit.learning.baseline import read_baseline
+from tacit.learning.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
+from tacit.learning.reward import Reward, reward
 from tacit.learning.statistics import Statistics, read_statistics
-from tacit.models.language import LanguageModel
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
@@ -307,7 +307,8 @@ class Mind(PastMind):
             found = reflect_by_model(episode, model)
         except ModelError:
             return reflect_by_rule(episode)
-        sources = sorted({event for remark in found.remarks() for event in remark.evidence})
+        remarks = (*found.successes, *found.improvements, *found.insights)
+        sources = sorted({event for remark in remarks for event in remark.evidence})
         self.recorder.reflection(parse_id(id), {"reflection": plain(found), "model": found.model, "sources": sources}).result()
         return found
 

@@ -19,7 +19,7 @@ from tacit.journal.writer import RetryPolicy
 from tacit.learning.tally import Tally
 from tacit.mind import Mind
 from tacit.ops.backup import BackupInfo, ScheduledBackups, create_backup
-from tacit.stores.opening import is_server
+from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
 from tacit.stores.port import Store
 from tacit.stores.sqlite_file import anchor_path, read_key_file
@@ -167,7 +167,7 @@ def database_options(settings: Settings, location: str | Path | None = None, pas
     """What ``tacit.stores.opening.open_store`` needs, from settings."""
     given = str(location) if location is not None else settings.store
     secret = settings.encryption.passphrase
-    if passphrase is None and secret is not None and not is_server(given):
+    if passphrase is None and secret is not None and not is_postgres(given):
         passphrase = secret.get_secret_value()
     return {
         "location": given,

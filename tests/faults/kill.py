@@ -21,7 +21,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ SLOTS = 256
 
 _PIPE = "TACIT_KILL_PIPE"
 _COUNTERS = "TACIT_KILL_COUNTERS"
-_TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1]
 _READ_BYTES = 1 << 16
 
 
@@ -154,19 +154,21 @@ def kill_once(
         child, pipe = _start(command, environment, counters, errors)
         with open(pipe, "rb", buffering=0) as acknowledgements:  # noqa: PTH123, a descriptor has no path
             try:
-                received = _listen(child, acknowledgements, after_s, patience_s, errors)
+                received = listen(acknowledgements, after_s, patience_s, lambda: f"ended with code {_exit_code(child)}")
+            except ChildError as error:
+                raise with_standard_error(error, errors) from None
             finally:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
             received += acknowledgements.readall()
-        return KillRun(_tokens(received), in_flight.now, in_flight.begun)
+        return KillRun(tokens_in(received), in_flight.now, in_flight.begun)
 
 
 def _start(
     command: Sequence[str], environment: Mapping[str, str] | None, counters: Path, errors: IO[bytes]
 ) -> tuple[subprocess.Popen[bytes], int]:
     own = dict(os.environ if environment is None else environment)
-    search = os.pathsep.join(filter(None, (str(_TESTS), own.get("PYTHONPATH"))))
+    search = os.pathsep.join(filter(None, (str(TESTS), own.get("PYTHONPATH"))))
     reader, writer = os.pipe()
     own |= {_PIPE: str(writer), _COUNTERS: str(counters), "PYTHONPATH": search}
     try:
@@ -176,10 +178,8 @@ def _start(
     return child, reader
 
 
-def _listen(
-    child: subprocess.Popen[bytes], pipe: IO[bytes], after_s: float, patience_s: float, errors: IO[bytes]
-) -> bytes:
-    """Reads until the moment to kill has come."""
+def listen(pipe: IO[bytes], after_s: float, patience_s: float, ended: Callable[[], str]) -> bytes:
+    """What the child says until ``after_s`` seconds after its first word; ``ended`` says how it ended by itself."""
     received = b""
     moment = time.monotonic() + patience_s
     with selectors.DefaultSelector() as selector:
@@ -187,14 +187,14 @@ def _listen(
         while selector.select(max(0.0, moment - time.monotonic())):
             chunk = pipe.read(_READ_BYTES)
             if not chunk:
-                raise _ended(f"the child ended with code {_exit_code(child)} before it was killed", errors)
+                raise ChildError(f"the child {ended()} before it was killed")
             if not received:
                 moment = time.monotonic() + after_s
             received += chunk
             if time.monotonic() >= moment:
                 break
     if not received:
-        raise _ended(f"the child acknowledged nothing in {patience_s} s", errors)
+        raise ChildError(f"the child acknowledged nothing in {patience_s} s")
     return received
 
 
@@ -204,12 +204,13 @@ def _exit_code(child: subprocess.Popen[bytes]) -> int:
     return ended.si_status if ended else 0
 
 
-def _ended(what: str, errors: IO[bytes]) -> ChildError:
+def with_standard_error(error: ChildError, errors: IO[bytes]) -> ChildError:
+    """The same error, with what the child had to say about it."""
     errors.seek(0)
-    return ChildError(f"{what}; its standard error was:\n{errors.read().decode(errors='replace')}")
+    return ChildError(f"{error}; its standard error was:\n{errors.read().decode(errors='replace')}")
 
 
-def _tokens(received: bytes) -> tuple[str, ...]:
+def tokens_in(received: bytes) -> tuple[str, ...]:
     """A line cut short was not acknowledged."""
     lines = received.decode().split("\n")[:-1]
     return tuple(line.removeprefix("ack ") for line in lines)

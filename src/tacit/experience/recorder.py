@@ -19,7 +19,7 @@ from tacit.ids import format_id, keyed_id, parse_id
 from tacit.journal.append import Appended, Appender, Prepared
 from tacit.journal.journal import Journal
 from tacit.journal.minds import MindInfo
-
+from tacit.journal.read import event_by_id
 
 
 class Recorder:
@@ -135,11 +135,15 @@ class Recorder:
 
     def checkpoint(self, episode: bytes, *, note: str, state: dict[str, Any]) -> Future[Appended]:
         """Mark where the agent stands, with what whoever takes over needs to know."""
+        id = self.journal.preparer.new_id()
 
         def job(appender: Appender) -> Appended:
+            earlier = event_by_id(appender.transaction, self.mind.id, id)
+            if earlier is not None:  # the first attempt got through, and steps may have followed since
+                return Appended(earlier.event, new=False)
             number = len(load_episode(appender.transaction, self.mind.id, episode).steps)
             payload = {"note": note, "state": state, "number": number}
-            prepared = self._prepare(kinds.EPISODE_CHECKPOINTED, payload, causation=episode)
+            prepared = self._prepare(kinds.EPISODE_CHECKPOINTED, payload, id=id, causation=episode)
             return appender.append(self.mind.id, prepared)
 
         return self.journal.submit(job)

@@ -49,7 +49,7 @@ class AnchorCheck:
         """Compare each whole line with the database."""
         if self._file is None:
             return
-        cut: dict[tuple[bytes, bytes], Checkpoint] = {}  # for each chain whose tail is missing, its last anchored checkpoint
+        cut: dict[tuple[bytes, bytes], Checkpoint] = {}  # the last anchored checkpoint of each chain cut short
         with self._file:
             for number, mark in self._marks():
                 if self._is_missing(snapshot, number, mark):

@@ -102,6 +102,10 @@ class Preparer:
         self._max_body_bytes = max_body_bytes
         self._max_depth = max_depth + _OWN_LEVELS
 
+    def new_id(self) -> bytes:
+        """An id for an event that is yet to be prepared."""
+        return new_id(self._clock.now(), self._entropy)
+
     def prepare(
         self,
         kind: str,
@@ -131,7 +135,7 @@ class Preparer:
         payload, body, masked = self._encode(payload, secret=secret)
         salt = self._entropy.bytes(events.SALT_BYTES)
         return Prepared(
-            id=id or new_id(self._clock.now(), self._entropy),
+            id=id or self.new_id(),
             kind=kind,
             payload=payload,
             salt=salt,

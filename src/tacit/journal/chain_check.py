@@ -163,7 +163,7 @@ class MindCheck:
     # ── why an event is not sound ────────────────────────────────────────────────────────────────────────────────────
 
     def _examine(self, row: Row, body: Any, expected: int) -> Chain | None:
-        """Note all that is wrong with an event; its chain, to go on with, or None when it has no usable place in one."""
+        """Note all that is wrong with an event; its chain to go on with, or None when it has no usable place in it."""
         position, origin, sequence, id, clock = row[:5]
         chain = self.chains.get(origin) if isinstance(origin, bytes) else None
         reasons = _header_reasons(self._mind, row, self._labels)
@@ -183,8 +183,8 @@ class MindCheck:
                 sequence=sequence,
                 id=id,
             )
-        usable = isinstance(row[13], bytes) and all(isinstance(number, int) for number in (position, sequence, clock, row[8]))
-        return chain if usable else None
+        numbers = all(isinstance(number, int) for number in (position, sequence, clock, row[8]))
+        return chain if numbers and isinstance(row[13], bytes) else None
 
     def _place_reasons(self, row: Row, chain: Chain, expected: int) -> list[str]:
         position, _, sequence, id, clock = row[:5]

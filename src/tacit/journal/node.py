@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 
 from tacit.ids import Entropy
 from tacit.stores import schema
-from tacit.stores.port import Store, Transaction
+from tacit.stores.port import Snapshot, Store, Transaction
 
 KEY_BYTES = 32
 
@@ -49,14 +49,19 @@ def is_signed_by(origin: bytes, message: bytes, signature: bytes) -> bool:
 def load_node(store: Store, entropy: Entropy, now: int, *, create: bool = True) -> Node | None:
     """The store's own key pair, made at the first opening; None when there is none and none may be made."""
     with store.snapshot() as snapshot:
-        row = snapshot.row(_active)
-    if row is None and create:
+        node = active_node(snapshot)
+    if node is None and create:
         with store.transaction() as transaction:
-            row = transaction.row(_active)  # another process may have been first
-            if row is None:
+            node = active_node(transaction)  # another process may have been first
+            if node is None:
                 node = new_node(entropy)
                 transaction.insert(schema.node, ((node.origin, node.secret, now, None),))
-                return node
+    return node
+
+
+def active_node(snapshot: Snapshot) -> Node | None:
+    """The key pair that is in use, or None."""
+    row = snapshot.row(_active)
     return None if row is None else Node(bytes(row[0]), bytes(row[1]))
 
 

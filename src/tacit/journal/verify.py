@@ -138,4 +138,5 @@ def _check_nodes(findings: Findings, snapshot: Snapshot) -> None:
 def _is_pair(origin: Any, secret: Any) -> bool:
     if not isinstance(secret, bytes) or len(secret) != 32:
         return False
-    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw() == origin
+    made = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+    return isinstance(origin, bytes) and made == origin

@@ -103,17 +103,18 @@ class Writer:
             if last:
                 return
 
-    def _write(self, group: list[tuple[Job, Future[Any]]]) -> None:
+    def _write(self, group: list[tuple[Job, Future[Any]]], *, again: bool = False) -> None:
         if not group:
             return
         try:
-            results = self._commit_with_retries([job for job, _ in group])
+            results = self._commit_with_retries([job for job, _ in group], again=again)
         except StoreError as error:
-            if len(group) == 1:
-                group[0][1].set_exception(error)
+            if len(group) == 1 or error.retryable:  # a store that is busy for one is busy for all
+                for _, future in group:
+                    future.set_exception(error)
                 return
             for item in group:  # find the one that the database cannot take; the others go through
-                self._write([item])
+                self._write([item], again=True)
             return
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             for _, future in group:
@@ -126,7 +127,7 @@ class Writer:
             else:
                 future.set_result(result)
 
-    def _commit_with_retries(self, jobs: list[Job]) -> list[Any]:
+    def _commit_with_retries(self, jobs: list[Job], *, again: bool) -> list[Any]:
         policy = self._retry
         for attempt in stamina.retry_context(
             on=_is_transient,
@@ -138,7 +139,7 @@ class Writer:
             wait_jitter=policy.first_delay,
         ):
             with attempt:
-                return self._commit(jobs, retrying=attempt.num > 1)
+                return self._commit(jobs, retrying=again or attempt.num > 1)
         raise AssertionError("stamina always returns or raises")
 
     def _commit(self, jobs: list[Job], *, retrying: bool) -> list[Any]:

@@ -2,7 +2,8 @@
 
 A key is the canonical text of a JSON array, so that it can be read back without doubt:
 
-- ``["episode", task_type, domain, "outcome", kind]``, and ``"steps"``, ``"steps_squared"``, ``"timed"``, ``"duration_ms"``;
+- ``["episode", task_type, domain, "outcome", kind]``, and in place of the last two ``"steps"``, ``"steps_squared"``,
+  ``"timed"`` or ``"duration_ms"``;
 - ``["tool", name, "successes" | "errors" | "timeouts" | "unknown" | "tokens" | "timed" | "latency_us"]``;
 - ``["tool", name, "latency", bucket]``: calls by latency in µs, see ``histogram``;
 - ``["error", signature, tool]``: failed steps;
@@ -25,8 +26,8 @@ from tacit.learning.signature import step_signature
 
 MOST_TOKENS = 10**9
 MOST_LATENCY_US = 10**12
-MOST_DURATION_MS = 10**12
-"""A step or an episode counts up to these bounds (10⁹ tokens, 11 days, 31 years), so that no sum can overflow 64 bits."""
+MOST_DURATION_US = 10**15
+"""A step or an episode counts up to these bounds (10⁹ tokens, 11 days, 31 years), so that no sum overflows 64 bits."""
 
 VALUE_UNIT = 1_000
 """The value of an outcome is counted in thousandths."""
@@ -35,6 +36,7 @@ PARTIAL_VALUE = 500
 """Thousandths. Abstaining leaves the task undone, yet does no harm; a partial outcome without a score and without
 lists of what was done counts as half. They are summed up in the statistics, so they are not settings."""
 
+MICROS_PER_MS = 1_000
 _STATUS_COUNT = {"success": "successes", "error": "errors", "timeout": "timeouts", None: "unknown"}
 
 
@@ -66,11 +68,11 @@ def outcome_value(outcome: Outcome) -> int:
     return len(outcome.done) * VALUE_UNIT // parts if parts else PARTIAL_VALUE
 
 
-def duration_ms(episode: Episode) -> int | None:
-    """How long a finished episode took, in whole milliseconds; None when that is not known."""
+def duration_us(episode: Episode) -> int | None:
+    """How long a finished episode took, in µs; None when that is not known, as when it ended in the moment it began."""
     if episode.ended_at_micros is None or episode.ended_at_micros <= episode.started_at_micros:
         return None
-    return min((episode.ended_at_micros - episode.started_at_micros) // 1_000, MOST_DURATION_MS)
+    return min(episode.ended_at_micros - episode.started_at_micros, MOST_DURATION_US)
 
 
 def baseline_key(task: Task, *measure: str) -> str:
@@ -101,17 +103,17 @@ def contribution(episode: Episode) -> dict[str, int]:
 
 def _count_episode(counts: dict[str, int], episode: Episode, outcome: Outcome) -> None:
     kind = ("episode", episode.task.task_type, episode.task.domain)
-    steps, duration = len(episode.steps), duration_ms(episode)
+    steps, duration = len(episode.steps), duration_us(episode)
     counts[encode_key(*kind, "outcome", outcome.kind)] += 1
     counts[encode_key(*kind, "steps")] += steps
     counts[encode_key(*kind, "steps_squared")] += steps * steps
     if duration is not None:
         counts[encode_key(*kind, "timed")] += 1
-        counts[encode_key(*kind, "duration_ms")] += duration
+        counts[encode_key(*kind, "duration_ms")] += duration // MICROS_PER_MS
 
 
 def _count_baseline(counts: dict[str, int], episode: Episode, outcome: Outcome) -> None:
-    task, value, duration = episode.task, outcome_value(outcome), duration_ms(episode)
+    task, value, duration = episode.task, outcome_value(outcome), duration_us(episode)
     counts[baseline_key(task, "episodes")] += 1
     counts[baseline_key(task, "value")] += value
     counts[baseline_key(task, "value_squared")] += value * value
@@ -135,7 +137,7 @@ def _count_step(counts: dict[str, int], step: Step) -> None:
     if step.tokens is not None:
         counts[encode_key("tool", step.tool, "tokens")] += min(step.tokens, MOST_TOKENS)
     if step.latency_ms is not None:
-        latency = round(min(step.latency_ms * 1_000, MOST_LATENCY_US))
+        latency = round(min(step.latency_ms * MICROS_PER_MS, MOST_LATENCY_US))
         counts[encode_key("tool", step.tool, "timed")] += 1
         counts[encode_key("tool", step.tool, "latency_us")] += latency
         counts[encode_key("tool", step.tool, "latency", bucket_of(latency))] += 1

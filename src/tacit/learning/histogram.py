@@ -40,8 +40,8 @@ def middle_of(bucket: int) -> float:
 def value_at(position: float) -> float:
     """The value at a place on the scale of bucket numbers, between two of them if need be.
 
-    The mean of bucket numbers, read back here, is within 7 % of a geometric mean: it is not pulled by a few very
-    large values.
+    The mean of the bucket numbers of values of 16 and more, read back here, is within 10 % of their geometric mean: a
+    few very large values do not pull it.
     """
     whole = int(position)
     here = middle_of(whole)

@@ -24,9 +24,11 @@ _FILE = (
     "py|js|ts|tsx|jsx|java|kt|rs|go|c|h|cc|cpp|hpp|cs|rb|php|sh|sql|txt|md|rst|csv|tsv|json|jsonl|yaml|yml|toml|ini|cfg|"
     "conf|xml|html?|css|pdf|png|jpe?g|gif|svg|zip|gz|tar|whl|log|db|sqlite|lock|parquet|ipynb|docx?|xlsx?|pptx?"
 )
+_UNIT = "(?:%|[mnuµ]?s|sec|min|[mhd]|[kmgt]?i?b|k|x|px)"
 _VALUES = re.compile(
     rf"""
-    (?P<keep> (?<![a-z0-9]) (?: http(?:/\d\.\d)? | status | code | errno | error | exit ) [\ :=#]{{1,3}} \d{{1,5}} (?![\w.])
+    (?P<keep> (?<![a-z0-9]) (?: http(?:/\d\.\d)? | status | code | errno | error | exit )
+              [\ :=#]{{1,3}} \d{{1,5}} (?![\w.])
             | (?<![a-z0-9]) [a-z]{{1,10}}-?\d{{2,6}} (?= [:\]] ) )        # 404, [Errno 13], ORA-00942:, error[E0425]
   | (?P<text> "[^"]*+" | “[^”]*+” | „[^“”]*+[“”] | «[^»]*+» | ‹[^›]*+› | 「[^」]*+」 | 『[^』]*+』 | ‘[^’]*+’ | `[^`]*+`
             | (?<![^\W_]) '[^']*+' (?![^\W_]) )
@@ -39,15 +41,16 @@ _VALUES = re.compile(
   | (?P<path> (?<![\w./\\~-]) (?: [a-z]:[\\/] | ~?/ | \.\.?[\\/] ) [^\s'"<>|:,;()\[\]]++
             | (?<![\w./\\~-]) (?: [\w.-]++[\\/] ){{2,}}+ [\w.-]*+
             | (?<![\w./\\~-]) [\w-]++ (?: [\\/.][\w-]++ )*? \. (?:{_FILE}) (?![\w(]) )
-  | (?P<mixed> (?<![a-z0-9]) (?: (?= (?:[a-z]*+\d){{3}} ) (?= \d*+[a-z] ) [a-z0-9]++ | (?= [a-f]*+\d) (?= \d*+[a-f]) [0-9a-f]{{8,}}+ (?![a-z0-9]) ) )
-  | (?P<number> (?<![a-z0-9]) \d++ (?: [.,:]\d++ )*+ (?: (?:e[+-]?\d++) | %|[a-zµ]{{1,3}} )? (?![a-z0-9]) )
+  | (?P<number> (?<![a-z0-9]) \d++ (?: [.,:]\d++ )*+ (?: e[+-]?\d++ | {_UNIT} )? (?![a-z0-9]) )
+  | (?P<mixed> (?<![a-z0-9]) (?: (?= (?:[a-z]*+\d){{3}} ) (?= \d*+[a-z] ) [a-z0-9]++
+            | (?= [a-f]*+\d ) (?= \d*+[a-f] ) [0-9a-f]{{8,}}+ (?![a-z0-9]) ) )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _MASKS = {"mixed": "id"}
 _LISTS = re.compile(r"(<[a-z]+>)(?:\s*[,;|]\s*\1)+")
 _TRACEBACK = "Traceback (most recent call last)"
-_TELLING_FIELDS = ("type", "code", "status", "error", "message", "detail", "details", "reason", "title", "errors", "msg")
+_TELLING_FIELDS = ("type", "code", "status", "error", "message", "msg", "detail", "reason", "title", "errors")
 
 
 def error_signature(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite as dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import Executable
@@ -27,7 +27,6 @@ from tacit.errors import (
     NotFound,
     PermissionDenied,
     ReadOnly,
-    SchemaMismatch,
     StoreBusy,
     StoreError,
     StoreFull,
@@ -35,6 +34,7 @@ from tacit.errors import (
 )
 from tacit.stores import schema, sqlite_file
 from tacit.stores.port import Row, Snapshot, Transaction
+from tacit.stores.revision import check_revision
 from tacit.stores.statements import Compiler
 
 MEMORY = ":memory:"
@@ -42,7 +42,6 @@ _CACHED_STATEMENTS = 512
 _POOLED_READERS = 8
 _WAL_PAGES = 4_000  # 16 MB of log before it is folded back into the file: fewer, longer checkpoints
 _compiler = Compiler(dialect.dialect(paramstyle="qmark"))
-_read_revision = select(schema.revision.c.version_num)
 
 
 class SqliteStore:
@@ -83,7 +82,7 @@ class SqliteStore:
             self._prepare_file(passphrase, create=create and not read_only)
             self._writer = self._connect(str(self._path))
         try:
-            self._check_revision(_Cursor(self._writer, self.location))
+            check_revision(_Cursor(self._writer, self.location), self.location, migrating=self._migrating)
         except BaseException:
             self._writer.close()
             raise
@@ -111,7 +110,8 @@ class SqliteStore:
             raise NotFound(f"there is no store at {path}", path=str(path))
         elif not path.parent.is_dir():
             raise NotFound(f"the folder {path.parent} does not exist; create it first", path=str(path))
-        sqlite_file.refuse_network(path)
+        if not self._read_only:  # a backup may lie there, and is only read
+            sqlite_file.refuse_network(path)
         if not path.exists():
             self._create_file(passphrase)
         if passphrase is not None:
@@ -182,17 +182,6 @@ class SqliteStore:
                 ) from error
             raise
 
-    def _check_revision(self, cursor: Snapshot) -> None:
-        row = cursor.row(_read_revision)
-        if row is None or (row[0] != schema.SCHEMA_REVISION and not self._migrating):
-            raise SchemaMismatch(
-                f"{self.location} has schema {row[0] if row else 'none'}, this program knows {schema.SCHEMA_REVISION}. "
-                "Run 'tacit migrate' if the store is older, or install a newer Tacit",
-                path=self.location,
-                found=row[0] if row else None,
-                known=schema.SCHEMA_REVISION,
-            )
-
     # ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_usable(self) -> None:
@@ -208,7 +197,7 @@ class SqliteStore:
             with self._write_lock, _translated(self.location):
                 yield _Cursor(self._writer, self.location)
             return
-        connection = self._readers.pop() if self._readers else self._connect(str(self._path))
+        connection = self._take_reader()
         try:
             with _translated(self.location):
                 connection.execute("BEGIN")
@@ -220,6 +209,12 @@ class SqliteStore:
             connection.close()
             raise
         self._give_back(connection)
+
+    def _take_reader(self) -> Any:
+        try:
+            return self._readers.pop()
+        except IndexError:  # asking first would not help: another thread may take the last one in between
+            return self._connect(str(self._path))
 
     def _give_back(self, connection: Any) -> None:
         if self._closed or len(self._readers) >= _POOLED_READERS:
@@ -236,7 +231,7 @@ class SqliteStore:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 cursor = _Cursor(self._writer, self.location)
-                self._check_revision(cursor)
+                check_revision(cursor, self.location, migrating=self._migrating)
                 yield cursor
                 self._writer.execute("COMMIT")
             except BaseException:
@@ -268,6 +263,7 @@ class SqliteStore:
                     if self._key is not None:
                         copy.execute(f"PRAGMA key=\"x'{self._key}'\"")
                     source.backup(copy)
+                    copy.execute("PRAGMA journal_mode=DELETE")  # one file that can be read where nothing can be written
                     copy.close()
             finally:
                 if not self._memory:
@@ -284,6 +280,19 @@ class SqliteStore:
             return int(pages * page)
         parts = (self._path, self._path.with_name(self._path.name + "-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
+
+    def seal(self) -> None:
+        """Close, leaving one file without a log beside it, which can be read where nothing can be written.
+
+        Raises:
+            StoreBusy: somebody else has the file open. It stays open here, too.
+        """
+        self._check_usable()
+        with self._write_lock, _translated(self.location):
+            while self._readers:
+                self._readers.pop().close()
+            self._writer.execute("PRAGMA journal_mode=DELETE")
+        self.close()
 
     def close(self) -> None:
         if self._closed or os.getpid() != self._process:

@@ -1,0 +1,143 @@
+"""What a command shows: tables for people at a terminal, plain lines in a pipe, or one JSON document.
+
+Results go to standard output and nothing else does; notes and progress go to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+Cell: TypeAlias = str | int | float | None
+Progress: TypeAlias = Callable[[int], None]
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+"""Stored text is data: a terminal must not obey the control sequences in it."""
+_ONE_LINE = {9: " ", 10: " "}
+
+
+class Output:
+    """Where a command writes. ``json`` is asked for with ``--json``, ``quiet`` with ``--quiet``."""
+
+    def __init__(self, *, json: bool, quiet: bool) -> None:
+        self.json = json
+        self.quiet = quiet
+
+    def result(self, data: Any, view: Callable[[], None]) -> None:
+        """Show a result: as JSON when that was asked for, otherwise with ``view``."""
+        if self.json:
+            self.document(data)
+        else:
+            view()
+
+    def document(self, data: Any) -> None:
+        """Write data as one line of JSON."""
+        import msgspec
+
+        sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
+
+    def line(self, text: str = "") -> None:
+        """Write a line of text."""
+        sys.stdout.write(printable(text) + "\n")
+
+    def heading(self, text: str) -> None:
+        """Write a line that begins a part, set apart from what stands before it."""
+        if sys.stdout.isatty():
+            _console().print(f"\n{printable(text)}", style="bold", markup=False, highlight=False)
+        else:
+            self.line(f"\n{text}")
+
+    def facts(self, *pairs: tuple[str, Cell]) -> None:
+        """Write ``name  value`` lines; a fact without a value is left out."""
+        known = [(name, value) for name, value in pairs if value not in (None, "")]
+        width = max((len(name) for name, _ in known), default=0)
+        for name, value in known:
+            self.line(f"{name:<{width}}  {_shown(value)}")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, empty: str = "nothing") -> None:
+        """Write rows: a table at a terminal, otherwise values parted by tabs under one line of names."""
+        if not rows:
+            self.note(empty)
+        elif sys.stdout.isatty():
+            _console().print(_table(columns, rows))
+        else:
+            for row in (columns, *rows):
+                self.line("\t".join(one_line(_shown(cell)) for cell in row))
+
+    def note(self, text: str) -> None:
+        """Tell the person something that is not the result; on standard error, and not with ``--quiet``."""
+        if not self.quiet:
+            sys.stderr.write(printable(text) + "\n")
+
+    @contextmanager
+    def progress(self, what: str, *, unit: str) -> Iterator[Progress]:
+        """A counter on standard error while the block runs; only at a terminal, and not with ``--quiet``."""
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda done: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} {task.fields[unit]}"))
+        with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None, unit=unit)
+            yield lambda done: bar.update(task, completed=done)
+
+
+def printable(text: str) -> str:
+    """The text with control characters made visible; tabs and line ends stay."""
+    return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """The text on one line."""
+    return text.translate(_ONE_LINE)
+
+
+def brief(text: str, length: int = 100) -> str:
+    """The first ``length`` characters on one line, with an ellipsis when something was left out."""
+    text = one_line(text.strip())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 step``, ``1,200 steps``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def moment(micros: int | None) -> str:
+    """A time as people read it: UTC, to the second; empty when there is none."""
+    from tacit.clock import from_micros
+
+    return "" if micros is None else from_micros(micros).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}" if sys.stdout.isatty() else str(cell)
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(file=sys.stdout)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(columns):
+        numeric = all(isinstance(row[place], int | float | None) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(one_line(_shown(cell)))) for cell in row))
+    return table

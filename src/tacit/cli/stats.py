@@ -1,0 +1,100 @@
+"""``tacit stats``: what the agent is good and bad at; ``tacit stats lag``: how far the consumers have come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tacit.cli.output import Output, brief, counted
+from tacit.cli.session import Session
+from tacit.cli.verb import by_default, verb
+from tacit.cli.waiting import LONGEST_WAIT, catch_up, lag_note
+
+if TYPE_CHECKING:
+    from tacit.learning.statistics import Share, Statistics, ToolStatistics, Totals
+
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Wait so many seconds until everything is counted.")]
+MOST_ERRORS = 10
+MOST_KINDS = 20
+"""Lines of a table for people; JSON has all."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    stats = typer.Typer(name="stats")
+    app.add_typer(stats)
+
+    @by_default(stats)
+    def show(session: Session, wait: Wait = LONGEST_WAIT) -> None:
+        """Show what the agent is good and bad at: success by kind of task, slow and failing tools, errors."""
+        with session.open_mind() as mind:
+            behind = catch_up(mind, wait)
+            found = mind.statistics()
+        session.out.result({"statistics": found, "lag": behind}, lambda: show_statistics(session.out, found))
+        if behind:
+            session.out.note(lag_note(behind))
+
+    @verb(stats, "lag")
+    def lag(session: Session) -> None:
+        """Show how many events each consumer has yet to see, without making it run."""
+        from tacit.cli.lag import read_lag
+
+        with session.open_database() as database, database.snapshot() as snapshot:
+            found = read_lag(snapshot)
+        columns = ("tenant", "mind", "consumer", "events behind", "of", "run by")
+        rows = [(one.tenant, one.mind, one.consumer, one.behind, one.events, one.holder or "nobody") for one in found]
+        session.out.result(found, lambda: session.out.table(columns, rows, empty="no minds yet"))
+
+
+def show_statistics(out: Output, found: Statistics) -> None:
+    """Write statistics for people."""
+    if not found.totals.episodes:
+        out.line("No finished episodes yet.")
+        return
+    _show_totals(out, found.totals)
+    out.heading("Success by kind of task (with the interval that holds the true rate with 95 % confidence)")
+    columns = ("kind", "episodes", "success", "outcomes", "steps")
+    kinds = [
+        (each.kind, each.episodes, percent(each.success), _outcomes(each.outcomes), round(each.mean_steps, 1))
+        for each in found.kinds[:MOST_KINDS]
+    ]
+    out.table(columns, kinds)
+    tools = {tool.name: tool for tool in found.tools}
+    _show_tools(out, "Slowest tools (milliseconds a call)", [tools[name] for name in found.slowest])
+    _show_tools(out, "Tools that fail most", [tools[name] for name in found.failing])
+    if found.errors:
+        out.heading("Errors")
+        errors = [(each.count, ", ".join(each.tools), brief(each.signature)) for each in found.errors[:MOST_ERRORS]]
+        out.table(("times", "tools", "error"), errors)
+
+
+def _show_totals(out: Output, totals: Totals) -> None:
+    out.line(
+        f"{counted(totals.episodes, 'finished episode')}, {percent(totals.success)} successful; "
+        f"{counted(totals.steps, 'step')}, {counted(totals.calls, 'call')} of {counted(totals.tools, 'tool')}, "
+        f"{counted(totals.failed_steps, 'failed step')}."
+    )
+
+
+def _show_tools(out: Output, heading: str, tools: list[ToolStatistics]) -> None:
+    if not tools:
+        return
+    out.heading(heading)
+    columns = ("tool", "calls", "errors", "time-outs", "fails", "median ms", "95 % within ms")
+    rows = [
+        (tool.name, tool.calls, tool.errors, tool.timeouts, percent(tool.error_rate), tool.p50_ms, tool.p95_ms)
+        for tool in tools
+    ]
+    out.table(columns, rows)
+
+
+def percent(share: Share | None) -> str:
+    """A share with its interval, such as ``62 % (55 … 69)``."""
+    if share is None:
+        return ""
+    return f"{share.value * 100:.0f} % ({share.low * 100:.0f} … {share.high * 100:.0f})"
+
+
+def _outcomes(outcomes: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in outcomes.items())

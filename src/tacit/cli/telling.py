@@ -1,0 +1,230 @@
+"""``tacit episode start / step / complete …``: tell an episode by the command line alone, hand it over and take it up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tacit.cli.episodes import Id
+from tacit.cli.session import Session
+from tacit.cli.verb import verb
+
+if TYPE_CHECKING:
+    from tacit.experience.live import LiveEpisode
+    from tacit.mind import Mind
+
+Key = Annotated[
+    str | None, typer.Option("--key", metavar="TEXT", help="Makes a retry safe: the same key is the same call.")
+]
+Metadata = Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="An object of your own.")]
+Score = Annotated[float | None, typer.Option("--score", help="0 to 1.")]
+Verdict = Annotated[str | None, typer.Option("--verdict", metavar="TEXT", help="How it went, in words.")]
+Details = Annotated[str | None, typer.Option("--details", metavar="JSON", help="An object with what is known.")]
+Artifact = Annotated[
+    list[Path] | None, typer.Option("--artifact", metavar="FILE", help="A text file to keep with the outcome; repeatable.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for register in (_add_start, _add_step, _add_complete, _add_fail, _add_abstain, _add_handoff, _add_resume):
+        register(app)
+
+
+def live(mind: Mind, id: str) -> LiveEpisode:
+    """A handle on an episode that was begun by an earlier command.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    from tacit.experience.live import LiveEpisode
+    from tacit.ids import parse_id
+
+    mind.get(id)
+    return LiveEpisode(mind.recorder, parse_id(id))
+
+
+def _add_start(app: typer.Typer) -> None:
+    @verb(app, "start")
+    def start(
+        session: Session,
+        description: Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What the agent is trying to do.")],
+        task_type: Annotated[str, typer.Option("--task-type", metavar="NAME", show_default=False)] = "",
+        domain: Annotated[str, typer.Option("--domain", metavar="NAME", show_default=False)] = "",
+        language: Annotated[str, typer.Option("--language", metavar="NAME", show_default=False)] = "",
+        framework: Annotated[str, typer.Option("--framework", metavar="NAME", show_default=False)] = "",
+        complexity: Annotated[float | None, typer.Option("--complexity", help="0 (trivial) to 1.")] = None,
+        tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Repeatable.")] = None,
+        metadata: Metadata = None,
+        agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Who is at work.", show_default=False)] = "",
+        source_id: Annotated[str, typer.Option("--source-id", metavar="ID", help="Its id elsewhere.", show_default=False)] = "",
+        key: Key = None,
+    ) -> None:
+        """Begin an episode and print its id. The store and the mind are made when they are not there yet."""
+        from tacit.cli.given import json_object
+
+        with session.open_mind(create=True) as mind:
+            begun = mind.episode(
+                description,
+                task_type=task_type,
+                domain=domain,
+                language=language,
+                framework=framework,
+                complexity=complexity,
+                tags=tag or (),
+                metadata=json_object(metadata, "--metadata") if metadata else None,
+                agent=agent,
+                source_id=source_id,
+                key=key,
+            )
+        session.out.result({"id": begun.id}, lambda: session.out.line(begun.id))
+
+
+def _add_step(app: typer.Typer) -> None:
+    @verb(app, "step")
+    def step(
+        session: Session,
+        id: Id,
+        tool: Annotated[str, typer.Option("--tool", metavar="NAME", show_default=False)] = "",
+        action: Annotated[str, typer.Option("--action", metavar="TEXT", help="What was done, in words.", show_default=False)] = "",
+        parameters: Annotated[str | None, typer.Option("--parameters", metavar="JSON", help="What the tool was given.")] = None,
+        observation: Annotated[
+            str | None, typer.Option("--observation", metavar="TEXT|JSON", help="What came back; an object, a list or a text.")
+        ] = None,
+        status: Annotated[str | None, typer.Option("--status", help="success, error or timeout.")] = None,
+        error: Annotated[str | None, typer.Option("--error", metavar="TEXT", help="What went wrong.")] = None,
+        thought: Annotated[str | None, typer.Option("--thought", metavar="TEXT", help="Why it was done.")] = None,
+        latency_ms: Annotated[float | None, typer.Option("--latency-ms", help="How long it took, milliseconds.")] = None,
+        tokens: Annotated[int | None, typer.Option("--tokens", help="What it cost.")] = None,
+        metadata: Metadata = None,
+        key: Key = None,
+    ) -> None:
+        """Log one step of an open episode; durable when it returns. Prints the id of its event."""
+        from tacit.cli.given import json_object, json_or_text
+
+        fields: dict[str, Any] = {
+            "tool": tool,
+            "action": action,
+            "parameters": json_object(parameters, "--parameters") if parameters else None,
+            "observation": None if observation is None else json_or_text(observation),
+            "status": status,
+            "error": error,
+            "thought": thought,
+            "latency_ms": latency_ms,
+            "tokens": tokens,
+            "metadata": json_object(metadata, "--metadata") if metadata else None,
+        }
+        with session.open_mind() as mind:
+            event = live(mind, id).step(**fields, key=key) or ""
+        session.out.result({"episode": id, "event": event}, lambda: session.out.line(event))
+
+
+def _complete(session: Session, id: str, kind: Any, artifacts: list[Path] | None, details: str | None, **fields: Any) -> None:
+    from tacit.cli.given import json_object, text_of
+
+    kept = [{"name": path.name, "content": text_of(str(path))} for path in artifacts or ()]
+    object_of_details = json_object(details, "--details") if details else None
+    with session.open_mind() as mind:
+        live(mind, id).complete(kind, artifacts=kept, details=object_of_details, **fields)
+        reward = mind.reward(id)
+    total = reward.total if reward else 0.0
+    session.out.result(
+        {"episode": id, "status": kind, "reward": total}, lambda: session.out.line(f"{kind}, reward {total:+.3f}")
+    )
+
+
+def _add_complete(app: typer.Typer) -> None:
+    @verb(app, "complete")
+    def complete(
+        session: Session,
+        id: Id,
+        partial: Annotated[bool, typer.Option("--partial", help="Only a part was done.")] = False,
+        score: Score = None,
+        verdict: Verdict = None,
+        done: Annotated[list[str] | None, typer.Option("--done", metavar="TEXT", help="A part that was done; repeatable.")] = None,
+        failed: Annotated[
+            list[str] | None, typer.Option("--failed", metavar="TEXT", help="A part that was not done; repeatable.")
+        ] = None,
+        details: Details = None,
+        artifact: Artifact = None,
+    ) -> None:
+        """End an episode as a success, or with --partial as a partial one."""
+        kind = "partial" if partial or done or failed else "success"
+        _complete(session, id, kind, artifact, details, score=score, verdict=verdict, done=done, failed=failed)
+
+
+def _add_fail(app: typer.Typer) -> None:
+    @verb(app, "fail")
+    def fail(
+        session: Session,
+        id: Id,
+        reason: Annotated[str, typer.Argument(metavar="REASON", help="Why it failed.")],
+        score: Score = None,
+        verdict: Verdict = None,
+        details: Details = None,
+        artifact: Artifact = None,
+    ) -> None:
+        """End an episode as a failure."""
+        _complete(session, id, "failure", artifact, details, reason=reason, score=score, verdict=verdict)
+
+
+def _add_abstain(app: typer.Typer) -> None:
+    @verb(app, "abstain")
+    def abstain(
+        session: Session,
+        id: Id,
+        reason: Annotated[str, typer.Argument(metavar="REASON", help="Why the agent chose not to act.")],
+        signal: Annotated[
+            list[str] | None, typer.Option("--signal", metavar="TEXT", help="What made it stop; repeatable.")
+        ] = None,
+        score: Score = None,
+        verdict: Verdict = None,
+        details: Details = None,
+        artifact: Artifact = None,
+    ) -> None:
+        """End an episode in which the agent chose not to act."""
+        _complete(session, id, "abstained", artifact, details, reason=reason, signals=signal, score=score, verdict=verdict)
+
+
+def _add_handoff(app: typer.Typer) -> None:
+    @verb(app, "handoff")
+    def handoff(
+        session: Session,
+        id: Id,
+        note: Annotated[str, typer.Option("--note", metavar="TEXT", help="For whoever goes on.", show_default=False)] = "",
+        state: Annotated[str | None, typer.Option("--state", metavar="JSON", help="An object that the next one needs.")] = None,
+        output: Annotated[
+            Path | None, typer.Option("--output", metavar="FILE", help="Write the pack there; it must not exist yet.")
+        ] = None,
+    ) -> None:
+        """Mark where an open episode stands, and write a pack with which another agent can go on, here or elsewhere."""
+        from tacit.cli.given import json_object, write_new
+
+        with session.open_mind() as mind:
+            pack = mind.handoff(id, note=note, state=json_object(state, "--state") if state else None)
+        raw = pack.to_json()
+        if output is None:
+            session.out.line(raw.decode())
+            return
+        write_new(output, raw + b"\n")
+        told = {"checkpoint": pack.checkpoint, "path": str(output)}
+        session.out.result(told, lambda: session.out.line(f"wrote {output}"))
+
+
+def _add_resume(app: typer.Typer) -> None:
+    @verb(app, "resume")
+    def resume(
+        session: Session,
+        given: Annotated[str, typer.Argument(metavar="FILE|ID", help="A pack, '-' for standard input, or an episode's id.")],
+        agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Who goes on.", show_default=False)] = "",
+    ) -> None:
+        """Go on with an open episode, and print its id. A pack from elsewhere brings its episode with it."""
+        from tacit.cli.given import is_id, text_of
+        from tacit.experience.handoff import HandOff
+
+        pack = given if is_id(given) else HandOff.from_json(text_of(given))
+        with session.open_mind(create=isinstance(pack, HandOff)) as mind:
+            id = mind.resume(pack, agent=agent).id
+        session.out.result({"id": id}, lambda: session.out.line(id))

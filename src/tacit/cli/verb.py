@@ -1,0 +1,93 @@
+"""Registers a function as a command: gives it a session, and the options that every command takes."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+
+from tacit.cli import failure
+from tacit.cli.session import SHARED, Options, Session, options_from
+from tacit.errors import TacitError
+
+Command = TypeVar("Command", bound=Callable[..., None])
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def verb(app: typer.Typer, name: str) -> Callable[[Command], Command]:
+    """Add the function below to ``app`` under that name. Its first parameter is the session."""
+
+    def register(function: Command) -> Command:
+        app.command(name)(with_session(function))
+        return function
+
+    return register
+
+
+def by_default(app: typer.Typer) -> Callable[[Command], Command]:
+    """Let the function below run when ``app`` is called without the name of one of its commands."""
+
+    def register(function: Command) -> Command:
+        app.callback(invoke_without_command=True)(with_session(function))
+        return function
+
+    return register
+
+
+def group(parent: typer.Typer, name: str, help: str) -> typer.Typer:
+    """A new group of commands."""
+    made = typer.Typer(name=name, help=help, no_args_is_help=True)
+    parent.add_typer(made)
+    return made
+
+
+def remember(context: typer.Context, options: Options) -> None:
+    """Keep the options that stood before the command's name."""
+    context.obj = options
+
+
+def with_session(function: Callable[..., None]) -> Callable[..., None]:
+    """The function with the shared options in place of its session."""
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+
+    def command(*, context: typer.Context, **values: Any) -> None:
+        before = context.obj if isinstance(context.obj, Options) else Options()
+        options = options_from(values).over(before)
+        if context.invoked_subcommand is not None:
+            remember(context, options)
+            return
+        try:
+            function(Session(options), **values)
+            sys.stdout.flush()
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - the border of the program: whatever comes is told and becomes an exit code
+            raise typer.Exit(_exit_code(error, options)) from None
+
+    return described(command, function, [parameter.replace(kind=_KEYWORD) for parameter in own])
+
+
+def _exit_code(error: Exception, options: Options) -> int:
+    if isinstance(error, BrokenPipeError):
+        failure.close_output()
+        return failure.PIPE_CLOSED
+    if isinstance(error, TacitError):
+        return failure.report(error, as_json=options.json)
+    debug = (options.log_level or "").upper() == "DEBUG"
+    return failure.report_fault(error, as_json=options.json, debug=debug)
+
+
+def described(command: Callable[..., None], function: Callable[..., Any], own: list[inspect.Parameter]) -> Callable[..., None]:
+    """Let the command be seen with these parameters, a context and the shared options."""
+    context = inspect.Parameter("context", _KEYWORD, annotation=typer.Context)
+    shared = [
+        inspect.Parameter(name, _KEYWORD, annotation=kind, default=default) for name, (kind, default) in SHARED.items()
+    ]
+    parameters = [*own, context, *shared]
+    command.__name__, command.__doc__, command.__module__ = function.__name__, function.__doc__, function.__module__
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command

@@ -1,0 +1,27 @@
+"""Waiting for the consumers, so that what one command wrote is counted in what the next one shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tacit.errors import NotSettled
+
+if TYPE_CHECKING:
+    from tacit.mind import Mind
+
+LONGEST_WAIT = 10.0
+"""Seconds that a command waits for the consumers before it shows what there is."""
+
+
+def catch_up(mind: Mind, timeout: float = LONGEST_WAIT) -> dict[str, int]:
+    """Let the consumers reach the head, but do not wait longer than that; how far each is still behind."""
+    try:
+        mind.settle(timeout)
+    except NotSettled:
+        return {name: count for name, count in mind.lag().items() if count}
+    return {}
+
+
+def lag_note(lag: dict[str, int]) -> str:
+    """How far the consumers are behind, in words."""
+    return "not counted yet: " + ", ".join(f"{count:,} events by {name}" for name, count in lag.items())

@@ -1,0 +1,189 @@
+"""Makes backups of a store that is in use, and verifies them.
+
+A backup is one file that can be opened as a store, with its metadata beside it. It gets its name only when it is
+complete and has been verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import select
+
+import tacit
+from tacit.clock import Clock, from_micros
+from tacit.errors import Conflict, IntegrityError, InvalidInput, NotFound, StoreError
+from tacit.ids import Entropy, format_id
+from tacit.journal.replay import compare, view_digests
+from tacit.journal.verify import Verification, verify
+from tacit.ops import backup_catalog
+from tacit.ops.backup_catalog import Backup, BackupInfo, Head
+from tacit.stores import schema
+from tacit.stores.copy import copy_to_file
+from tacit.stores.port import Snapshot, Store
+from tacit.stores.sqlite import SqliteStore
+from tacit.stores.sqlite_file import sync_folder
+
+_STALE_SECONDS = 86_400.0  # a backup that has been running longer than a day has crashed
+_heads = select(
+    schema.head.c.mind, schema.head.c.position, schema.head.c.origin, schema.head.c.sequence, schema.head.c.hash
+).order_by(schema.head.c.mind)
+
+
+class BackupCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What verifying a backup found."""
+
+    info: BackupInfo
+    problems: tuple[str, ...]
+    verification: Verification | None
+    """Of the journal in it; None when it could not be opened."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def create_backup(
+    store: Store, target: Path, *, clock: Clock, entropy: Entropy, passphrase: str | None = None
+) -> Backup:
+    """Copy a store while others read and write it, verify the copy, and give it its name.
+
+    Sign what is unsigned first (``journal.notary.sign_all()``), so that the backup's events are under checkpoints.
+
+    Args:
+        target: a folder, where the backup gets a name of its own; or the path of the backup, which must not exist.
+        passphrase: that of an encrypted store, whose backup has the same one; otherwise it encrypts the backup.
+
+    Raises:
+        Conflict: ``target`` is a file that exists.
+        InvalidInput: the store is encrypted and no passphrase was given.
+        IntegrityError: the copy does not verify, so the store itself is damaged; nothing is left behind.
+    """
+    if isinstance(store, SqliteStore) and store.encrypted and passphrase is None:
+        raise InvalidInput("the store is encrypted; its passphrase is needed to verify the backup")
+    now = clock.now()
+    path = target / backup_catalog.new_name(now, entropy) if target.is_dir() else target
+    if not path.parent.is_dir():
+        raise NotFound(f"the folder {path.parent} does not exist; create it first", path=str(path))
+    if path.exists():
+        raise Conflict(f"{path} exists already; a backup never overwrites", path=str(path))
+    for leftover in backup_catalog.stale_drafts(path.parent, now, older_than_seconds=_STALE_SECONDS):
+        leftover.unlink(missing_ok=True)
+    draft = path.with_name(f".{path.name}.partial")
+    try:
+        _copy(store, draft, passphrase)
+        info = _describe(draft, store.location, now, passphrase)
+        backup_catalog.write_metadata(path, info)
+        draft.rename(path)
+        sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Backup(path=str(path), info=info)
+
+
+def _copy(store: Store, draft: Path, passphrase: str | None) -> None:
+    draft.unlink(missing_ok=True)
+    if passphrase is None or (isinstance(store, SqliteStore) and store.encrypted):
+        store.backup(draft)
+        return
+    with store.snapshot() as snapshot:
+        copy_to_file(snapshot, draft, passphrase=passphrase)
+
+
+def _describe(draft: Path, source: str, now: int, passphrase: str | None) -> BackupInfo:
+    """The metadata of a copy that verifies."""
+    with open_backup(draft, passphrase) as copy:
+        verification, problems = _check_contents(copy)
+        if problems:
+            raise IntegrityError(
+                f"the backup was not made, because the copy of {source} does not verify: {problems[0]}. "
+                "Run 'tacit journal verify', and restore an earlier backup if the store is damaged",
+                problems=list(problems),
+            )
+        with copy.snapshot() as snapshot:
+            heads, views = read_heads(snapshot), view_digests(snapshot)
+    return BackupInfo(
+        created_at=from_micros(now),
+        source=source,
+        sha256=file_digest(draft),
+        bytes=draft.stat().st_size,
+        events=verification.events,
+        heads=heads,
+        views=views,
+        schema=schema.SCHEMA_REVISION,
+        encrypted=passphrase is not None,
+        tacit_version=tacit.__version__,
+    )
+
+
+@contextmanager
+def open_backup(path: Path, passphrase: str | None) -> Iterator[SqliteStore]:
+    """The backup as a store that can only be read."""
+    with closing(SqliteStore(path, passphrase=passphrase, create=False, read_only=True)) as store:
+        yield store
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_heads(snapshot: Snapshot) -> tuple[Head, ...]:
+    """Where the journal of each mind ends."""
+    return tuple(
+        Head(
+            mind=format_id(bytes(mind)),
+            position=position,
+            origin=bytes(origin).hex(),
+            sequence=sequence,
+            hash=bytes(hash).hex(),
+        )
+        for mind, position, origin, sequence, hash in snapshot.rows(_heads)
+    )
+
+
+def _check_contents(store: SqliteStore) -> tuple[Verification, tuple[str, ...]]:
+    damage = [f"the database's own check: {line}" for line in store.integrity()]
+    verification = verify(store, None)
+    return verification, tuple(damage + [str(problem) for problem in verification.problems])
+
+
+def verify_backup(path: Path, passphrase: str | None = None) -> BackupCheck:
+    """Check a backup: its bytes, the database's own check, journal and checkpoints, heads and views.
+
+    Raises:
+        NotFound: there is no such file.
+        PermissionDenied: the passphrase is wrong or missing.
+    """
+    if not path.is_file():
+        raise NotFound(f"there is no backup at {path}", path=str(path))
+    try:
+        info = backup_catalog.read_metadata(path)
+    except IntegrityError as error:
+        return BackupCheck(info=BackupInfo(), problems=(error.message,), verification=None)
+    if file_digest(path) != info.sha256:
+        problem = f"{path} is not the file that was written: its SHA-256 differs from the one in its metadata"
+        return BackupCheck(info=info, problems=(problem,), verification=None)
+    if info.encrypted and passphrase is None:
+        raise InvalidInput(f"{path} is encrypted; give its passphrase", path=str(path))
+    try:
+        with open_backup(path, passphrase if info.encrypted else None) as store:
+            verification, problems = _check_contents(store)
+            with store.snapshot() as snapshot:
+                problems += _differences(snapshot, info)
+    except StoreError as error:
+        return BackupCheck(info=info, problems=(error.message,), verification=None)
+    return BackupCheck(info=info, problems=problems, verification=verification)
+
+
+def _differences(snapshot: Snapshot, info: BackupInfo) -> tuple[str, ...]:
+    """What the backup holds other than its metadata says."""
+    found = [f"view {name} is not as its metadata says" for name in compare(view_digests(snapshot), info.views)]
+    if read_heads(snapshot) != info.heads:
+        found.insert(0, "the heads of its minds are not as its metadata says")
+    return tuple(found)

@@ -1,0 +1,224 @@
+"""Restores a backup, never over something that is still wanted, and never half.
+
+The restored store writes under a new node key: the original may still be running somewhere, and two stores must
+not continue the same chain.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import structlog
+from sqlalchemy import select, update
+
+from tacit.clock import Clock
+from tacit.errors import (
+    Conflict,
+    IntegrityError,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    StoreBusy,
+    StoreError,
+)
+from tacit.ids import Entropy
+from tacit.journal.node import Node, active_node, rotate_node
+from tacit.ops.backup import open_backup, verify_backup
+from tacit.ops.backup_catalog import BackupInfo
+from tacit.ops.restored_anchor import RestoredAnchor, free_name
+from tacit.stores import schema, sqlite_file
+from tacit.stores.copy import copy_tables
+from tacit.stores.opening import file_path, is_postgres, open_store
+from tacit.stores.port import Transaction
+from tacit.stores.sqlite import MEMORY, SqliteStore
+
+_SIDE_FILES = ("-wal", "-shm")
+_COPIED_BYTES = 1 << 20
+_WAIT_SECONDS = 1.0  # for a process that is about to close the store
+_log = structlog.stdlib.get_logger("tacit.ops.restore")
+_free_leases = update(schema.consumer).values(holder="", expires_at=0)
+_any_event = select(schema.event.c.position).limit(1)
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore did. Paths are empty when there is no such file."""
+
+    destination: str
+    backup: BackupInfo
+    origin: str
+    """The public key of the new node, in hex."""
+    safety_copy: str = ""
+    """What was at the destination before."""
+    anchor: str = ""
+    old_anchor: str = ""
+    """The anchor that was there before, kept because it knows of more than the backup holds, or is damaged."""
+    missing_events: int = 0
+    """How many events the old anchor vouches for that the backup does not hold: they came after it."""
+
+
+def restore_backup(
+    path: Path,
+    destination: str,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    passphrase: str | None = None,
+    force: bool = False,
+    anchor: Path | None = None,
+) -> Restored:
+    """Verify a backup and make a working store of it.
+
+    Args:
+        destination: a path, or the ``postgresql://`` URL of an empty database.
+        passphrase: that of the backup; a restored file keeps it.
+        force: replace a store that exists at the path, which is kept as a safety copy.
+        anchor: the anchor file of the restored store; for a path, beside it unless given.
+
+    Raises:
+        IntegrityError: the backup does not verify; nothing was changed.
+        Conflict: something is at the destination already.
+        StoreBusy: the store to be replaced is open somewhere.
+    """
+    checked = verify_backup(path, passphrase)
+    if not checked.ok:
+        raise IntegrityError(
+            f"{path} was not restored, because it does not verify: {checked.problems[0]}. Use another backup",
+            problems=list(checked.problems),
+        )
+    passphrase = passphrase if checked.info.encrypted else None
+    if is_postgres(destination):
+        return _restore_into_database(path, destination, checked.info, passphrase, clock, entropy, anchor)
+    target = _target(destination, force=force)
+    anchor = anchor or sqlite_file.anchor_path(target)
+    return _restore_into_file(path, target, checked.info, passphrase, clock, entropy, anchor)
+
+
+def _restore_into_file(
+    path: Path,
+    target: Path,
+    info: BackupInfo,
+    passphrase: str | None,
+    clock: Clock,
+    entropy: Entropy,
+    anchor: Path,
+) -> Restored:
+    """Everything is made ready under other names, so that a crash leaves the old store, the new one, or both."""
+    draft = target.with_name(f".{target.name}.{entropy.bytes(4).hex()}.restoring")
+    try:
+        _copy_file(path, draft)
+        with closing(SqliteStore(draft, passphrase=passphrase, create=False)) as store:
+            with store.transaction() as transaction:
+                node, old = _renew_node(transaction, entropy, clock.now())
+            anchors = RestoredAnchor.prepare(store, old, clock, anchor)
+        safety_copy = _set_aside(target, passphrase, clock.now()) if target.exists() else ""
+        draft.replace(target)
+        sqlite_file.sync_folder(target.parent)
+    finally:
+        for leftover in (draft, *(draft.with_name(draft.name + end) for end in _SIDE_FILES)):
+            leftover.unlink(missing_ok=True)
+    kept = anchors.place(clock.now())
+    return Restored(
+        destination=str(target),
+        backup=info,
+        origin=node.origin.hex(),
+        safety_copy=safety_copy,
+        anchor=str(anchors.path),
+        old_anchor=kept,
+        missing_events=anchors.missing,
+    )
+
+
+def _restore_into_database(
+    path: Path,
+    url: str,
+    info: BackupInfo,
+    passphrase: str | None,
+    clock: Clock,
+    entropy: Entropy,
+    anchor: Path | None,
+) -> Restored:
+    with closing(open_store(url, pool_min=1)) as store:
+        with open_backup(path, passphrase) as source, source.snapshot() as rows, store.transaction() as transaction:
+            if transaction.row(_any_event) is not None:
+                raise Conflict(
+                    f"{store.location} holds a store already; restore into an empty database", path=store.location
+                )
+            copy_tables(rows, transaction)
+            node, old = _renew_node(transaction, entropy, clock.now())
+        anchors = RestoredAnchor.prepare(store, old, clock, anchor)
+        kept = anchors.place(clock.now())
+        return Restored(
+            destination=store.location,
+            backup=info,
+            origin=node.origin.hex(),
+            anchor=str(anchor or ""),
+            old_anchor=kept,
+            missing_events=anchors.missing,
+        )
+
+
+# ── the new node ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _renew_node(transaction: Transaction, entropy: Entropy, now: int) -> tuple[Node, Node | None]:
+    """Give a copy a key of its own, and free it of leases that other processes hold; the new node and the old one."""
+    old = active_node(transaction)
+    node = rotate_node(transaction, entropy, now)
+    transaction.execute(_free_leases)
+    return node, old
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _target(destination: str, *, force: bool) -> Path:
+    """The file to make."""
+    name = file_path(destination)
+    if name == MEMORY:
+        raise InvalidInput("a backup is restored to a path or into a database, not into memory")
+    target = Path(name).absolute()
+    if not target.parent.is_dir():
+        raise NotFound(f"the folder {target.parent} does not exist; create it first", path=str(target))
+    sqlite_file.refuse_network(target)
+    if target.exists() and not force:
+        raise Conflict(
+            f"there is something at {target} already; restore elsewhere, or use force to replace it; it is kept beside",
+            path=str(target),
+        )
+    return target
+
+
+def _copy_file(path: Path, draft: Path) -> None:
+    with path.open("rb") as source, draft.open("xb") as copy:
+        shutil.copyfileobj(source, copy, _COPIED_BYTES)
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
+def _set_aside(target: Path, passphrase: str | None, now: int) -> str:
+    """Keep what is at ``target`` under another name, as well; that name.
+
+    Raises:
+        StoreBusy: some process has the store open. One that cannot be opened at all is kept as it is.
+    """
+    try:
+        with closing(SqliteStore(target, passphrase=passphrase, create=False, busy_timeout=_WAIT_SECONDS)) as store:
+            store.seal()
+    except StoreBusy as error:
+        raise StoreBusy(f"{target} is in use; close it everywhere, then restore", path=str(target)) from error
+    except (StoreError, PermissionDenied) as error:
+        _log.warning("what is replaced cannot be opened; it is kept as it is", path=str(target), error=error.message)
+    kept = free_name(target, now)
+    try:
+        os.link(target, kept)
+    except OSError:  # a file system without hard links
+        shutil.copy2(target, kept)
+    for end in _SIDE_FILES:  # a damaged store's log must not be taken for the restored one's
+        side = target.with_name(target.name + end)
+        if side.exists():
+            side.rename(kept.with_name(kept.name + end))
+    return str(kept)

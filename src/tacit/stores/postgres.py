@@ -1,0 +1,308 @@
+"""The store in a PostgreSQL database, for many processes on many machines.
+
+Connections are pooled. A read is one REPEATABLE READ transaction. A write is a READ COMMITTED one that shares a lock on
+the schema, so that no migration comes between its check of the revision and its end; whoever changes a mind locks the
+mind's row in ``head`` first, which keeps its events in one order. A commit returns when it is durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.dialects.postgresql import psycopg as dialect
+from sqlalchemy.sql import Executable
+
+from tacit.errors import (
+    Closed,
+    Conflict,
+    ForkedStore,
+    InvalidInput,
+    ReadOnly,
+    StoreBusy,
+    StoreError,
+    StoreUnavailable,
+    TacitError,
+)
+from tacit.stores import postgres_errors, postgres_tables, schema
+from tacit.stores.copy import copy_to_file
+from tacit.stores.port import Row, Snapshot, Transaction
+from tacit.stores.postgres_errors import Int8BinaryDumper, psycopg, psycopg_pool, translate
+from tacit.stores.revision import check_revision
+from tacit.stores.statements import Compiler
+
+_CONNECT_SECONDS = 10  # for one attempt to connect, unless the URL says connect_timeout
+_GIVE_UP_SECONDS = 5.0  # of trying in the background; the next call for a connection then tries anew, without a long pause
+_compiler = Compiler(dialect.dialect())
+
+
+class PostgresStore:
+    """A store on a PostgreSQL server. See ``tacit.stores.port.Store`` for the contract.
+
+    Args:
+        url: ``postgresql://user:password@host:port/database``, with any of libpq's options. Its tables go to the
+            connection's current schema. An empty database gets them when ``create`` is true.
+        pool_min: connections that are kept open.
+        pool_max: connections at most. Every open snapshot and transaction holds one.
+        pool_timeout: seconds to wait for a free connection, and for a lock that another process holds.
+        read_only: open without the right to change anything.
+        migrating: accept an older schema, which ``tacit migrate`` is about to change.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_min: int = 10,
+        pool_max: int = 100,
+        pool_timeout: float = 30.0,
+        create: bool = True,
+        read_only: bool = False,
+        migrating: bool = False,
+    ) -> None:
+        if not 0 <= pool_min <= pool_max or pool_max < 1:
+            raise InvalidInput(f"a pool cannot hold {pool_min} to {pool_max} connections; pool_min must not exceed pool_max")
+        self._parts = postgres_errors.parse(url)
+        self._location = postgres_errors.address(self._parts)
+        self._pool_max = pool_max
+        self._pool_timeout = pool_timeout
+        self._read_only = read_only
+        self._migrating = migrating
+        self._process = os.getpid()
+        self._closed = False
+        with contextlib.closing(self.connect()) as connection, self._translated():
+            postgres_tables.ensure_tables(connection, self._location, create=create and not read_only)
+            check_revision(_Cursor(connection, self._location), self._location, migrating=migrating)
+        self._pool = psycopg_pool.ConnectionPool(
+            kwargs=self._arguments(),
+            min_size=pool_min,
+            max_size=pool_max,
+            timeout=pool_timeout,
+            reconnect_timeout=_GIVE_UP_SECONDS,
+            configure=self._configure,
+            name="tacit",
+            open=True,
+        )
+
+    @property
+    def location(self) -> str:
+        return self._location
+
+    # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"application_name": "tacit", "connect_timeout": _CONNECT_SECONDS, **self._parts, "autocommit": True}
+
+    def connect(self) -> Any:
+        """A connection of its own, outside the pool, in autocommit mode. The caller closes it."""
+        with self._translated():
+            connection = psycopg.connect(**self._arguments())
+            self._configure(connection)
+        return connection
+
+    def _configure(self, connection: Any) -> None:
+        """Make a new connection durable and bounded, whatever the server's defaults are."""
+        connection.adapters.register_dumper(int, Int8BinaryDumper)  # one prepared plan per statement
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.execute(
+            "SELECT set_config('lock_timeout', %s, false) WHERE current_setting('lock_timeout') = '0'",
+            (str(max(1, round(self._pool_timeout * 1000))),),
+        )
+
+    @contextlib.contextmanager
+    def _pooled(self) -> Iterator[Any]:
+        """A connection from the pool. When it breaks, all that are idle are checked, so that the next call gets a good one."""
+        try:
+            connection = self._pool.getconn()
+        except psycopg_pool.PoolTimeout as error:
+            raise self._why_none_is_free() from error
+        except psycopg_pool.PoolClosed as error:
+            raise Closed(f"the store {self._location} is closed", path=self._location) from error
+        try:
+            with self._translated():
+                yield connection
+        finally:
+            lost = connection.closed
+            self._pool.putconn(connection)
+            if lost:
+                self._pool.check()
+
+    def _why_none_is_free(self) -> TacitError:
+        """Whether the server cannot be reached, or the pool is exhausted."""
+        try:
+            self.connect().close()
+        except TacitError as error:
+            return error
+        return StoreBusy(
+            f"all {self._pool_max} connections to {self._location} were in use for {self._pool_timeout:g} s. Try again, "
+            "raise postgres.pool_max (and max_connections of the server), or let go of snapshots earlier",
+            path=self._location,
+            pool_max=self._pool_max,
+        )
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's errors into Tacit's, with what to do and without the password."""
+        try:
+            yield
+        except psycopg.Error as error:
+            clean = postgres_errors.without_secrets(str(error), self._parts) == str(error)
+            raise self._translate(error) from (error if clean else None)
+
+    def _translate(self, error: Exception) -> TacitError:
+        found = translate(error, self._location)
+        return type(found)(postgres_errors.without_secrets(found.message, self._parts), **found.context)
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._process:
+            raise ForkedStore("the process forked after opening the store; open it again in the child", path=self._location)
+        if self._closed:
+            raise Closed(f"the store {self._location} is closed", path=self._location)
+
+    # ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        self._check_usable()
+        with self._pooled() as connection, _ended(connection):
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield _Cursor(connection, self._location)
+            connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        self._check_usable()
+        if self._read_only:
+            raise ReadOnly(f"{self._location} was opened read-only", path=self._location)
+        with self._pooled() as connection, _ended(connection):
+            cursor = _Cursor(connection, self._location)
+            with connection.pipeline():  # one round trip; each statement still sees what the one before it waited for
+                connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+                connection.execute(postgres_tables.LOCK_SHARED)
+                check_revision(cursor, self._location, migrating=self._migrating)
+            yield cursor
+            if connection.execute("COMMIT").statusmessage != "COMMIT":
+                raise StoreError(
+                    "a statement had failed in this transaction, so nothing of it was stored; "
+                    "run what may fail inside savepoint()",
+                    path=self._location,
+                )
+
+    # ── care ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def integrity(self) -> list[str]:
+        self._check_usable()
+        try:
+            with self._pooled() as connection:
+                return postgres_tables.faults(connection)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:  # the check met something that it could not even read
+            return [error.message]
+
+    def backup(self, target: Path, *, passphrase: str | None = None) -> None:
+        """Write all tables, as of one moment, into a new embedded store; see the port.
+
+        Args:
+            passphrase: encrypts the backup.
+        """
+        with self.snapshot() as snapshot:
+            copy_to_file(snapshot, target, passphrase=passphrase)
+
+    def size_bytes(self) -> int:
+        self._check_usable()
+        with self._pooled() as connection:
+            return int(connection.execute("SELECT pg_database_size(current_database())").fetchone()[0])
+
+    def close(self) -> None:
+        if self._closed or os.getpid() != self._process:
+            return
+        self._closed = True
+        self._pool.close()
+
+
+@contextlib.contextmanager
+def _ended(connection: Any) -> Iterator[None]:
+    """Undo what is left open when something is raised, so that the connection can be used again."""
+    try:
+        yield
+    except BaseException:
+        if not connection.closed and connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            try:
+                connection.execute("ROLLBACK")
+            except psycopg.Error:  # it was lost on the way; what was raised first is what matters
+                connection.close()
+        raise
+
+
+class _Cursor:
+    """A snapshot or a transaction on one connection."""
+
+    __slots__ = ("_connection", "_cursor", "_location")
+
+    def __init__(self, connection: Any, location: str) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor(binary=True)
+        self._location = location
+
+    def rows(self, statement: Executable, **values: Any) -> list[Row]:
+        self._run(statement, values)
+        result: list[Row] = self._cursor.fetchall()
+        return result
+
+    def row(self, statement: Executable, **values: Any) -> Row | None:
+        self._run(statement, values)
+        result: Row | None = self._cursor.fetchone()
+        return result
+
+    def execute(self, statement: Executable, **values: Any) -> int:
+        self._run(statement, values)
+        return int(self._cursor.rowcount)
+
+    def _run(self, statement: Executable, values: dict[str, Any]) -> None:
+        compiled = _compiler.compiled(statement)
+        try:
+            self._cursor.execute(compiled.sql, compiled.values(values))
+        except psycopg.Error as error:
+            raise translate(error, self._location) from error
+
+    def insert(self, table: Table, rows: Sequence[Row]) -> None:
+        sql = _compiler.insert_sql(table)
+        try:
+            if len(rows) == 1:
+                self._cursor.execute(sql, rows[0])
+            else:
+                self._cursor.executemany(sql, rows)  # the driver sends them all before it waits for the answers
+        except psycopg.IntegrityError as error:
+            raise Conflict(f"a row of {table.name} exists already: {error}", table=table.name) from error
+        except psycopg.Error as error:
+            raise translate(error, self._location) from error
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        self._command("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if not self._connection.closed:  # with the connection the whole transaction is gone
+                self._command("ROLLBACK TO part")
+                self._command("RELEASE part")
+            raise
+        self._command("RELEASE part")
+
+    def _command(self, sql: str) -> None:
+        try:
+            self._cursor.execute(sql)
+        except psycopg.Error as error:
+            raise translate(error, self._location) from error
+
+    def query_plan(self, statement: Executable, **values: Any) -> list[str]:
+        """How PostgreSQL would run a statement, a line a step."""
+        compiled = _compiler.compiled(statement)
+        return [str(row[0]) for row in self._connection.execute("EXPLAIN " + compiled.sql, compiled.values(values))]
