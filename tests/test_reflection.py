@@ -48,8 +48,22 @@ def said(remarks: tuple[Any, ...], words: str) -> list[tuple[int, ...]]:
 def test_an_error_that_the_same_tool_got_past_is_told_with_what_changed() -> None:
     steps = (bad("search", "no row 5", parameters={"q": "a"}), ok("map"), ok("search", parameters={"q": "b"}))
     found = reflect_by_rule(attempt(*steps, outcome=SUCCESS))
-    assert said(found.successes, "then worked with a different q") == [(1, 3)]
+    assert said(found.successes, "then worked with a different q, right after map") == [(1, 3)]
     assert said(found.improvements, "no later step") == []
+
+
+def test_a_call_that_works_the_second_time_is_told_with_the_step_before_it() -> None:
+    put = {"tool": "put", "parameters": {"into": "microwave 1"}}
+    steps = (
+        Step(**put, status="error", error="closed"),
+        ok("open"),
+        Step(**put, status="success"),
+        Step(action="Done."),
+    )
+    found = reflect_by_rule(attempt(*steps, outcome=SUCCESS))
+    words = 'step 3 (put {"into":"microwave 1"}) then worked with the same call, right after open.'
+    assert said(found.successes, words) == [(1, 3)]
+    assert said(found.insights, "The way that succeeded: open → put.") == [(2, 3)]
 
 
 def test_an_error_that_another_tool_got_past_is_told() -> None:
@@ -93,7 +107,7 @@ def test_different_calls_with_one_answer_are_a_search_that_led_nowhere() -> None
 
 def test_a_search_that_came_back_empty_and_was_given_up_is_told() -> None:
     abandoned = reflect_by_rule(attempt(ok("search", []), ok("guess"), outcome=FAILURE))
-    assert said(abandoned.improvements, "search came back empty in step 1 and was not tried again") == [(1,)]
+    assert said(abandoned.improvements, "Step 1 (search) came back empty, and search was not tried again") == [(1,)]
     retried = reflect_by_rule(attempt(ok("search", []), ok("search", ["x"]), outcome=SUCCESS))
     silent = reflect_by_rule(attempt(ok("save", ""), ok("guess"), outcome=SUCCESS))
     assert said(retried.improvements, "came back empty") == said(silent.improvements, "came back empty") == []

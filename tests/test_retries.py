@@ -28,7 +28,7 @@ TESTS = Path(__file__).parent
 
 
 class FaultyStore(SqliteStore):
-    """A store whose next transactions fail: ``before`` their commit, or ``after`` it, when nobody can know that it held."""
+    """A store whose next transactions fail: ``before`` their commit, or ``after`` it, as if it had not held."""
 
     before: list[Exception]
     after: list[Exception]

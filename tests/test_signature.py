@@ -35,7 +35,7 @@ KeyError: '{key}'
         ("超时30秒，订单 A123456 失败", "超时5秒，订单 B991234 失败", "超时<number>秒，订单 <id> 失败"),
         ("Файл «отчёт» не найден", "Файл «план» не найден", "файл <text> не найден"),
         ("الملف «تقرير» بعد 3 محاولات", "الملف «خطة» بعد 12 محاولات", "الملف <text> بعد <number> محاولات"),
-        ('{"error": {"message": "no seat 12"}, "id": 7}', '{"id": 8, "error": {"message": "no seat 4"}}', "no seat <number>"),
+        ('{"error": {"message": "row 12"}, "id": 7}', '{"id": 8, "error": {"message": "row 4"}}', "row <number>"),
         (TRACEBACK.format(file="a", line=3, key="x"), TRACEBACK.format(file="b", line=99, key="y"), "keyerror: <text>"),
     ],
 )  # fmt: skip

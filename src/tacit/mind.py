@@ -31,7 +31,8 @@ from tacit.learning.statistics import Statistics, read_statistics
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
-    from tacit.ops.backup import BackupInfo
+    from tacit.ops.backup_catalog import BackupInfo
+    from tacit.ops.schedule import Backups
     from tacit.ops.settings import Settings
 
 _PAGE = 100
@@ -121,8 +122,9 @@ class Mind(PastMind):
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
     """
 
-    def __init__(self, recorder: Recorder, settings: Settings) -> None:
+    def __init__(self, recorder: Recorder, backups: Backups, settings: Settings) -> None:
         super().__init__(recorder)
+        self._backups = backups
         self._settings = settings
         self.owned: Any = None
         """The store that closes with this mind, when the mind was opened alone."""
@@ -352,11 +354,7 @@ class Mind(PastMind):
 
     def backup(self, target: str | Path) -> BackupInfo:
         """A verified copy of the whole store, while it is in use. See ``OpenStore.backup``."""
-        from tacit.ops.backup import create_backup
-
-        journal = self.recorder.journal
-        journal.notary.sign_all()
-        return create_backup(journal.store, Path(target), clock=journal.clock)
+        return self._backups.create(Path(target))
 
     def close(self) -> None:
         """Let go; closes the store too when this mind was opened alone."""

@@ -18,7 +18,8 @@ from tacit.journal.notary import Cadence
 from tacit.journal.writer import RetryPolicy
 from tacit.learning.tally import Tally
 from tacit.mind import Mind
-from tacit.ops.backup import BackupInfo, ScheduledBackups, create_backup
+from tacit.ops.backup_catalog import BackupInfo
+from tacit.ops.schedule import Backups, Schedule
 from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
 from tacit.stores.port import Store
@@ -41,8 +42,6 @@ class OpenStore:
         self._limits = limits
         self._minds: dict[tuple[str, str], MindInfo] = {}
         self._lock = threading.Lock()  # guards _minds
-        anchor = anchor_of(store, settings)
-        backups = ScheduledBackups(store, settings.backup.directory, settings.backup.every_seconds, settings.backup.keep, clock)
         self.journal = Journal(
             store,
             projections=[MindProjection(), EpisodeProjection(limits)],
@@ -50,9 +49,10 @@ class OpenStore:
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
-            options=_options(settings, anchor),
-            chores=[backups.run_due],
+            options=_options(settings, anchor_of(store, settings)),
         )
+        self.backups = Backups(self.journal, _schedule(settings), entropy)
+        self.journal.start(self.backups.run_due)
 
     @property
     def location(self) -> str:
@@ -67,7 +67,7 @@ class OpenStore:
             info = open_mind(self.journal, self._entropy, tenant, name)
             with self._lock:
                 self._minds[tenant, name] = info
-        return Mind(Recorder(self.journal, info, self._limits), self.settings)
+        return Mind(Recorder(self.journal, info, self._limits), self.backups, self.settings)
 
     def minds(self) -> list[MindInfo]:
         """Every mind in the store."""
@@ -80,8 +80,7 @@ class OpenStore:
         Args:
             target: a folder (the copy gets a name with the time), or a file that does not exist yet.
         """
-        self.journal.notary.sign_all()
-        return create_backup(self.store, Path(target), clock=self.journal.clock)
+        return self.backups.create(Path(target))
 
     def close(self) -> None:
         """Finish what was begun, sign what is unsigned, and let the database go."""
@@ -103,6 +102,11 @@ def anchor_of(store: Store, settings: Settings) -> Path | None:
         return Path(settings.journal.anchor)
     path = getattr(store, "path", None)
     return anchor_path(path) if path is not None else None
+
+
+def _schedule(settings: Settings) -> Schedule:
+    backup = settings.backup
+    return Schedule(directory=backup.directory, every_seconds=backup.every_seconds, keep=backup.keep)
 
 
 def _options(settings: Settings, anchor: Path | None) -> JournalOptions:

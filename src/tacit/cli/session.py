@@ -137,13 +137,13 @@ class Session:
             yield opened.mind(self.settings.mind, tenant=self.settings.tenant)
 
     @contextmanager
-    def open_database(self) -> Iterator[Store]:
+    def open_database(self, *, read_only: bool = False) -> Iterator[Store]:
         """The bare database, for whoever must not write to the journal by looking at it."""
         settings = self.settings
         from tacit.opening import database_options
         from tacit.stores.opening import open_store
 
-        database = open_store(**database_options(settings), create=False)
+        database = open_store(**database_options(settings), create=False, read_only=read_only)
         try:
             yield database
         finally:

@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, func, select, update
 
 from tacit.clock import MICROS_PER_SECOND, Clock
-from tacit.errors import NotSettled
+from tacit.errors import Conflict, NotSettled
 from tacit.ids import Entropy
 from tacit.journal.append import Appender
 from tacit.journal.event import Event
@@ -97,14 +97,13 @@ class Consumers:
         clock: Clock,
         entropy: Entropy,
         pace: Pace,
-        chores: Sequence[Callable[[], object]] = (),
     ) -> None:
         self._store = store
         self._writer = writer
         self._consumers = tuple(consumers)
         self._clock = clock
         self._pace = pace
-        self._chores = tuple(chores)
+        self._chores: tuple[Callable[[], object], ...] = ()
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{entropy.bytes(8).hex()}"
         self._leases: dict[tuple[str, bytes], _Lease] = {}
         self._running = threading.Lock()  # one round at a time in this process
@@ -116,9 +115,10 @@ class Consumers:
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start(self) -> None:
-        """Run in the background from now on."""
+    def start(self, *chores: Callable[[], object]) -> None:
+        """Run in the background from now on, with chores that are done after each round."""
         if self._thread is None:
+            self._chores = chores
             self._thread = threading.Thread(target=self._work, name="tacit-consumers", daemon=True)
             self._thread.start()
 
@@ -236,7 +236,11 @@ class Consumers:
         transaction, now, expires_at = appender.transaction, self._clock.now(), self._expiry()
         row = transaction.row(_state, of=mind, named=name)
         if row is None:
-            transaction.insert(_row, ((mind, name, 0, 1, self._holder, expires_at),))
+            try:
+                with transaction.savepoint():
+                    transaction.insert(_row, ((mind, name, 0, 1, self._holder, expires_at),))
+            except Conflict:  # another process was first
+                return None
             return _Lease(1, 0, expires_at)
         position, epoch, holder, held_until = row
         if held_until > now and holder != self._holder and not _is_dead(holder):

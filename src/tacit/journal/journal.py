@@ -49,7 +49,6 @@ class Journal:
         clock: Clock,
         entropy: Entropy,
         options: JournalOptions | None = None,
-        chores: Sequence[Callable[[], object]] = (),
     ) -> None:
         options = options or JournalOptions()
         self.store = store
@@ -78,12 +77,14 @@ class Journal:
             clock=clock,
             entropy=entropy,
             pace=options.pace,
-            chores=[self.notary.sign_due, *chores],
         )
         self._closed = False
         self.notary.anchor_missing()
-        if options.background:
-            self.consumers.start()
+
+    def start(self, *chores: Callable[[], object]) -> None:
+        """Run consumers, the notary and further chores in the background from now on (unless the options say no)."""
+        if self.options.background:
+            self.consumers.start(self.notary.sign_due, *chores)
 
     def _woken(self) -> None:
         self.consumers.wake()

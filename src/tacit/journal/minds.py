@@ -93,6 +93,7 @@ def open_mind(journal: Journal, entropy: Entropy, tenant: str, name: str) -> Min
     prepared = journal.preparer.prepare(MIND_CREATED, {"tenant": tenant, "name": name, "secret": secret}, secret=True)
 
     def create(appender: Appender) -> MindInfo:
+        appender.transaction.row(schema.whole_store)  # names are given out one at a time
         # another process may have been first; the name's row decides
         if find_mind(appender.transaction, tenant, name) is None:
             appender.append(mind, prepared)

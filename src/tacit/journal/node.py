@@ -52,6 +52,7 @@ def load_node(store: Store, entropy: Entropy, now: int, *, create: bool = True) 
         node = active_node(snapshot)
     if node is None and create:
         with store.transaction() as transaction:
+            transaction.row(schema.whole_store)
             node = active_node(transaction)  # another process may have been first
             if node is None:
                 node = new_node(entropy)
@@ -67,6 +68,7 @@ def active_node(snapshot: Snapshot) -> Node | None:
 
 def rotate_node(transaction: Transaction, entropy: Entropy, now: int) -> Node:
     """Retire the key and start a new one: a restored copy must not continue the chain that the original continues."""
+    transaction.row(schema.whole_store)
     transaction.execute(_retire, now=now)
     node = new_node(entropy)
     transaction.insert(schema.node, ((node.origin, node.secret, now, None),))

@@ -28,6 +28,7 @@ _last = (
 _unsigned = select(schema.head.c.mind, _last, schema.head.c.sequence).where(
     schema.head.c.origin == bindparam("origin"), schema.head.c.sequence > _last
 )
+_lock = select(schema.head.c.position).where(schema.head.c.mind == bindparam("mind")).with_for_update()
 _last_signed = select(func.max(_checkpoint.c.last)).where(
     _checkpoint.c.mind == bindparam("mind"), _checkpoint.c.origin == bindparam("origin")
 )
@@ -102,6 +103,7 @@ class Notary:
 
     def _sign_mind(self, appender: Appender, mind: bytes) -> Checkpoint | None:
         transaction, origin = appender.transaction, self._node.origin
+        transaction.row(_lock, mind=mind)  # another process of this node may be about to sign the same events
         row = transaction.row(_last_signed, mind=mind, origin=origin)
         after = int(row[0]) if row and row[0] is not None else 0
         events = transaction.rows(_chain, mind=mind, origin=origin, after=after, most=_LARGEST)

@@ -22,6 +22,8 @@ LEAST_FRUITLESS = 3
 LONGEST_PATH = 12
 """Steps of the way that is told."""
 LONGEST_QUOTE = 120
+LONGEST_NAME = 60
+"""Characters."""
 _EMPTY_RESULTS = ("[]", "{}", "null")
 """Answers of a search that found nothing. Having no text at all is not one: many tools work in silence."""
 
@@ -43,18 +45,24 @@ def remark(episode: Episode, text: str, steps: Iterable[int]) -> Remark:
 
 def name_of(step: Step) -> str:
     """How a step is called in a sentence: its tool, or else what it did."""
-    return step.tool or quote(step.action or step.thought) or "a step without a name"
+    return step.tool or quote(step.action or step.thought, LONGEST_NAME) or "a step without a name"
 
 
-def quote(text: str) -> str:
+def call_of(step: Step) -> str:
+    """The name of a step with what it was called with."""
+    given = _text(step.parameters) if step.parameters else step.action if step.tool else ""
+    return f"{name_of(step)} {quote(given, LONGEST_NAME)}" if given else name_of(step)
+
+
+def quote(text: str, longest: int = LONGEST_QUOTE) -> str:
     """One line of a text, shortened with a mark."""
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def _listed(numbers: Iterable[int]) -> str:
     texts = [str(number) for number in numbers]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    return f"Step {texts[0]}" if len(texts) == 1 else f"Steps {', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def _text(value: Json) -> str:
@@ -82,11 +90,12 @@ def overcome(episode: Episode) -> Iterator[Remark]:
         grouped[recovery.signature, recovery.worked].append(recovery)
     for (signature, worked), group in grouped.items():
         failed = [recovery.failed for recovery in group]
-        before, after = episode.steps[failed[-1] - 1], episode.steps[worked - 1]
+        before, after, just_before = (episode.steps[number - 1] for number in (failed[-1], worked, worked - 1))
+        between = "" if has_failed(just_before) else f", right after {name_of(just_before)}"
         yield remark(
             episode,
-            f"Step {_listed(failed)} ({name_of(before)}) failed with '{quote(signature)}'; "
-            f"step {worked} ({name_of(after)}) then worked{_what_changed(before, after)}.",
+            f"{_listed(failed)} ({call_of(before)}) failed with '{quote(signature)}'; "
+            f"step {worked} ({call_of(after)}) then worked{_what_changed(before, after)}{between}.",
             [*failed, worked],
         )
 
@@ -131,7 +140,7 @@ def loops(episode: Episode) -> Iterator[Remark]:
             step = episode.steps[numbers[0] - 1]
             yield remark(
                 episode,
-                f"Steps {_listed(numbers)} made the same call ({name_of(step)}) and got the same answer: "
+                f"{_listed(numbers)} made the same call ({call_of(step)}) and got the same answer: "
                 "repeating it brought nothing new.",
                 numbers,
             )
@@ -145,7 +154,7 @@ def repeated_errors(episode: Episode) -> Iterator[Remark]:
             seen[step_signature(step)].append(number)
     for signature, numbers in seen.items():
         if len(numbers) > 1:
-            yield remark(episode, f"Steps {_listed(numbers)} failed alike: '{quote(signature)}'.", numbers)
+            yield remark(episode, f"{_listed(numbers)} failed alike: '{quote(signature)}'.", numbers)
 
 
 def unresolved(episode: Episode) -> Iterator[Remark]:
@@ -156,7 +165,7 @@ def unresolved(episode: Episode) -> Iterator[Remark]:
             what = "timed out" if step.status == "timeout" else "failed"
             yield remark(
                 episode,
-                f"Step {number} ({name_of(step)}) {what} with '{quote(step_signature(step))}', "
+                f"Step {number} ({call_of(step)}) {what} with '{quote(step_signature(step))}', "
                 "and no later step got past it.",
                 [number],
             )
@@ -198,10 +207,10 @@ def _fruitless(
     is_empty = answer in _EMPTY_RESULTS
     if different >= LEAST_FRUITLESS and answer:
         told = "an empty answer" if is_empty else f"the same answer ('{quote(answer)}')"
-        text = f"Steps {_listed(numbers)} called {tool} in {different} ways and got {told} each time."
+        text = f"{_listed(numbers)} called {tool} in {different} ways and got {told} each time."
         yield remark(episode, text, numbers)
     elif is_empty and last_use[tool] == numbers[-1] < len(episode.steps):
-        yield remark(episode, f"{tool} came back empty in step {_listed(numbers)} and was not tried again.", numbers)
+        yield remark(episode, f"{_listed(numbers)} ({tool}) came back empty, and {tool} was not tried again.", numbers)
 
 
 # ── what it tells ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -225,8 +234,10 @@ def how_it_ended(episode: Episode) -> Iterator[Remark]:
 
 
 def the_way(episode: Episode) -> Iterator[Remark]:
-    """The steps that did not fail, without repetitions, as a sequence of names."""
-    way = [(number, name_of(step)) for number, step in enumerate(episode.steps, start=1) if not has_failed(step)]
+    """The calls that did not fail, without repetitions, as a sequence of names; other steps when none is a call."""
+    numbered = [(number, step) for number, step in enumerate(episode.steps, start=1) if not has_failed(step)]
+    calls = [(number, step) for number, step in numbered if step.tool]
+    way = [(number, name_of(step)) for number, step in calls or numbered]
     if not way:
         numbers = range(1, len(episode.steps) + 1)
         if episode.steps:

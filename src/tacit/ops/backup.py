@@ -8,25 +8,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import select
 
-import tacit
 from tacit.clock import Clock, from_micros
 from tacit.errors import Conflict, IntegrityError, InvalidInput, NotFound, StoreError
-from tacit.ids import Entropy, format_id
+from tacit.ids import Entropy, SystemEntropy, format_id
 from tacit.journal.replay import compare, view_digests
 from tacit.journal.verify import Verification, verify
 from tacit.ops import backup_catalog
-from tacit.ops.backup_catalog import Backup, BackupInfo, Head
+from tacit.ops.backup_catalog import BackupInfo, Head, due, list_backups, rotate
 from tacit.stores import schema
 from tacit.stores.copy import copy_to_file
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.sqlite import SqliteStore
 from tacit.stores.sqlite_file import sync_folder
+
+__all__ = [
+    "BackupCheck",
+    "BackupInfo",
+    "ScheduledBackups",
+    "create_backup",
+    "due",
+    "list_backups",
+    "rotate",
+    "verify_backup",
+]
 
 _STALE_SECONDS = 86_400.0  # a backup that has been running longer than a day has crashed
 _heads = select(
@@ -48,25 +59,25 @@ class BackupCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create_backup(
-    store: Store, target: Path, *, clock: Clock, entropy: Entropy, passphrase: str | None = None
-) -> Backup:
+    store: Store, target: Path, *, clock: Clock, entropy: Entropy | None = None, passphrase: str | None = None
+) -> BackupInfo:
     """Copy a store while others read and write it, verify the copy, and give it its name.
 
     Sign what is unsigned first (``journal.notary.sign_all()``), so that the backup's events are under checkpoints.
 
     Args:
         target: a folder, where the backup gets a name of its own; or the path of the backup, which must not exist.
-        passphrase: that of an encrypted store, whose backup has the same one; otherwise it encrypts the backup.
+        passphrase: encrypts the backup of a store that is not encrypted. An encrypted store's backup has its own.
 
     Raises:
         Conflict: ``target`` is a file that exists.
-        InvalidInput: the store is encrypted and no passphrase was given.
+        InvalidInput: a passphrase was given for a store that has one.
         IntegrityError: the copy does not verify, so the store itself is damaged; nothing is left behind.
     """
-    if isinstance(store, SqliteStore) and store.encrypted and passphrase is None:
-        raise InvalidInput("the store is encrypted; its passphrase is needed to verify the backup")
+    if isinstance(store, SqliteStore) and store.encrypted and passphrase is not None:
+        raise InvalidInput("the backup of an encrypted store has the store's own passphrase; give none")
     now = clock.now()
-    path = target / backup_catalog.new_name(now, entropy) if target.is_dir() else target
+    path = target / backup_catalog.new_name(now, entropy or SystemEntropy()) if target.is_dir() else target
     if not path.parent.is_dir():
         raise NotFound(f"the folder {path.parent} does not exist; create it first", path=str(path))
     if path.exists():
@@ -76,37 +87,44 @@ def create_backup(
     draft = path.with_name(f".{path.name}.partial")
     try:
         _copy(store, draft, passphrase)
-        info = _describe(draft, store.location, now, passphrase)
+        with _open_copy(store, draft, passphrase) as copy:
+            info = _describe(copy, draft, store.location, now)
         backup_catalog.write_metadata(path, info)
         draft.rename(path)
         sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
-    return Backup(path=str(path), info=info)
+    return msgspec.structs.replace(info, path=str(path))
 
 
 def _copy(store: Store, draft: Path, passphrase: str | None) -> None:
     draft.unlink(missing_ok=True)
-    if passphrase is None or (isinstance(store, SqliteStore) and store.encrypted):
+    if passphrase is None:
         store.backup(draft)
         return
     with store.snapshot() as snapshot:
         copy_to_file(snapshot, draft, passphrase=passphrase)
 
 
-def _describe(draft: Path, source: str, now: int, passphrase: str | None) -> BackupInfo:
+def _open_copy(store: Store, draft: Path, passphrase: str | None) -> AbstractContextManager[SqliteStore]:
+    if isinstance(store, SqliteStore) and store.encrypted:
+        return closing(store.open_copy(draft))
+    return open_backup(draft, passphrase)
+
+
+def _describe(copy: SqliteStore, draft: Path, source: str, now: int) -> BackupInfo:
     """The metadata of a copy that verifies."""
-    with open_backup(draft, passphrase) as copy:
-        verification, problems = _check_contents(copy)
-        if problems:
-            raise IntegrityError(
-                f"the backup was not made, because the copy of {source} does not verify: {problems[0]}. "
-                "Run 'tacit journal verify', and restore an earlier backup if the store is damaged",
-                problems=list(problems),
-            )
-        with copy.snapshot() as snapshot:
-            heads, views = read_heads(snapshot), view_digests(snapshot)
+    verification, problems = _check_contents(copy)
+    if problems:
+        raise IntegrityError(
+            f"the backup was not made, because the copy of {source} does not verify: {problems[0]}. "
+            "Run 'tacit journal verify', and restore an earlier backup if the store is damaged",
+            problems=list(problems),
+        )
+    with copy.snapshot() as snapshot:
+        heads, views = read_heads(snapshot), view_digests(snapshot)
     return BackupInfo(
+        format=backup_catalog.FORMAT,
         created_at=from_micros(now),
         source=source,
         sha256=file_digest(draft),
@@ -115,8 +133,8 @@ def _describe(draft: Path, source: str, now: int, passphrase: str | None) -> Bac
         heads=heads,
         views=views,
         schema=schema.SCHEMA_REVISION,
-        encrypted=passphrase is not None,
-        tacit_version=tacit.__version__,
+        encrypted=copy.encrypted,
+        tacit_version=version("tacit"),
     )
 
 
@@ -165,7 +183,8 @@ def verify_backup(path: Path, passphrase: str | None = None) -> BackupCheck:
     try:
         info = backup_catalog.read_metadata(path)
     except IntegrityError as error:
-        return BackupCheck(info=BackupInfo(), problems=(error.message,), verification=None)
+        unknown = backup_catalog.unknown(path, error.message)
+        return BackupCheck(info=unknown, problems=(error.message,), verification=None)
     if file_digest(path) != info.sha256:
         problem = f"{path} is not the file that was written: its SHA-256 differs from the one in its metadata"
         return BackupCheck(info=info, problems=(problem,), verification=None)
@@ -187,3 +206,23 @@ def _differences(snapshot: Snapshot, info: BackupInfo) -> tuple[str, ...]:
     if read_heads(snapshot) != info.heads:
         found.insert(0, "the heads of its minds are not as its metadata says")
     return tuple(found)
+
+
+class ScheduledBackups:
+    """Makes a backup whenever one is due, and keeps the newest few. Does nothing while ``directory`` is empty."""
+
+    def __init__(self, store: Store, directory: str, every_seconds: float, keep: int, clock: Clock) -> None:
+        self._store = store
+        self._directory = Path(directory) if directory else None
+        self._every_seconds = every_seconds
+        self._keep = keep
+        self._clock = clock
+
+    def run_due(self) -> BackupInfo | None:
+        """The backup that was made, or None when none was due."""
+        if self._directory is None or not due(self._directory, self._every_seconds, self._clock.now()):
+            return None
+        self._directory.mkdir(parents=True, exist_ok=True)
+        made = create_backup(self._store, self._directory, clock=self._clock)
+        rotate(self._directory, self._keep)
+        return made

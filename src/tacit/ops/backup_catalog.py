@@ -32,31 +32,27 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
-class BackupInfo(msgspec.Struct, frozen=True, kw_only=True):
+class BackupInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a backup says about itself, in the file beside it whose name ends in ``.json``."""
 
-    format: int = FORMAT
-    created_at: datetime = _BEGINNING
-    source: str = ""
+    format: int
+    created_at: datetime
+    source: str
     """Where it was taken from, without a password."""
-    sha256: str = ""
+    sha256: str
     """Of the file, in hex."""
-    bytes: int = 0
-    events: int = 0
-    heads: tuple[Head, ...] = ()
-    views: dict[str, str] = {}
+    bytes: int
+    events: int
+    heads: tuple[Head, ...]
+    views: dict[str, str]
     """The digest of each view; see ``journal.replay.view_digests``."""
-    schema: str = ""
-    encrypted: bool = False
-    tacit_version: str = ""
-
-
-class Backup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup in a folder. With a ``problem``, what it says cannot be trusted, and rotation leaves it alone."""
-
-    path: str
-    info: BackupInfo
+    schema: str
+    encrypted: bool
+    tacit_version: str
+    path: str = ""
+    """Where it was found; not part of the metadata."""
     problem: str = ""
+    """Why what stands here cannot be trusted; rotation leaves such a backup alone."""
 
 
 def metadata_path(path: Path) -> Path:
@@ -82,7 +78,8 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def write_metadata(path: Path, info: BackupInfo) -> None:
     """Put the metadata beside the backup at ``path``."""
-    write_durably(metadata_path(path), msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
+    plain = msgspec.structs.replace(info, path="", problem="")
+    write_durably(metadata_path(path), msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n")
 
 
 def read_metadata(path: Path) -> BackupInfo:
@@ -102,10 +99,30 @@ def read_metadata(path: Path) -> BackupInfo:
         raise IntegrityError(
             f"{path} has format {info.format}, this program knows {FORMAT}; use the Tacit that made it", path=str(path)
         )
-    return info
+    return msgspec.structs.replace(info, path=str(path), problem="")
 
 
-def list_backups(directory: Path) -> list[Backup]:
+def unknown(path: Path, problem: str) -> BackupInfo:
+    """What can be said of a backup without usable metadata: its size, and when its name says that it was made."""
+    named = _NAME.fullmatch(path.name)
+    return BackupInfo(
+        format=FORMAT,
+        created_at=_moment(named[1]) if named else _BEGINNING,
+        source="",
+        sha256="",
+        bytes=path.stat().st_size,
+        events=0,
+        heads=(),
+        views={},
+        schema="",
+        encrypted=False,
+        tacit_version="",
+        path=str(path),
+        problem=problem,
+    )
+
+
+def list_backups(directory: Path) -> list[BackupInfo]:
     """The backups in a folder, newest first; one with damaged metadata is listed with its problem.
 
     Only files named as :func:`new_name` does are looked at.
@@ -113,26 +130,23 @@ def list_backups(directory: Path) -> list[Backup]:
     if not directory.is_dir():
         return []
     found = [_look_at(path) for path in directory.iterdir() if _NAME.fullmatch(path.name) and path.is_file()]
-    return sorted(found, key=lambda backup: (_moment(backup), backup.path), reverse=True)
+    return sorted(found, key=lambda info: (info.created_at, info.path), reverse=True)
 
 
-def _look_at(path: Path) -> Backup:
+def _look_at(path: Path) -> BackupInfo:
     try:
         info = read_metadata(path)
     except IntegrityError as error:
-        return Backup(path=str(path), info=BackupInfo(), problem=error.message)
+        return unknown(path, error.message)
     size = path.stat().st_size
-    problem = "" if size == info.bytes else f"it has {size:,} bytes, not the {info.bytes:,} of its metadata"
-    return Backup(path=str(path), info=info, problem=problem)
+    if size == info.bytes:
+        return info
+    return unknown(path, f"it has {size:,} bytes, not the {info.bytes:,} of its metadata")
 
 
-def _moment(backup: Backup) -> datetime:
-    if not backup.problem:
-        return backup.info.created_at
-    named = _NAME.fullmatch(Path(backup.path).name)
-    assert named is not None
+def _moment(stamp: str) -> datetime:
     try:
-        return datetime.strptime(named[1], _STAMP).replace(tzinfo=UTC)
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:  # such as month 13: the name was not made by us
         return _BEGINNING
 
@@ -141,7 +155,7 @@ def rotate(directory: Path, keep: int) -> list[Path]:
     """Delete the oldest sound backups beyond the newest ``keep``; which were deleted."""
     if keep < 1:
         raise InvalidInput(f"at least one backup must be kept, not {keep}", keep=keep)
-    sound = [Path(backup.path) for backup in list_backups(directory) if not backup.problem]
+    sound = [Path(info.path) for info in list_backups(directory) if not info.problem]
     for path in sound[keep:]:
         path.unlink()
         metadata_path(path).unlink(missing_ok=True)
@@ -152,8 +166,8 @@ def rotate(directory: Path, keep: int) -> list[Path]:
 
 def due(directory: Path, every_seconds: float, now: int) -> bool:
     """Whether the newest sound backup is ``every_seconds`` old at ``now`` (µs UTC), or there is none."""
-    newest = next((backup for backup in list_backups(directory) if not backup.problem), None)
-    return newest is None or from_micros(now) - newest.info.created_at >= timedelta(seconds=every_seconds)
+    newest = next((info for info in list_backups(directory) if not info.problem), None)
+    return newest is None or from_micros(now) - newest.created_at >= timedelta(seconds=every_seconds)
 
 
 def stale_drafts(directory: Path, now: int, *, older_than_seconds: float) -> Sequence[Path]:

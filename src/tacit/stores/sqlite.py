@@ -53,6 +53,7 @@ class SqliteStore:
         busy_timeout: how long a write waits for other processes, in seconds.
         read_only: open without the right to change anything.
         migrating: accept an older schema, which ``tacit migrate`` is about to change.
+        copied_from: the open store of which the file is a copy, encrypted with the same key.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class SqliteStore:
         create: bool = True,
         read_only: bool = False,
         migrating: bool = False,
+        copied_from: SqliteStore | None = None,
     ) -> None:
         self._memory = str(path) == MEMORY
         self._path = Path(path).absolute()
@@ -72,7 +74,7 @@ class SqliteStore:
         self._migrating = migrating
         self._process = os.getpid()
         self._closed = False
-        self._key: str | None = None
+        self._key: str | None = None if copied_from is None else copied_from._key
         self._write_lock = threading.RLock()  # one transaction at a time; in memory also one reader at a time
         self._readers: list[Any] = []  # connections that nobody is using; list.append and pop are atomic
         if self._memory:
@@ -105,7 +107,7 @@ class SqliteStore:
     def _prepare_file(self, passphrase: str | None, *, create: bool) -> None:
         path = self._path
         if path.exists():
-            sqlite_file.inspect(path, encrypted=passphrase is not None)
+            sqlite_file.inspect(path, encrypted=passphrase is not None or self._key is not None)
         elif not create:
             raise NotFound(f"there is no store at {path}", path=str(path))
         elif not path.parent.is_dir():
@@ -271,6 +273,10 @@ class SqliteStore:
         with target.open("rb+") as file:
             os.fsync(file.fileno())
         sqlite_file.sync_folder(target.parent)
+
+    def open_copy(self, path: Path) -> SqliteStore:
+        """A copy that :meth:`backup` made, opened for reading; an encrypted one with this store's key."""
+        return SqliteStore(path, create=False, read_only=True, copied_from=self)
 
     def size_bytes(self) -> int:
         if self._memory:
