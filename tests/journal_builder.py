@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tacit.experience.episode import Outcome, Step, Task
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.recorder import Recorder
-from tacit.ids import Entropy, SeededEntropy
+from tacit.ids import Entropy, SeededEntropy, format_id
 from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
@@ -73,15 +73,18 @@ def live_a_little(recorder: Recorder, clock: ManualClock, *, episodes: int = 4) 
     before: bytes | None = None
     for number in range(episodes):
         clock.advance(1)
-        task = Task(description=f"{MARKER} {number}", domain="airline", tags=("seat", f"n{number}"))
+        task = Task(description=f"{MARKER} {number}", domain="airline", tags=("seat", f"n{number}"), agent="a1")
         episode = recorder.start(task).result().event.id
         for at in range(3):
             clock.advance(0.25)
-            step = Step(tool="search", action="look", observation=f"{MARKER} found {at}", latency_ms=12.5)
+            step = Step(tool="search", action="look", observation=f"{MARKER} found {at}", status="success", latency_ms=12.5)
             recorder.step(episode, step).result()
-        recorder.update(episode, Task(description=f"{MARKER} again {number}", tags=("seat", "changed"))).result()
+        recorder.update(episode, {"description": f"{MARKER} again"}, add=["changed"], remove=["seat"]).result()
+        recorder.checkpoint(episode, note="half way", state={"at": number}).result()
         if before is not None:
-            recorder.relate(episode, "follows", before).result()
+            recorder.relate(episode, "follows", format_id(before)).result()
+            recorder.relate(episode, "refers", format_id(before)).result()
+            recorder.relate(episode, "refers", format_id(before), holds=False).result()
         if number % 2:
             recorder.complete(episode, Outcome(kind="success", score=1.0)).result()
         before = episode
@@ -131,6 +134,3 @@ def ask(path: Path, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...
     finally:
         connection.close()
     return rows
-
-
-Damage = Callable[[Path], object]

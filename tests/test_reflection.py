@@ -53,13 +53,8 @@ def test_an_error_that_the_same_tool_got_past_is_told_with_what_changed() -> Non
 
 
 def test_a_call_that_works_the_second_time_is_told_with_the_step_before_it() -> None:
-    put = {"tool": "put", "parameters": {"into": "microwave 1"}}
-    steps = (
-        Step(**put, status="error", error="closed"),
-        ok("open"),
-        Step(**put, status="success"),
-        Step(action="Done."),
-    )
+    put = {"into": "microwave 1"}
+    steps = (bad("put", "closed", parameters=put), ok("open"), ok("put", parameters=put), Step(action="Done."))
     found = reflect_by_rule(attempt(*steps, outcome=SUCCESS))
     words = 'step 3 (put {"into":"microwave 1"}) then worked with the same call, right after open.'
     assert said(found.successes, words) == [(1, 3)]
@@ -69,6 +64,12 @@ def test_a_call_that_works_the_second_time_is_told_with_the_step_before_it() -> 
 def test_an_error_that_another_tool_got_past_is_told() -> None:
     found = reflect_by_rule(attempt(bad("search", "down"), bad("search", "down"), ok("browse"), outcome=SUCCESS))
     assert said(found.successes, "with another tool") == [(1, 2, 3)]
+
+
+def test_another_tool_got_past_nothing_when_the_first_fails_again_later() -> None:
+    found = reflect_by_rule(attempt(bad("put", "no"), ok("go"), bad("put", "no"), ok("look"), outcome=FAILURE))
+    assert said(found.successes, "then worked") == [(3, 4)]
+    assert said(found.improvements, "no later step got past it") == [(1,)]
 
 
 def test_an_error_that_nothing_got_past_is_not_called_overcome() -> None:

@@ -252,6 +252,12 @@ def test_where_all_ended_alike_the_domain_changes_nothing_for_the_next_that_does
     assert given_reward(attempt(), baseline(solved=30)).factors[5].value == 0
 
 
+def test_a_failure_where_all_succeed_costs_no_more_than_the_stated_range() -> None:
+    failed = given_reward(attempt(BAD, outcome=Outcome(kind="failure")), baseline(solved=1_000))
+    assert -1 <= failed.factors[5].value < -0.99
+    assert DEFAULT_WEIGHTS.lowest <= failed.total < 0
+
+
 def test_weights_scale_their_factors_and_bad_ones_are_refused() -> None:
     weights = RewardWeights(base=2.0, efficiency=0, complexity=0, quality=0, learning=0, domain=0)
     assert given_reward(attempt(), baseline(), weights).total == 2.0

@@ -178,6 +178,16 @@ def test_a_changed_task_type_moves_the_episode_to_its_new_keys(ground: Ground, b
     assert counts[encode_key("tool", "search", "successes")] == 3
 
 
+def test_what_came_after_a_batch_does_not_change_what_the_batch_gives(ground: Ground) -> None:
+    episode = ground.record([SEARCH], domain="air")
+    with ground.journal.store.snapshot() as snapshot:
+        events = events_after(snapshot, ground.mind, 0, 100)
+        prompt = Tally().prepare(snapshot, ground.mind, events)
+    ground.update(episode, domain="rail")
+    with ground.journal.store.snapshot() as snapshot:
+        assert Tally().prepare(snapshot, ground.mind, events) == prompt != []
+
+
 def test_a_late_tally_counts_an_episode_as_it_was_at_its_end(ground: Ground) -> None:
     episode = ground.start(domain="air")
     ground.complete(episode)

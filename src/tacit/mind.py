@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from tacit.learning.baseline import read_baseline
 from tacit.learning.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
 from tacit.learning.reward import Reward, reward
 from tacit.learning.statistics import Statistics, read_statistics
+from tacit.ops.logging import operation
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
@@ -58,8 +60,11 @@ class PastMind:
     def tenant(self) -> str:
         return self.recorder.mind.tenant
 
-    def _snapshot(self) -> Any:
-        return self.recorder.journal.store.snapshot()
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[Snapshot]:
+        """A consistent snapshot; reading that takes long is warned of."""
+        with operation(what, mind=self.name), self.recorder.journal.store.snapshot() as snapshot:
+            yield snapshot
 
     def get(self, id: str) -> Episode:
         """An episode with all its steps, by id.
@@ -67,7 +72,7 @@ class PastMind:
         Raises:
             NotFound: there was none of that id.
         """
-        with self._snapshot() as snapshot:
+        with self._reading("episode.get") as snapshot:
             return load_episode(snapshot, self.recorder.mind.id, parse_id(id), self._position)
 
     def episodes(
@@ -102,7 +107,7 @@ class PastMind:
             started_after=None if started_after is None else to_micros(started_after),
             started_before=None if started_before is None else to_micros(started_before),
         )
-        with self._snapshot() as snapshot:
+        with self._reading("episode.list") as snapshot:
             return self._list(snapshot, wanted, limit, after)
 
     def _list(self, snapshot: Snapshot, wanted: EpisodeFilter, limit: int, after: str) -> list[EpisodeSummary]:
@@ -112,7 +117,7 @@ class PastMind:
 
     def __getattr__(self, name: str) -> NoReturn:
         if not name.startswith("_") and hasattr(Mind, name):
-            raise ReadOnly(f"{name} is not possible on a view of the past; use the mind itself", method=name)
+            raise ReadOnly(f"{name} is not there on a view of the past, which can only be read; use the mind itself", method=name)
         raise AttributeError(name)
 
 
@@ -245,7 +250,7 @@ class Mind(PastMind):
 
     def read_handoff(self, checkpoint: str) -> HandOff:
         """The pack of a checkpoint that was made before, with the episode as it stood then."""
-        with self._snapshot() as snapshot:
+        with self._reading("handoff.read") as snapshot:
             return read_handoff(snapshot, self.recorder.mind.id, parse_id(checkpoint))
 
     def resume(self, given: HandOff | str, *, agent: str = "", buffered: bool = False) -> LiveEpisode:
@@ -287,12 +292,12 @@ class Mind(PastMind):
 
     def statistics(self) -> Statistics:
         """Episodes by task kind with success rates, tools by speed and failures, error signatures."""
-        with self._snapshot() as snapshot:
+        with self._reading("statistics.read") as snapshot:
             return read_statistics(snapshot, self.recorder.mind.id)
 
     def reward(self, id: str) -> Reward | None:
         """How good an episode was, with every factor; None while it is open."""
-        with self._snapshot() as snapshot:
+        with self._reading("reward.read") as snapshot:
             episode = load_episode(snapshot, self.recorder.mind.id, parse_id(id))
             return reward(episode, read_baseline(snapshot, self.recorder.mind.id, episode))
 
@@ -318,13 +323,13 @@ class Mind(PastMind):
 
     def at(self, moment: datetime) -> PastMind:
         """The mind as it was at a moment: what had been recorded by then, and nothing else."""
-        with self._snapshot() as snapshot:
+        with self._reading("mind.at") as snapshot:
             position = position_at(snapshot, self.recorder.mind.id, to_micros(moment))
         return PastMind(self.recorder, position)
 
     def all_episodes(self) -> Iterator[Episode]:
         """Every episode with its steps, newest first, from one consistent snapshot."""
-        with self._snapshot() as snapshot:
+        with self._reading("mind.export") as snapshot:
             after = ""
             while page := self._list(snapshot, EpisodeFilter(), _PAGE, after):
                 for summary in page:

@@ -84,8 +84,10 @@ class OpenStore:
 
     def close(self) -> None:
         """Finish what was begun, sign what is unsigned, and let the database go."""
-        self.journal.close()
-        self.store.close()
+        try:
+            self.journal.close()
+        finally:
+            self.store.close()
 
     def __enter__(self) -> OpenStore:
         return self
@@ -128,6 +130,7 @@ def _options(settings: Settings, anchor: Path | None) -> JournalOptions:
             lease_seconds=consumers.lease_seconds,
         ),
         anchor=anchor,
+        slow_seconds=settings.log.slow_ms / 1_000,
         background=consumers.enabled,
     )
 

@@ -27,7 +27,7 @@ Write: TypeAlias = Callable[[Mind], object]
 
 
 def measure(run: Run) -> None:
-    """Episodes a second by ``mind.ingest`` and by ``Recorder.record``, with and without consumers, and the raw loop's."""
+    """Episodes a second by ``mind.ingest`` and ``Recorder.record``, with and without consumers, and the raw loop's."""
     path = run.folder / "episodes.jsonl"
     write_jsonl(path, run.size)
     prepared = list(records(run.size))
@@ -106,9 +106,9 @@ def _plain(run: Run, name: str, write: Write, *, consumers: bool = True) -> floa
 
 def _check(store: SqliteStore, episodes: int) -> None:
     """What is in the store is what was given: a rate of lost writes is worth nothing."""
-    found = (count_episodes(store), count_steps(store))
-    if found != (episodes, episodes * STEPS):
-        raise IntegrityError(f"{found[0]} episodes and {found[1]} steps are stored, of {episodes} and {episodes * STEPS}")
+    found, steps = count_episodes(store), count_steps(store)
+    if (found, steps) != (episodes, episodes * STEPS):
+        raise IntegrityError(f"{found} episodes and {steps} steps are stored, of {episodes} and {episodes * STEPS}")
 
 
 def _remove(*stores: Path) -> None:

@@ -18,12 +18,17 @@ _SECOND = 1_000_000
 _START = 1_767_225_600 * _SECOND  # 2026-01-01
 _DOMAINS = ("airline", "retail", "banking", "travel", "support")
 _TASK_TYPES = ("change", "cancel", "book", "refund", "explain", "compare")
-_TOOLS = tuple(f"{verb}_{noun}" for verb in ("get", "find", "update", "cancel") for noun in ("user", "order", "flight", "payment", "policy"))
-_WORDS = (
-    "the reservation for passenger was found and holds two segments departing morning arriving evening with economy fare "
-    "baggage allowance included payment by card ending refund allowed within hours status confirmed seat window aisle "
-    "requested change fee waived member gold since account balance updated order shipped address verified item returned"
-).split()
+_TOOLS = tuple(
+    f"{verb}_{noun}"
+    for verb in ("get", "find", "update", "cancel")
+    for noun in ("user", "order", "flight", "payment", "policy")
+)
+_VOCABULARY = (
+    "the reservation for passenger was found and holds two segments departing morning arriving evening with economy "
+    "fare baggage allowance included payment by card ending refund allowed within hours status confirmed seat window "
+    "aisle requested change fee waived member gold since account balance updated order shipped address verified item"
+)
+_WORDS = _VOCABULARY.split()
 _OUTCOMES: tuple[OutcomeKind, ...] = ("success", "success", "success", "partial", "failure")
 
 
@@ -90,7 +95,8 @@ def write_jsonl(path: Path, count: int, *, seed: int = 7) -> None:
 
 def write_messages(path: Path, size_bytes: int, *, seed: int = 7) -> int:
     """Generated conversations as OpenAI chat messages, a JSON list of about that size; how many there are."""
-    chance, conversations, size = random.Random(seed), [], 0  # noqa: S311 - repeatable on purpose
+    chance, size = random.Random(seed), 0  # noqa: S311 - repeatable on purpose
+    conversations: list[dict[str, Any]] = []
     while size < size_bytes:
         conversations.append(_conversation(chance, len(conversations)))
         size += len(msgspec.json.encode(conversations[-1]))
@@ -107,9 +113,8 @@ def _conversation(chance: random.Random, number: int) -> dict[str, Any]:
         fields, call = step_fields(chance), f"call-{number}-{at}"
         arguments = msgspec.json.encode(fields["parameters"]).decode()
         function = {"name": fields["tool"], "arguments": arguments}
-        messages.append(
-            {"role": "assistant", "content": None, "tool_calls": [{"id": call, "type": "function", "function": function}]}
-        )
-        messages.append({"role": "tool", "tool_call_id": call, "name": fields["tool"], "content": fields["observation"]})
+        calls = [{"id": call, "type": "function", "function": function}]
+        messages.append({"role": "assistant", "content": None, "tool_calls": calls})
+        messages.append({"role": "tool", "tool_call_id": call, "content": fields["observation"]})
     messages.append({"role": "assistant", "content": text(chance, 150)})
     return {"id": f"conversation-{number}", "messages": messages, "reward": float(chance.random() < 0.6)}

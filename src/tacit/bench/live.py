@@ -7,6 +7,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,18 +24,20 @@ from tacit.stores.sqlite import SqliteStore
 
 _THREADS = (1, 8, 64)
 _CALLERS = 1_000
+_STEPS_PER_SIZE = 4
 _STEPS_PER_EPISODE = 100
 _WARM_UP_STEPS = 5
 _BODY = msgspec.json.encode(next(records(1)).steps[0])
 
-Call: TypeAlias = Callable[[], object]
+Work: TypeAlias = tuple[Sequence[Any], Callable[[Any], object]]
+"""What a thread will do: a call for each item."""
 
 
 def measure(run: Run) -> None:
     """Steps a second from 1, 8 and 64 threads and from a thousand asyncio tasks, with the durations of single calls."""
     lost = 0
     for threads in _THREADS:
-        each = max(2, run.size // max(threads, 8))
+        each = max(2, run.size * _STEPS_PER_SIZE // max(threads, 8))
         rates, bare_rates, shares = [], [], []
         for number in range(run.rounds):
             rate, calls, missing = _steps(run.folder / f"live-{threads}-{number}.db", threads, each)
@@ -56,12 +60,12 @@ def _steps(path: Path, threads: int, each: int) -> tuple[float, list[float], int
     store = SqliteStore(path)
     with open_default(store) as opened:
         mind = opened.mind()
-        seconds, calls = together([lambda seed=seed: _agent(mind, each, seed) for seed in range(threads)])  # type: ignore[misc]
+        seconds, calls = together([partial(_agent, mind, each, seed) for seed in range(threads)])
         lost = threads * (each + _WARM_UP_STEPS) - count_steps(store)
     return threads * each / seconds, calls, lost
 
 
-def _agent(mind: Mind, steps: int, seed: int) -> tuple[Sequence[dict[str, Any]], Callable[[dict[str, Any]], object]]:
+def _agent(mind: Mind, steps: int, seed: int) -> Work:
     """What one thread will log, and how. Beginning and ending its episodes is part of the time, but not counted."""
     chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     first = mind.episode(f"warm up {seed}")
@@ -90,7 +94,7 @@ def _bare(path: Path, threads: int, each: int) -> tuple[float, list[float]]:
     return threads * each / seconds, calls
 
 
-def together(prepare: Sequence[Callable[[], tuple[Sequence[Any], Callable[[Any], object]]]]) -> tuple[float, list[float]]:
+def together(prepare: Sequence[Callable[[], Work]]) -> tuple[float, list[float]]:
     """Run one thread for each, all starting at once; the seconds from start to the last end, and those of each call.
 
     Raises what a thread raised.
@@ -115,10 +119,8 @@ def together(prepare: Sequence[Callable[[], tuple[Sequence[Any], Callable[[Any],
     workers = [threading.Thread(target=work, args=(number,)) for number in range(len(prepare))]
     for worker in workers:
         worker.start()
-    try:
+    with suppress(threading.BrokenBarrierError):  # a thread could not prepare; what it raised is raised below
         gate.wait()
-    except threading.BrokenBarrierError:
-        pass
     start = time.perf_counter()
     for worker in workers:
         worker.join()
@@ -130,8 +132,9 @@ def together(prepare: Sequence[Callable[[], tuple[Sequence[Any], Callable[[Any],
 
 def _measure_callers(run: Run) -> int:
     """A thousand asyncio tasks at once; how many acknowledged steps or episodes were lost."""
-    callers = min(_CALLERS, run.size)
-    each = max(1, run.size // callers)
+    steps = run.size * _STEPS_PER_SIZE
+    callers = min(_CALLERS, steps)
+    each = steps // callers
     rates, lost = [], 0
     for number in range(run.rounds):
         path = run.folder / f"callers-{number}.db"

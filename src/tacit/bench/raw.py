@@ -18,7 +18,15 @@ from tacit.stores import schema
 from tacit.stores.port import Row
 from tacit.stores.sqlite import SqliteStore
 
-_SAME = ("journal_mode", "synchronous", "wal_autocheckpoint", "secure_delete", "foreign_keys", "cache_size", "page_size")
+_SAME = (
+    "journal_mode",
+    "synchronous",
+    "wal_autocheckpoint",
+    "secure_delete",
+    "foreign_keys",
+    "cache_size",
+    "page_size",
+)
 _GROUP = 1_000
 _PLACE: dict[Table, Column[Any]] = {
     schema.event: schema.event.c.position,

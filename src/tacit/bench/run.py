@@ -78,9 +78,7 @@ class Run:
 
     def report(self, bench: str) -> Report:
         """What was measured, with the machine and the versions."""
-        return report(
-            bench, folder=self.folder, durations=self._durations, figures=self._figures, ratios=self._ratios
-        )
+        return report(bench, folder=self.folder, durations=self._durations, figures=self._figures, ratios=self._ratios)
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle
+from itertools import cycle, pairwise
 from math import sqrt
 from statistics import linear_regression, median
 
@@ -95,7 +95,7 @@ def slope_with_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, 
     residuals = [value - start - slope * at for at, value in zip(x, y, strict=True)]
     squares = sum(residual * residual for residual in residuals)
     error = sqrt(squares / (len(x) - 2) / sum((at - middle) ** 2 for at in x))
-    follow = sum(a * b for a, b in zip(residuals, residuals[1:], strict=False)) / squares if squares else 0.0
+    follow = sum(a * b for a, b in pairwise(residuals)) / squares if squares else 0.0
     follow = min(max(follow, 0.0), 0.99)
     margin = _NORMAL_95 * error * sqrt((1 + follow) / (1 - follow))
     return slope, slope - margin, slope + margin

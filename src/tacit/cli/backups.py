@@ -14,7 +14,7 @@ from tacit.errors import IntegrityError
 
 if TYPE_CHECKING:
     from tacit.ops.backup import BackupCheck
-    from tacit.ops.backup_catalog import Backup
+    from tacit.ops.backup_catalog import BackupInfo
     from tacit.ops.restore import Restored
 
 Backed = Annotated[Path, typer.Argument(metavar="PATH", help="A backup.")]
@@ -60,10 +60,10 @@ def _add_create(app: typer.Typer) -> None:
         session.out.result(made, lambda: _show_made(session.out, made))
 
 
-def _show_made(out: Output, made: Backup) -> None:
-    how = "encrypted, " if made.info.encrypted else ""
+def _show_made(out: Output, made: BackupInfo) -> None:
+    how = "encrypted, " if made.encrypted else ""
     out.line(made.path)
-    out.note(f"{counted(made.info.events, 'event')}, {made.info.bytes:,} bytes, {how}verified")
+    out.note(f"{counted(made.events, 'event')}, {made.bytes:,} bytes, {how}verified")
 
 
 def _add_list(app: typer.Typer) -> None:
@@ -76,7 +76,7 @@ def _add_list(app: typer.Typer) -> None:
 
         found = list_backups(folder_of(session, folder))
         rows = [
-            (each.path, f"{each.info.created_at:%Y-%m-%d %H:%M:%SZ}", each.info.events, each.info.bytes, each.problem or "ok")
+            (each.path, f"{each.created_at:%Y-%m-%d %H:%M:%SZ}", each.events, each.bytes, each.problem or "ok")
             for each in found
         ]
         columns = ("backup", "made", "events", "bytes", "state")
@@ -99,7 +99,11 @@ def _show_check(out: Output, found: BackupCheck) -> None:
     for problem in found.problems:
         out.line(f"problem  {problem}")
     info = found.info
-    out.line(f"ok: {counted(info.events, 'event')} of {info.source}, made {info.created_at:%Y-%m-%d %H:%M:%SZ}" if found.ok else "NOT OK")
+    out.line(
+        f"ok: {counted(info.events, 'event')} of {info.source}, made {info.created_at:%Y-%m-%d %H:%M:%SZ}"
+        if found.ok
+        else "NOT OK"
+    )
 
 
 def _add_restore(app: typer.Typer) -> None:

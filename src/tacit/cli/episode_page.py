@@ -86,7 +86,7 @@ class _View:
             self._step(number, step, evidence)
 
     def _step(self, number: int, step: Step, evidence: str) -> None:
-        measured = [step.status or "status unknown"]
+        measured: list[str] = [step.status or "status unknown"]
         measured += [f"{step.latency_ms:.4g} ms"] if step.latency_ms is not None else []
         measured += [counted(step.tokens, "token")] if step.tokens is not None else []
         self._out.line(f"{number:>3}. {step.tool or '(no tool)'}  [{', '.join(measured)}]")

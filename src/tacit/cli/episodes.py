@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tacit.cli.options import option
 from tacit.cli.output import Output, brief, counted, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
@@ -21,11 +22,17 @@ AsOf = Annotated[
     str | None,
     typer.Option("--as-of", metavar="TIME", help="As it was then: ISO 8601 with a zone, such as 2026-01-31T12:00:00Z."),
 ]
-Status = Annotated[str, typer.Option("--status", help="open, success, partial, failure or abstained.", show_default=False)]
-TaskType = Annotated[str, typer.Option("--task-type", metavar="NAME", help="Only of this task type.", show_default=False)]
+Status = Annotated[
+    str, typer.Option("--status", help="open, success, partial, failure or abstained.", show_default=False)
+]
+TaskType = Annotated[
+    str, typer.Option("--task-type", metavar="NAME", help="Only of this task type.", show_default=False)
+]
 Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="Only of this domain.", show_default=False)]
 Tag = Annotated[str, typer.Option("--tag", metavar="TAG", help="Only with this tag.", show_default=False)]
-Tool = Annotated[str, typer.Option("--tool", metavar="NAME", help="Only those that used this tool.", show_default=False)]
+Tool = Annotated[
+    str, typer.Option("--tool", metavar="NAME", help="Only those that used this tool.", show_default=False)
+]
 StartedAfter = Annotated[
     str | None, typer.Option("--started-after", metavar="TIME", help="Only those that began at this time or later.")
 ]
@@ -36,9 +43,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many 
 After = Annotated[
     str, typer.Option("--after", metavar="ID", help="Go on behind this episode: the last one of the page before.")
 ]
-Kind = Annotated[
-    str, typer.Argument(metavar="KIND", help="parent, depends_on, blocks, follows, duplicates or refers.")
-]
+Kind = Annotated[str, typer.Argument(metavar="KIND", help="parent, depends_on, blocks, follows, duplicates or refers.")]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="The id of the other episode.")]
 
 
@@ -77,9 +82,9 @@ def _add_list(app: typer.Typer) -> None:
         after: After = "",
     ) -> None:
         """List episodes, newest first. All conditions that are given must hold."""
-        wanted = {"status": status, "task_type": task_type, "domain": domain, "tag": tag, "tool": tool}
-        times = {"started_after": moment_of(started_after), "started_before": moment_of(started_before)}
-        show_page(session, as_of, limit=limit, after=after, **wanted, **times)
+        wanted: dict[str, Any] = {"status": status, "task_type": task_type, "domain": domain, "tag": tag, "tool": tool}
+        wanted |= {"started_after": moment_of(started_after), "started_before": moment_of(started_before)}
+        show_page(session, as_of, limit=limit, after=after, **wanted)
 
 
 def _add_search(app: typer.Typer) -> None:
@@ -112,7 +117,14 @@ def show_summaries(out: Output, found: list[EpisodeSummary], limit: int) -> None
     """Episodes as a table, with what to type for the next page."""
     columns = ("id", "status", "started", "steps", "kind", "description")
     rows = [
-        (each.id, each.status, moment(each.started_at), each.steps, each.task_type or each.domain, brief(each.description, 80))
+        (
+            each.id,
+            each.status,
+            moment(each.started_at),
+            each.steps,
+            each.task_type or each.domain,
+            brief(each.description, 80),
+        )
         for each in found
     ]
     out.table(columns, rows, empty="no episode matches")
@@ -158,7 +170,7 @@ def _change(session: Session, id: str, **changes: Any) -> None:
 def _add_relations(app: typer.Typer) -> None:
     @verb(app, "relate")
     def relate(session: Session, id: Id, kind: Kind, target: Target) -> None:
-        """Say how an episode stands to another: ``tacit episode relate ID depends_on TARGET``."""
+        """Say how an episode stands to another, such as 'tacit episode relate ID depends_on TARGET'."""
         with session.open_mind() as mind:
             mind.relate(id, kind, target)
             _show_relations(session, mind, id)
@@ -183,18 +195,23 @@ def _add_update(app: typer.Typer) -> None:
     def update(
         session: Session,
         id: Id,
-        description: Annotated[str | None, typer.Option("--description", metavar="TEXT")] = None,
-        task_type: Annotated[str | None, typer.Option("--task-type", metavar="NAME")] = None,
-        domain: Annotated[str | None, typer.Option("--domain", metavar="NAME")] = None,
-        language: Annotated[str | None, typer.Option("--language", metavar="NAME")] = None,
-        framework: Annotated[str | None, typer.Option("--framework", metavar="NAME")] = None,
+        description: str | None = option("--description", "TEXT", "What the agent is trying to do."),
+        task_type: str | None = option("--task-type", "NAME", "What kind of task it is."),
+        domain: str | None = option("--domain", "NAME", "The field it is in."),
+        language: str | None = option("--language", "NAME", "A programming or spoken language."),
+        framework: str | None = option("--framework", "NAME", "What it is done with."),
         complexity: Annotated[float | None, typer.Option("--complexity", help="0 (trivial) to 1.")] = None,
-        metadata: Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="Replaces all metadata.")] = None,
+        metadata: str | None = option("--metadata", "JSON", "Replaces all metadata."),
     ) -> None:
         """Change what is said of an episode's task. What is not given stays as it is."""
         from tacit.cli.given import json_object
 
-        given = {"description": description, "task_type": task_type, "domain": domain, "language": language}
+        given: dict[str, Any] = {
+            "description": description,
+            "task_type": task_type,
+            "domain": domain,
+            "language": language,
+        }
         given |= {"framework": framework, "complexity": complexity}
         given |= {"metadata": None if metadata is None else json_object(metadata, "--metadata")}
         _change(session, id, **{name: value for name, value in given.items() if value is not None})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tacit.cli.options import option
 from tacit.cli.output import Output, counted, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
@@ -33,9 +34,7 @@ def _add_verify(app: typer.Typer) -> None:
     @verb(app, "verify")
     def verify(
         session: Session,
-        anchor: Annotated[
-            Path | None, typer.Option("--anchor", metavar="FILE", help="The anchor file, if it is kept elsewhere.")
-        ] = None,
+        anchor: Path | None = option("--anchor", "FILE", "The anchor file, if it is kept elsewhere."),
         chain_only: Annotated[
             bool, typer.Option("--chain-only", help="Do not rebuild the views to compare them: quicker.")
         ] = False,
@@ -96,9 +95,9 @@ def _add_replay(app: typer.Typer) -> None:
         """
         from tacit.cli.journal_check import rebuild
 
-        with session.open_database(read_only=True) as database:
-            with session.out.progress("rebuilding", unit="events") as progress:
-                found = rebuild(database, scratch_folder(database), progress)
+        database_open = session.open_database(read_only=True)
+        with database_open as database, session.out.progress("rebuilding", unit="events") as progress:
+            found = rebuild(database, scratch_folder(database), progress)
         session.out.result(found, lambda: _show_rebuild(session.out, found))
         if not found.ok:
             raise typer.Exit(IntegrityError.exit_code)
@@ -106,7 +105,13 @@ def _add_replay(app: typer.Typer) -> None:
 
 def _show_rebuild(out: Output, found: Rebuild) -> None:
     rows = [
-        (name, live[:16], found.rebuilt[name][:16], found.again[name][:16], "differs" if name in found.differing else "same")
+        (
+            name,
+            live[:16],
+            found.rebuilt[name][:16],
+            found.again[name][:16],
+            "differs" if name in found.differing else "same",
+        )
         for name, live in found.live.items()
     ]
     out.table(("view", "live", "rebuilt", "again", ""), rows)
@@ -121,9 +126,9 @@ def _add_checkpoint(app: typer.Typer) -> None:
 
         with session.open_store() as opened:
             made = opened.journal.notary.sign_all()
-        told = [{"mind": format_id(one.mind), "first": one.first, "last": one.last, "root": one.root.hex()} for one in made]
-        rows = [(one["mind"], one["first"], one["last"], one["root"]) for one in told]
         columns = ("mind", "first", "last", "root")
+        rows = [(format_id(one.mind), one.first, one.last, one.root.hex()) for one in made]
+        told = [dict(zip(columns, row, strict=True)) for row in rows]
         session.out.result(told, lambda: session.out.table(columns, rows, empty="everything is signed already"))
 
 
@@ -133,9 +138,7 @@ def _add_tail(app: typer.Typer) -> None:
         session: Session,
         count: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the newest events.")] = 20,
         follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
-        kind: Annotated[
-            str, typer.Option("--kind", metavar="KIND", help="Only this kind, such as step.logged.", show_default=False)
-        ] = "",
+        kind: str = option("--kind", "KIND", "Only this kind, such as step.logged.", ""),
     ) -> None:
         """Show the newest events of the mind, without their contents. With --json one document a line."""
         from tacit.cli.journal_tail import newest, since

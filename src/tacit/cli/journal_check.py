@@ -53,7 +53,7 @@ def consumers() -> Sequence[Consumer]:
 
 
 def check(store: Store, anchor: Path | None, *, views: bool, scratch: Path | None, progress: Progress) -> Check:
-    """Check everything. Views are compared only when the journal is sound: there is nothing to hold them against otherwise."""
+    """Check everything. Views are compared only when the journal is sound: else there is nothing to compare with."""
     database = tuple(store.integrity())
     journal = verify(store, anchor, progress=progress)
     skipped, differing = "", []

@@ -18,7 +18,9 @@ _headers = select(
     _event.position, _event.id, _event.kind, _event.recorded_at, _event.occurred_at, _event.actor, _event.causation
 ).where(_event.mind == bindparam("mind"))
 _newest = _headers.order_by(_event.position.desc()).limit(bindparam("most"))
-_since = _headers.where(_event.position > bindparam("after"), _event.position <= bindparam("last")).order_by(_event.position)
+_since = _headers.where(_event.position > bindparam("after"), _event.position <= bindparam("last")).order_by(
+    _event.position
+)
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -20,16 +20,12 @@ def add_to(app: typer.Typer) -> None:
         from tacit.journal.read import head_position
 
         with session.open_database() as database, database.snapshot() as snapshot:
-            found = [
-                {
-                    "id": format_id(mind.id),
-                    "tenant": mind.tenant,
-                    "name": mind.name,
-                    "created_at": mind.created_at,
-                    "events": head_position(snapshot, mind.id),
-                }
-                for mind in list_minds(snapshot)
-            ]
-        rows = [(one["tenant"], one["name"], one["events"], moment(one["created_at"]), one["id"]) for one in found]
+            found = [(mind, head_position(snapshot, mind.id)) for mind in list_minds(snapshot)]
+        fields = ("tenant", "name", "events", "created_at", "id")
+        told = [
+            dict(zip(fields, (mind.tenant, mind.name, events, mind.created_at, format_id(mind.id)), strict=True))
+            for mind, events in found
+        ]
+        rows = [(mind.tenant, mind.name, events, moment(mind.created_at), format_id(mind.id)) for mind, events in found]
         columns = ("tenant", "mind", "events", "created", "id")
-        session.out.result(found, lambda: session.out.table(columns, rows, empty="no minds yet"))
+        session.out.result(told, lambda: session.out.table(columns, rows, empty="no minds yet"))

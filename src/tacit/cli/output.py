@@ -57,14 +57,23 @@ class Output:
             self.line(f"{name:<{width}}  {_shown(value)}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, empty: str = "nothing") -> None:
-        """Write rows: a table at a terminal, otherwise values parted by tabs under one line of names."""
+        """Write rows under the names of their columns: a table at a terminal, aligned text elsewhere.
+
+        A column in which nothing stands is left out.
+        """
         if not rows:
             self.note(empty)
-        elif sys.stdout.isatty():
-            _console().print(_table(columns, rows))
-        else:
-            for row in (columns, *rows):
-                self.line("\t".join(one_line(_shown(cell)) for cell in row))
+            return
+        used = [place for place in range(len(columns)) if any(row[place] not in (None, "") for row in rows)]
+        names = [columns[place] for place in used]
+        cells = [[row[place] for place in used] for row in rows]
+        if sys.stdout.isatty():
+            _console().print(_table(names, cells))
+            return
+        texts = [names, *([printable(one_line(_shown(cell))) for cell in row] for row in cells)]
+        widths = [max(len(row[place]) for row in texts) for place in range(len(used))]
+        for row in texts:
+            self.line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
     def note(self, text: str) -> None:
         """Tell the person something that is not the result; on standard error, and not with ``--quiet``."""
@@ -75,16 +84,24 @@ class Output:
     def progress(self, what: str, *, unit: str) -> Iterator[Progress]:
         """A counter on standard error while the block runs; only at a terminal, and not with ``--quiet``."""
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done: None
+            yield _unseen
             return
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} {task.fields[unit]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} {task.fields[unit]}"),
+        )
         with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=None, unit=unit)
             yield lambda done: bar.update(task, completed=done)
+
+
+def _unseen(_done: int) -> None:
+    """Progress that nobody watches."""
 
 
 def printable(text: str) -> str:

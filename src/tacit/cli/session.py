@@ -16,8 +16,8 @@ from tacit.cli.output import Output
 
 if TYPE_CHECKING:
     from tacit.mind import Mind
-    from tacit.ops.settings import Loaded, Settings
     from tacit.opening import OpenStore
+    from tacit.ops.settings import Loaded, Settings
     from tacit.stores.port import Store
 
 PANEL = "Options of every command"
@@ -50,7 +50,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
         None,
     ),
 }
-"""Options that stand before or after the command's name, by the name of their field in ``Options``: type and default."""
+"""Options that stand before or after the command's name, by their field in ``Options``: type and default."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Session:
 
     @contextmanager
     def open_mind(self, *, create: bool = False) -> Iterator[Mind]:
-        """The mind, open for the block. Without ``create``, neither a store nor a mind comes into being by a typing error."""
+        """The mind, open for the block. Without ``create``, neither a store nor a mind is made by a typing error."""
         from tacit.journal.minds import require_mind
 
         with self.open_store(create=create) as opened:

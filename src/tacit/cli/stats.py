@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Wait so many seconds until everything is counted.")]
 MOST_ERRORS = 10
 MOST_KINDS = 20
-"""Lines of a table for people; JSON has all."""
+MOST_TOOLS = 4
+"""Shown in a table for people; JSON has all."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,7 +66,7 @@ def show_statistics(out: Output, found: Statistics) -> None:
     _show_tools(out, "Tools that fail most", [tools[name] for name in found.failing])
     if found.errors:
         out.heading("Errors")
-        errors = [(each.count, ", ".join(each.tools), brief(each.signature)) for each in found.errors[:MOST_ERRORS]]
+        errors = [(each.count, _few(each.tools), brief(each.signature)) for each in found.errors[:MOST_ERRORS]]
         out.table(("times", "tools", "error"), errors)
 
 
@@ -94,6 +95,11 @@ def percent(share: Share | None) -> str:
     if share is None:
         return ""
     return f"{share.value * 100:.0f} % ({share.low * 100:.0f} … {share.high * 100:.0f})"
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_TOOLS} more" if len(names) > MOST_TOOLS else ""
+    return ", ".join(names[:MOST_TOOLS]) + more
 
 
 def _outcomes(outcomes: dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""``tacit episode start / step / complete …``: tell an episode by the command line alone, hand it over and take it up."""
+"""``tacit episode start / step / complete …``: tell an episode by commands alone, hand it over, take it up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tacit.cli.episodes import Id
+from tacit.cli.options import option
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 
@@ -23,7 +24,8 @@ Score = Annotated[float | None, typer.Option("--score", help="0 to 1.")]
 Verdict = Annotated[str | None, typer.Option("--verdict", metavar="TEXT", help="How it went, in words.")]
 Details = Annotated[str | None, typer.Option("--details", metavar="JSON", help="An object with what is known.")]
 Artifact = Annotated[
-    list[Path] | None, typer.Option("--artifact", metavar="FILE", help="A text file to keep with the outcome; repeatable.")
+    list[Path] | None,
+    typer.Option("--artifact", metavar="FILE", help="A text file to keep with the outcome; repeatable."),
 ]
 
 
@@ -51,15 +53,15 @@ def _add_start(app: typer.Typer) -> None:
     def start(
         session: Session,
         description: Annotated[str, typer.Argument(metavar="DESCRIPTION", help="What the agent is trying to do.")],
-        task_type: Annotated[str, typer.Option("--task-type", metavar="NAME", show_default=False)] = "",
-        domain: Annotated[str, typer.Option("--domain", metavar="NAME", show_default=False)] = "",
-        language: Annotated[str, typer.Option("--language", metavar="NAME", show_default=False)] = "",
-        framework: Annotated[str, typer.Option("--framework", metavar="NAME", show_default=False)] = "",
+        task_type: str = option("--task-type", "NAME", "What kind of task it is.", ""),
+        domain: str = option("--domain", "NAME", "The field it is in; rewards compare within it.", ""),
+        language: str = option("--language", "NAME", "A programming or spoken language.", ""),
+        framework: str = option("--framework", "NAME", "What it is done with.", ""),
         complexity: Annotated[float | None, typer.Option("--complexity", help="0 (trivial) to 1.")] = None,
-        tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Repeatable.")] = None,
+        tag: list[str] | None = option("--tag", "TAG", "Repeatable."),
         metadata: Metadata = None,
-        agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Who is at work.", show_default=False)] = "",
-        source_id: Annotated[str, typer.Option("--source-id", metavar="ID", help="Its id elsewhere.", show_default=False)] = "",
+        agent: str = option("--agent", "NAME", "Who is at work.", ""),
+        source_id: str = option("--source-id", "ID", "Its id elsewhere.", ""),
         key: Key = None,
     ) -> None:
         """Begin an episode and print its id. The store and the mind are made when they are not there yet."""
@@ -87,16 +89,16 @@ def _add_step(app: typer.Typer) -> None:
     def step(
         session: Session,
         id: Id,
-        tool: Annotated[str, typer.Option("--tool", metavar="NAME", show_default=False)] = "",
-        action: Annotated[str, typer.Option("--action", metavar="TEXT", help="What was done, in words.", show_default=False)] = "",
-        parameters: Annotated[str | None, typer.Option("--parameters", metavar="JSON", help="What the tool was given.")] = None,
-        observation: Annotated[
-            str | None, typer.Option("--observation", metavar="TEXT|JSON", help="What came back; an object, a list or a text.")
-        ] = None,
+        tool: str = option("--tool", "NAME", "The tool that was used.", ""),
+        action: str = option("--action", "TEXT", "What was done, in words.", ""),
+        parameters: str | None = option("--parameters", "JSON", "What the tool was given."),
+        observation: str | None = option("--observation", "TEXT|JSON", "What came back; an object, a list or a text."),
         status: Annotated[str | None, typer.Option("--status", help="success, error or timeout.")] = None,
-        error: Annotated[str | None, typer.Option("--error", metavar="TEXT", help="What went wrong.")] = None,
-        thought: Annotated[str | None, typer.Option("--thought", metavar="TEXT", help="Why it was done.")] = None,
-        latency_ms: Annotated[float | None, typer.Option("--latency-ms", help="How long it took, milliseconds.")] = None,
+        error: str | None = option("--error", "TEXT", "What went wrong."),
+        thought: str | None = option("--thought", "TEXT", "Why it was done."),
+        latency_ms: Annotated[
+            float | None, typer.Option("--latency-ms", help="How long it took, milliseconds.")
+        ] = None,
         tokens: Annotated[int | None, typer.Option("--tokens", help="What it cost.")] = None,
         metadata: Metadata = None,
         key: Key = None,
@@ -121,7 +123,9 @@ def _add_step(app: typer.Typer) -> None:
         session.out.result({"episode": id, "event": event}, lambda: session.out.line(event))
 
 
-def _complete(session: Session, id: str, kind: Any, artifacts: list[Path] | None, details: str | None, **fields: Any) -> None:
+def _complete(
+    session: Session, id: str, kind: Any, artifacts: list[Path] | None, details: str | None, **fields: Any
+) -> None:
     from tacit.cli.given import json_object, text_of
 
     kept = [{"name": path.name, "content": text_of(str(path))} for path in artifacts or ()]
@@ -143,10 +147,8 @@ def _add_complete(app: typer.Typer) -> None:
         partial: Annotated[bool, typer.Option("--partial", help="Only a part was done.")] = False,
         score: Score = None,
         verdict: Verdict = None,
-        done: Annotated[list[str] | None, typer.Option("--done", metavar="TEXT", help="A part that was done; repeatable.")] = None,
-        failed: Annotated[
-            list[str] | None, typer.Option("--failed", metavar="TEXT", help="A part that was not done; repeatable.")
-        ] = None,
+        done: list[str] | None = option("--done", "TEXT", "A part that was done; repeatable."),
+        failed: list[str] | None = option("--failed", "TEXT", "A part that was not done; repeatable."),
         details: Details = None,
         artifact: Artifact = None,
     ) -> None:
@@ -176,16 +178,16 @@ def _add_abstain(app: typer.Typer) -> None:
         session: Session,
         id: Id,
         reason: Annotated[str, typer.Argument(metavar="REASON", help="Why the agent chose not to act.")],
-        signal: Annotated[
-            list[str] | None, typer.Option("--signal", metavar="TEXT", help="What made it stop; repeatable.")
-        ] = None,
+        signal: list[str] | None = option("--signal", "TEXT", "What made it stop; repeatable."),
         score: Score = None,
         verdict: Verdict = None,
         details: Details = None,
         artifact: Artifact = None,
     ) -> None:
         """End an episode in which the agent chose not to act."""
-        _complete(session, id, "abstained", artifact, details, reason=reason, signals=signal, score=score, verdict=verdict)
+        _complete(
+            session, id, "abstained", artifact, details, reason=reason, signals=signal, score=score, verdict=verdict
+        )
 
 
 def _add_handoff(app: typer.Typer) -> None:
@@ -193,11 +195,9 @@ def _add_handoff(app: typer.Typer) -> None:
     def handoff(
         session: Session,
         id: Id,
-        note: Annotated[str, typer.Option("--note", metavar="TEXT", help="For whoever goes on.", show_default=False)] = "",
-        state: Annotated[str | None, typer.Option("--state", metavar="JSON", help="An object that the next one needs.")] = None,
-        output: Annotated[
-            Path | None, typer.Option("--output", metavar="FILE", help="Write the pack there; it must not exist yet.")
-        ] = None,
+        note: str = option("--note", "TEXT", "For whoever goes on.", ""),
+        state: str | None = option("--state", "JSON", "An object that the next one needs."),
+        output: Path | None = option("--output", "FILE", "Write the pack there; it must not exist yet."),
     ) -> None:
         """Mark where an open episode stands, and write a pack with which another agent can go on, here or elsewhere."""
         from tacit.cli.given import json_object, write_new
@@ -217,8 +217,10 @@ def _add_resume(app: typer.Typer) -> None:
     @verb(app, "resume")
     def resume(
         session: Session,
-        given: Annotated[str, typer.Argument(metavar="FILE|ID", help="A pack, '-' for standard input, or an episode's id.")],
-        agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Who goes on.", show_default=False)] = "",
+        given: Annotated[
+            str, typer.Argument(metavar="FILE|ID", help="A pack, '-' for standard input, or an episode's id.")
+        ],
+        agent: str = option("--agent", "NAME", "Who goes on.", ""),
     ) -> None:
         """Go on with an open episode, and print its id. A pack from elsewhere brings its episode with it."""
         from tacit.cli.given import is_id, text_of

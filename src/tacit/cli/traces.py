@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tacit.cli.options import option
 from tacit.cli.output import Output, counted
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
@@ -24,11 +25,14 @@ Source = Annotated[Path, typer.Argument(metavar="PATH", help="A file, or a folde
 FormatName = Annotated[
     str,
     typer.Option(
-        "--format", metavar="NAME", help="auto, openai-messages, react, otel, claude-code, codex or jsonl (Tacit's own)."
+        "--format",
+        metavar="NAME",
+        help="auto, openai-messages, react, otel, claude-code, codex or jsonl (Tacit's own).",
     ),
 ]
 Fit = Annotated[
-    str, typer.Option("--fit", metavar="HOW", help="What to do with what is over the limits: truncate, split or refuse.")
+    str,
+    typer.Option("--fit", metavar="HOW", help="What to do with what is over the limits: truncate, split or refuse."),
 ]
 
 
@@ -44,10 +48,10 @@ def _add_import(app: typer.Typer) -> None:
         session: Session,
         path: Source,
         format: FormatName = "auto",
-        task_type: Annotated[str, typer.Option("--task-type", metavar="NAME", show_default=False)] = "",
-        domain: Annotated[str, typer.Option("--domain", metavar="NAME", show_default=False)] = "",
-        tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Add a tag; repeatable.")] = None,
-        agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Whose traces.", show_default=False)] = "",
+        task_type: str = option("--task-type", "NAME", "What kind of tasks they are.", ""),
+        domain: str = option("--domain", "NAME", "The field they are in.", ""),
+        tag: list[str] | None = option("--tag", "TAG", "Add a tag; repeatable."),
+        agent: str = option("--agent", "NAME", "Whose traces.", ""),
         fit: Fit = "truncate",
     ) -> None:
         """Import recorded traces. Doing it again adds nothing; a bad record is listed and stops nothing.
@@ -85,7 +89,9 @@ def show_report(out: Output, report: IngestReport) -> None:
         f"{report.skipped:,} skipped because they were there already, {len(report.rejected):,} rejected."
     )
     if report.shortened:
-        out.line(f"{counted(report.shortened, 'text')} shortened, each with a mark; --fit says what to do with long ones.")
+        out.line(
+            f"{counted(report.shortened, 'text')} shortened, each with a mark; --fit says what to do with long ones."
+        )
     if report.masked:
         out.line(f"{counted(report.masked, 'secret')} masked.")
     for rejected in report.rejected[:MOST_REJECTED_SHOWN]:
@@ -101,7 +107,7 @@ def _add_export(app: typer.Typer) -> None:
         path: Annotated[str, typer.Argument(metavar="PATH|-", help="A file to write, or '-' for standard output.")],
         overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     ) -> None:
-        """Write every episode as Tacit's own JSONL, which ``tacit import`` reads back without loss."""
+        """Write every episode as Tacit's own JSONL, which 'tacit import' reads back without loss."""
         with session.open_mind() as mind:
             if path == STDOUT:
                 _stream(mind)

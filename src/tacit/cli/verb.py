@@ -80,7 +80,9 @@ def _exit_code(error: Exception, options: Options) -> int:
     return failure.report_fault(error, as_json=options.json, debug=debug)
 
 
-def described(command: Callable[..., None], function: Callable[..., Any], own: list[inspect.Parameter]) -> Callable[..., None]:
+def described(
+    command: Callable[..., None], function: Callable[..., Any], own: list[inspect.Parameter]
+) -> Callable[..., None]:
     """Let the command be seen with these parameters, a context and the shared options."""
     context = inspect.Parameter("context", _KEYWORD, annotation=typer.Context)
     shared = [

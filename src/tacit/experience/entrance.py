@@ -12,6 +12,13 @@ from tacit.experience.episode import OUTCOME_KINDS, STEP_STATUSES, Outcome, Reco
 from tacit.experience.limits import Limits
 from tacit.journal import canonical
 
+EARLIEST = -62_135_596_800_000_000
+LATEST = 253_402_300_799_999_999
+"""The first and the last microsecond of the years 1 to 9999, which every calendar here can show."""
+LONGEST_MS = 1_000_000_000_000
+"""Some thirty years: no step takes longer."""
+MOST_TOKENS = 1_000_000_000_000
+
 
 def check_task(task: Task, limits: Limits) -> None:
     """Refuse a task that breaks a bound.
@@ -66,8 +73,9 @@ def check_step(step: Step, limits: Limits) -> None:
         _bounded(size, limits.observation_bytes, "observation", "limits.observation_bytes")
     if step.status is not None and step.status not in STEP_STATUSES:
         raise InvalidInput(f"{step.status!r} is not a step status; use one of {', '.join(STEP_STATUSES)}", field="status")
-    _not_negative(step.latency_ms, "latency_ms")
-    _not_negative(step.tokens, "tokens")
+    _counts(step.latency_ms, "latency_ms", LONGEST_MS)
+    _counts(step.tokens, "tokens", MOST_TOKENS)
+    check_moment(step.occurred_at, "occurred_at")
 
 
 def check_outcome(outcome: Outcome, limits: Limits) -> None:
@@ -116,6 +124,8 @@ def check_record(record: Record, limits: Limits) -> None:
             raise type(error)(f"step {number}: {error.message}", **error.context, step=number) from error
     if record.outcome is not None:
         check_outcome(record.outcome, limits)
+    check_moment(record.started_at, "started_at")
+    check_moment(record.ended_at, "ended_at")
     if record.started_at is not None and record.ended_at is not None and record.ended_at < record.started_at:
         raise InvalidInput("the episode ends before it starts", started_at=record.started_at, ended_at=record.ended_at)
 
@@ -153,6 +163,16 @@ def _within_one(value: float, field: str) -> None:
         raise InvalidInput(f"the {field} {value} is not between 0 and 1", field=field, value=value)
 
 
-def _not_negative(value: float | None, field: str) -> None:
-    if value is not None and not (math.isfinite(value) and value >= 0):
-        raise InvalidInput(f"{field} {value} is not a number of zero or more", field=field, value=str(value))
+def check_moment(micros: int | None, field: str) -> None:
+    """Refuse a time (µs since 1970 UTC) outside the years 1 to 9999."""
+    if micros is not None and not EARLIEST <= micros <= LATEST:
+        raise InvalidInput(
+            f"{field} {micros} is no time between the years 1 and 9999; give microseconds since 1970-01-01 UTC",
+            field=field,
+            value=str(micros),
+        )
+
+
+def _counts(value: float | None, field: str, most: int) -> None:
+    if value is not None and not (math.isfinite(value) and 0 <= value <= most):
+        raise InvalidInput(f"{field} {value} is not a number between 0 and {most:,}", field=field, value=str(value))

@@ -35,6 +35,7 @@ class Recorder:
     def start(self, task: Task, *, key: str | None = None, started_at: int | None = None) -> Future[Appended]:
         """Open an episode; its id is the event's id. The same ``key`` finds the same episode again."""
         entrance.check_task(task, self.limits)
+        entrance.check_moment(started_at, "started_at")
         id = self._keyed("episode", key, "an episode") if key is not None else None
         return self._append(
             self._prepare(
@@ -85,6 +86,7 @@ class Recorder:
     def complete(self, episode: bytes, outcome: Outcome, *, ended_at: int | None = None) -> Future[None]:
         """End an episode. The same outcome again is nothing; another one raises AlreadyCompleted."""
         entrance.check_outcome(outcome, self.limits)
+        entrance.check_moment(ended_at, "ended_at")
         prepared = self._prepare(
             kinds.EPISODE_COMPLETED,
             {"outcome": plain(outcome)},

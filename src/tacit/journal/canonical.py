@@ -16,10 +16,12 @@ from tacit.errors import InvalidInput, LimitExceeded
 
 LARGEST_INTEGER = 2**53 - 1
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_ESCAPED_CONTROL = re.compile(rb"\\(?:u00|[bf])")  # how they look in the bytes; an escaped backslash may look so too
+_CONTAINERS = (dict, list, tuple)
+_SAME_DIGITS_FROM, _SAME_DIGITS_TO = 1e-4, 1e15
+"""Fractions of this size are printed alike by msgspec and by ECMAScript: the shortest digits, without an exponent."""
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
-
-_PLAIN, _FLOATS, _EXOTIC = 0, 1, 2
 
 
 def encode(value: Any, *, max_depth: int = 32) -> bytes:
@@ -30,17 +32,11 @@ def encode(value: Any, *, max_depth: int = 32) -> bytes:
         InvalidInput: something that JSON cannot hold exactly (NaN, an integer beyond ±(2⁵³ − 1), a lone
             surrogate, a key that is not text, any other type), or a control character.
     """
-    shape = _inspect(value, max_depth)
     try:
-        if shape == _PLAIN:
-            body = _encode(value)
-        elif shape == _FLOATS:
-            body = _encode(_with_ecmascript_floats(value))
-        else:
-            body = rfc8785.dumps(value)
+        body = _encode(_exact(value, max_depth))
     except (UnicodeEncodeError, msgspec.MsgspecError, rfc8785.CanonicalizationError) as error:
         raise InvalidInput(f"the text cannot be stored: {error}") from error
-    if b"\\u00" in body:
+    if _ESCAPED_CONTROL.search(body):
         _refuse_control(value, "")
     return body
 
@@ -51,13 +47,14 @@ def check_depth(value: Any, most: int, field: str) -> None:
     Raises:
         LimitExceeded: it is deeper; the message names ``field``.
     """
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, _CONTAINERS):
         if most <= 0:
             raise LimitExceeded(
                 f"the {field} are nested too deeply; limits.json_depth says how many levels are allowed", field=field
             )
         for item in value.values() if isinstance(value, dict) else value:
-            check_depth(item, most - 1, field)
+            if isinstance(item, _CONTAINERS):
+                check_depth(item, most - 1, field)
 
 
 def decode(body: bytes) -> Any:
@@ -65,46 +62,54 @@ def decode(body: bytes) -> Any:
     return _decode(body)
 
 
-def _inspect(value: Any, room: int) -> int:
-    """Which of the encoders is right for ``value``; raises on what none can hold."""
+def _exact(value: Any, room: int) -> Any:
+    """The value in a form that msgspec writes as RFC 8785 says, itself where it can; raises on what JSON cannot hold."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
-        return _PLAIN
+        return value
     if kind is int:
         if -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
-            return _PLAIN
+            return value
         raise InvalidInput(f"the integer {value} is beyond ±(2^53 - 1); pass it as text", value=str(value)[:50])
     if kind is float:
-        if value - value == 0.0:
-            return _FLOATS
-        raise InvalidInput(f"{value} is not a JSON number", value=str(value))
+        return _exact_float(value)
+    if kind is not dict and kind is not list and kind is not tuple:
+        raise InvalidInput(f"a {kind.__name__} cannot be stored as JSON; convert it to text or numbers", type=kind.__name__)
     if room <= 0:
         raise LimitExceeded("the JSON is nested too deeply; limits.json_depth says how deep it may be")
-    if kind is dict:
-        shape = _PLAIN
-        for name, item in value.items():
-            if type(name) is not str:
-                raise InvalidInput(f"the key {name!r} is not text; JSON keys must be", key=repr(name))
-            if not name.isascii() and max(name) > "\uffff":
-                shape = _EXOTIC
-            found = _inspect(item, room - 1)
-            if found > shape:
-                shape = found
-        return shape
-    if kind is list or kind is tuple:
-        return max((_inspect(item, room - 1) for item in value), default=_PLAIN)
-    raise InvalidInput(f"a {kind.__name__} cannot be stored as JSON; convert it to text or numbers", type=kind.__name__)
+    return _exact_members(value, room - 1) if kind is dict else _exact_items(value, room - 1)
 
 
-def _with_ecmascript_floats(value: Any) -> Any:
-    kind = type(value)
-    if kind is float:
+def _exact_members(value: dict[Any, Any], room: int) -> Any:
+    changed: dict[str, Any] = {}
+    exotic = False
+    for name, item in value.items():
+        if type(name) is not str:
+            raise InvalidInput(f"the key {name!r} is not text; JSON keys must be", key=repr(name))
+        if not name.isascii() and max(name) > "\uffff":
+            exotic = True
+        if type(item) is str:  # most are, and they need nothing
+            continue
+        exact = _exact(item, room)
+        if exact is not item:
+            changed[name] = exact
+    if exotic:
         return msgspec.Raw(rfc8785.dumps(value))
-    if kind is dict:
-        return {name: _with_ecmascript_floats(item) for name, item in value.items()}
-    if kind is list or kind is tuple:
-        return [_with_ecmascript_floats(item) for item in value]
-    return value
+    return {**value, **changed} if changed else value
+
+
+def _exact_items(value: list[Any] | tuple[Any, ...], room: int) -> Any:
+    items = [_exact(item, room) for item in value]
+    return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+
+
+def _exact_float(value: float) -> Any:
+    if value - value != 0.0:
+        raise InvalidInput(f"{value} is not a JSON number", value=str(value))
+    size = abs(value)
+    if value.is_integer():
+        return int(value) if size <= LARGEST_INTEGER else msgspec.Raw(rfc8785.dumps(value))
+    return value if _SAME_DIGITS_FROM <= size < _SAME_DIGITS_TO else msgspec.Raw(rfc8785.dumps(value))
 
 
 def _refuse_control(value: Any, path: str) -> None:

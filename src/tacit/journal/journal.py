@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -32,6 +33,8 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     cadence: Cadence = Cadence()
     pace: Pace = Pace()
     anchor: Path | None = None
+    slow_seconds: float = 1.0
+    """A commit that takes longer is warned of."""
     background: bool = True
     """Run consumers and the notary in a thread; otherwise they run only inside ``settle`` and ``close``."""
 
@@ -68,6 +71,7 @@ class Journal:
             group_events=options.group_events,
             retry=options.retry,
             on_commit=self._woken,
+            slow_seconds=options.slow_seconds,
         )
         self.notary = Notary(store, self.writer, node, clock, options.cadence, options.anchor)
         self.consumers = Consumers(
@@ -98,14 +102,18 @@ class Journal:
         return self.writer.run(job)
 
     def close(self) -> None:
-        """Stop the consumers, sign what is unsigned, finish the writer. The store stays open."""
-        if self._closed:
+        """Stop the consumers, sign what is unsigned, finish the writer. The store stays open.
+
+        What fails is raised when everything else is done. In a forked child there is nothing to close.
+        """
+        if self._closed or self.writer.forked:
             return
         self._closed = True
-        self.consumers.stop()
-        self.notary.sign_all()
-        self.notary.anchor_missing()
-        self.writer.close()
+        with contextlib.ExitStack() as steps:  # from the last to the first, whatever fails on the way
+            steps.callback(self.writer.close)
+            steps.callback(self.notary.anchor_missing)
+            steps.callback(self.notary.sign_all)
+            steps.callback(self.consumers.stop)
 
 
 def by_kind(projections: Sequence[Projection]) -> dict[str, list[Projection]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tacit.errors import IntegrityError
+from tacit.errors import IntegrityError, StoreError, StoreFull
 from tacit.ids import format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.node import Node, is_signed_by
@@ -125,8 +126,20 @@ def parse_anchor_line(line: bytes, number: int, path: Path) -> Checkpoint:
 
 
 def append_anchor(path: Path, marks: Iterable[Checkpoint]) -> None:
-    """Add checkpoints to the anchor file, durably. A line that a crash cut off is ended first."""
+    """Add checkpoints to the anchor file, durably. A line that a crash cut off is taken away first.
+
+    Raises:
+        StoreFull, StoreError: the file could not be written; the checkpoints are in the database all the same.
+    """
     data = b"".join(anchor_line(mark) for mark in marks)
+    try:
+        _append(path, data)
+    except OSError as error:
+        kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+        raise kind(f"the anchor {path} cannot be written: {error.strerror}", path=str(path)) from error
+
+
+def _append(path: Path, data: bytes) -> None:
     is_new = not path.exists()
     with path.open("ab+") as file:
         if file.tell() > 0:

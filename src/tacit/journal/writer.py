@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
@@ -17,6 +19,7 @@ from tacit.errors import Closed, ForkedStore, StoreError, TacitError
 from tacit.journal.append import Appender, Projection
 from tacit.stores.port import Store
 
+_log = logging.getLogger("tacit.journal.writer")
 T = TypeVar("T")
 Job = Callable[[Appender], Any]
 
@@ -43,6 +46,7 @@ class Writer:
         group_events: int = 1000,
         retry: RetryPolicy | None = None,
         on_commit: Callable[[], None] = lambda: None,
+        slow_seconds: float = 1.0,
     ) -> None:
         self._store = store
         self._origin = origin
@@ -51,6 +55,7 @@ class Writer:
         self._group_events = group_events
         self._retry = retry or RetryPolicy()
         self._on_commit = on_commit
+        self._slow_seconds = slow_seconds
         self._queue: SimpleQueue[tuple[Job, Future[Any]] | None] = SimpleQueue()
         self._closing = threading.Lock()  # no job is queued behind the end mark
         self._closed = False
@@ -60,7 +65,7 @@ class Writer:
 
     def submit(self, job: Callable[[Appender], T]) -> Future[T]:
         """Queue a job. It may run more than once (after a failed commit), so its only effects must be in the store."""
-        if os.getpid() != self._process:
+        if self.forked:
             raise ForkedStore("the process forked after opening the store; open it again in the child")
         future: Future[T] = Future()
         with self._closing:
@@ -73,14 +78,19 @@ class Writer:
         """Submit a job and wait until it is durable."""
         return self.submit(job).result()
 
+    @property
+    def forked(self) -> bool:
+        """Whether this is a child of the process that opened the store."""
+        return os.getpid() != self._process
+
     def close(self) -> None:
         """Finish what was submitted, then stop."""
+        if self.forked:
+            return
         with self._closing:
             if self._closed:
                 return
             self._closed = True
-            if os.getpid() != self._process:
-                return
             self._queue.put(None)
         self._thread.join()
 
@@ -99,13 +109,23 @@ class Writer:
                     last = True
                     break
                 group.append(item)
-            self._write([item for item in group if item[1].set_running_or_notify_cancel()])
+            self._answer([item for item in group if item[1].set_running_or_notify_cancel()])
             if last:
                 return
+
+    def _answer(self, group: list[tuple[Job, Future[Any]]]) -> None:
+        """Write a group; whatever happens, nobody is left waiting."""
+        try:
+            self._write(group)
+        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
 
     def _write(self, group: list[tuple[Job, Future[Any]]], *, again: bool = False) -> None:
         if not group:
             return
+        started = time.perf_counter()
         try:
             results = self._commit_with_retries([job for job, _ in group], again=again)
         except StoreError as error:
@@ -116,16 +136,17 @@ class Writer:
             for item in group:  # find the one that the database cannot take; the others go through
                 self._write([item], again=True)
             return
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            for _, future in group:
-                future.set_exception(error)
-            return
+        self._warn_if_slow(time.perf_counter() - started, len(group))
         self._on_commit()
         for (_, future), result in zip(group, results, strict=True):
             if isinstance(result, _Failed):
                 future.set_exception(result.error)
             else:
                 future.set_result(result)
+
+    def _warn_if_slow(self, seconds: float, jobs: int) -> None:
+        if seconds > self._slow_seconds:
+            _log.warning("slow commit", extra={"duration_ms": round(seconds * 1000, 1), "jobs": jobs})
 
     def _commit_with_retries(self, jobs: list[Job], *, again: bool) -> list[Any]:
         policy = self._retry

@@ -162,17 +162,24 @@ class SqliteStore:
                 check_same_thread=False,
                 cached_statements=_CACHED_STATEMENTS,
             )
-            if self._key is not None:
-                connection.execute("PRAGMA cipher_log_level=NONE")  # it would write to stderr; errors are raised instead
-                connection.execute(f"PRAGMA key=\"x'{self._key}'\"")
-            self._unlock(connection)
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA secure_delete=ON")
-            if not self._read_only:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
+            try:
+                self._configure(connection)
+            except BaseException:
+                connection.close()  # now, so that no log is left beside a file that was refused
+                raise
         return connection
+
+    def _configure(self, connection: Any) -> None:
+        if self._key is not None:
+            connection.execute("PRAGMA cipher_log_level=NONE")  # it would write to stderr; errors are raised instead
+            connection.execute(f"PRAGMA key=\"x'{self._key}'\"")
+        self._unlock(connection)
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")
+        if not self._read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
 
     def _unlock(self, connection: Any) -> None:
         try:
@@ -183,6 +190,11 @@ class SqliteStore:
                     f"{self.location} cannot be opened with this passphrase", path=self.location
                 ) from error
             raise
+
+    def connect(self) -> Any:
+        """A connection of its own, in autocommit mode. The caller closes it."""
+        self._check_usable()
+        return self._connect(str(self._path))
 
     # ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -324,7 +336,7 @@ class _Cursor:
         try:
             result: list[Row] = self._connection.execute(compiled.sql, compiled.values(values)).fetchall()
         except driver.Error as error:
-            raise _translate(error, self._location) from error
+            raise translate(error, self._location) from error
         return result
 
     def row(self, statement: Executable, **values: Any) -> Row | None:
@@ -332,7 +344,7 @@ class _Cursor:
         try:
             result: Row | None = self._connection.execute(compiled.sql, compiled.values(values)).fetchone()
         except driver.Error as error:
-            raise _translate(error, self._location) from error
+            raise translate(error, self._location) from error
         return result
 
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
@@ -345,14 +357,14 @@ class _Cursor:
         except driver.IntegrityError as error:
             raise Conflict(f"a row of {table.name} exists already: {error}", table=table.name) from error
         except driver.Error as error:
-            raise _translate(error, self._location) from error
+            raise translate(error, self._location) from error
 
     def execute(self, statement: Executable, **values: Any) -> int:
         compiled = _compiler.compiled(statement)
         try:
             return int(self._connection.execute(compiled.sql, compiled.values(values)).rowcount)
         except driver.Error as error:
-            raise _translate(error, self._location) from error
+            raise translate(error, self._location) from error
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -386,10 +398,11 @@ def _translated(location: str) -> Iterator[None]:
     except TacitError:
         raise
     except driver.Error as error:
-        raise _translate(error, location) from error
+        raise translate(error, location) from error
 
 
-def _translate(error: Exception, location: str) -> TacitError:
+def translate(error: Exception, location: str) -> TacitError:
+    """The error of Tacit's that says what the driver's means, with what to do."""
     text = str(error)
     lowered = text.lower()
     if "locked" in lowered or "busy" in lowered:

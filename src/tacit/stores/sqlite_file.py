@@ -19,6 +19,7 @@ _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ncpfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "lustre"}
 )
 SALT_BYTES = 16
+_ENCRYPTED_PAGE_BYTES = 4_096  # SQLCipher 4's own, which is not changed
 _KEY_BYTES = 32
 _KEY_ITERATIONS = 256_000
 """PBKDF2-HMAC-SHA512 rounds: SQLCipher 4's own, so its tools open the file with the same passphrase."""
@@ -74,7 +75,9 @@ def inspect(path: Path, *, encrypted: bool) -> None:
         )
     if header.startswith(MAGIC):
         _inspect_plain(path, header, size, encrypted=encrypted)
-    elif not encrypted:
+    elif encrypted:
+        _inspect_encrypted(path, size)
+    else:
         raise NotAStore(
             f"{path} is not a Tacit store, or it is encrypted and needs its passphrase; it was left as it is", path=str(path)
         )
@@ -91,9 +94,7 @@ def _inspect_plain(path: Path, header: bytes, size: int, *, encrypted: bool) -> 
     page = int.from_bytes(header[16:18], "big") or 1
     page = 65_536 if page == 1 else page
     expected = int.from_bytes(header[28:32], "big") * page
-    log = path.with_name(path.name + "-wal")
-    recoverable = log.exists() and log.stat().st_size > 0
-    if size < expected and not recoverable:
+    if size < expected and not _is_recoverable(path):
         raise NotAStore(
             f"{path} is cut short: {size:,} of {expected:,} bytes are left. It was left as it is; restore a backup",
             path=str(path),
@@ -102,9 +103,30 @@ def _inspect_plain(path: Path, header: bytes, size: int, *, encrypted: bool) -> 
         )
 
 
-def refuse_network(path: Path) -> None:
-    """Refuse a network file system: its locks and its fsync cannot be trusted (SQLite FAQ, question 5)."""
-    kind = _file_system(path.parent)
+def _inspect_encrypted(path: Path, size: int) -> None:
+    """All that can be seen without the key; the rest is found when the file is unlocked."""
+    if size % _ENCRYPTED_PAGE_BYTES and not _is_recoverable(path):
+        raise NotAStore(
+            f"{path} is not an encrypted store, or it was cut short: {size:,} bytes are not a whole number of pages. "
+            "It was left as it is; restore a backup",
+            path=str(path),
+            size=size,
+        )
+
+
+def _is_recoverable(path: Path) -> bool:
+    """Whether there is a log from which SQLite may bring the file up to date."""
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def refuse_network(path: Path, mounts: str | None = None) -> None:
+    """Refuse a network file system: its locks and its fsync cannot be trusted (SQLite FAQ, question 5).
+
+    Args:
+        mounts: the table of mounts as Linux writes it (proc(5), ``/proc/self/mounts``); the system's own when None.
+    """
+    kind = _file_system(path.parent, _mounts() if mounts is None else mounts)
     if kind in _NETWORK_FILE_SYSTEMS:
         raise InvalidInput(
             f"{path} lies on a network file system ({kind}), where an embedded store can be damaged. "
@@ -114,14 +136,17 @@ def refuse_network(path: Path) -> None:
         )
 
 
-def _file_system(folder: Path) -> str:
-    """The kind of file system that holds ``folder``; empty where the system does not tell."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return ""
+def _mounts() -> str:
+    """The table of mounts; empty where the system does not tell."""
+    table = Path("/proc/self/mounts")
+    return table.read_text(encoding="utf-8", errors="replace") if table.exists() else ""
+
+
+def _file_system(folder: Path, mounts: str) -> str:
+    """The kind of file system that holds ``folder``; empty where the table does not tell."""
     resolved = str(folder.resolve())
     best, kind = -1, ""
-    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in mounts.splitlines():
         parts = line.split(" ")
         mount = parts[1].replace("\\040", " ")
         inside = resolved == mount or resolved.startswith(mount.rstrip("/") + "/")

@@ -1,0 +1,64 @@
+"""``tacit run``: the first minute. Imports traces and tells what they say, or shows the live example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tacit.cli.demo import open_somewhere, run_demo
+from tacit.cli.options import option
+from tacit.cli.session import Session
+from tacit.cli.stats import show_statistics
+from tacit.cli.traces import FormatName, ingest, show_report
+from tacit.cli.verb import verb
+from tacit.cli.waiting import catch_up, lag_note
+from tacit.errors import InvalidInput
+
+LONGEST_COUNT = 600.0
+"""Seconds that the first count over a large import may take."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @verb(app, "run")
+    def run(
+        session: Session,
+        traces: Path | None = option("--traces", "PATH", "Recorded traces: a file, or a folder of files."),
+        format: FormatName = "auto",
+    ) -> None:
+        """Import traces and show what they say about the agent; without --traces, show a live example.
+
+        Uses the store given with --store, or else a temporary one that is removed afterwards.
+        """
+        if traces is not None:
+            report_on(session, traces, format)
+            return
+        if not session.out.json:
+            session.out.line(
+                "No traces were given. 'make run TRACES=path/to/traces.json' (or 'tacit run --traces PATH')"
+            )
+            session.out.line(
+                "imports yours and shows what they say about your agent. Here is a live example instead.\n"
+            )
+        run_demo(session)
+
+
+def report_on(session: Session, traces: Path, format: str) -> None:
+    """Import, count, and show what was found."""
+    out = session.out
+    with open_somewhere(session) as mind:
+        report = ingest(out, mind, traces, format=format)
+        behind = catch_up(mind, LONGEST_COUNT)
+        found = mind.statistics()
+    out.result({"import": report, "statistics": found, "lag": behind}, lambda: show_report(out, report))
+    if not out.json:
+        out.line()
+        show_statistics(out, found)
+    if behind:
+        out.note(lag_note(behind))
+    if not session.options.store:
+        out.note("\nThis ran in a temporary store, which is gone. STORE=path (or --store path) keeps it.")
+    if report.rejected and not report.imported and not report.skipped:
+        raise typer.Exit(InvalidInput.exit_code)

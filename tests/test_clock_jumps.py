@@ -1,0 +1,92 @@
+"""Clocks that jump: order in the journal holds, and leases keep two processes from doing the same work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tacit
+from tacit.clock import ManualClock, from_micros
+from trials import assert_sound, events_of, open_mind
+
+pytestmark = pytest.mark.requirement("QU-02")
+
+HOUR, YEAR = 3_600.0, 31_536_000.0
+JUMPS = [1.0, -HOUR, 0.0, YEAR, -YEAR, -YEAR, 0.000001, 5.0, -0.000001, HOUR]
+
+
+def aside(path: Path, clock: ManualClock) -> tacit.Mind:
+    """A mind whose consumers run only when it is told to settle."""
+    return open_mind(path, clock=clock, consumers__enabled=False, consumers__lease_seconds=30)
+
+
+@pytest.mark.requirement("JR-01")
+def test_recorded_times_and_the_hybrid_clock_never_go_back_while_the_wall_clock_jumps(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with aside(tmp_path / "a.db", clock) as mind:
+        seen = []
+        for number, jump in enumerate(JUMPS):
+            clock.advance(jump)
+            seen.append(clock.now())
+            mind.record({"task": {"description": f"task {number}"}})
+        events = [recorded.event for recorded in events_of(mind)]
+        recorded_at = [event.recorded_at for event in events]
+        assert recorded_at == sorted(recorded_at)
+        assert recorded_at[1:] == [max(seen[: number + 1]) for number in range(len(seen))]
+        clocks = [event.clock for event in events]
+        assert clocks == sorted(set(clocks)), "strictly growing"
+    assert_sound(tmp_path / "a.db")
+
+
+@pytest.mark.requirement("JR-05")
+def test_the_past_stays_readable_after_the_clock_went_back(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with aside(tmp_path / "a.db", clock) as mind:
+        mind.record({"task": {"description": "first"}})
+        moment = clock.now()
+        clock.advance(-HOUR)
+        mind.record({"task": {"description": "second"}})  # recorded no earlier than the first
+        assert [summary.description for summary in mind.at(from_micros(moment - 1)).episodes()] == []
+        descriptions = {summary.description for summary in mind.at(from_micros(moment)).episodes()}
+        assert descriptions == {"first", "second"}
+
+
+@pytest.mark.requirement("JR-04")
+def test_a_lease_holds_off_others_until_it_ends_and_whoever_lost_it_cannot_write(tmp_path: Path) -> None:
+    path, slow, fast = tmp_path / "a.db", ManualClock(), ManualClock()
+    with aside(path, slow) as sleeper, aside(path, fast) as other:
+        count(sleeper, 3)
+        sleeper.settle(10)
+        count(other, 2)
+        with pytest.raises(tacit.NotSettled) as caught:
+            other.settle(0.2)
+        assert caught.value.context["lag"] == {"tally": 2}
+        fast.advance(31)
+        other.settle(10)  # takes the lease over
+        count(other, 2)
+        with pytest.raises(tacit.NotSettled):
+            sleeper.settle(0.2)  # its own clock says that the lease still holds; the database knows better
+        assert sleeper.statistics().totals.episodes == 5
+        other.settle(10)
+        slow.advance(HOUR)
+        count(sleeper, 1)
+        sleeper.settle(10)
+        assert other.statistics().totals.episodes == 8
+    assert_sound(path)
+
+
+def test_a_clock_that_jumps_back_leaves_the_lease_with_its_holder_and_the_work_goes_on(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with aside(tmp_path / "a.db", clock) as mind:
+        for jump in JUMPS:
+            clock.advance(jump)
+            count(mind, 1)
+            mind.settle(10)
+        assert mind.statistics().totals.episodes == len(JUMPS)
+    assert_sound(tmp_path / "a.db")
+
+
+def count(mind: tacit.Mind, episodes: int) -> None:
+    for _ in range(episodes):
+        mind.record({"task": {"description": "count me"}, "outcome": {"kind": "success"}})
