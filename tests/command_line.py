@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -70,9 +71,33 @@ def run_program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TACIT_")}
     environ |= options.pop("env", {})
     command = [sys.executable, "-m", "tacit", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, env=environ, **options
-    )
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environ, **options)
+
+
+def at_a_terminal(*arguments: str, typed: str = "") -> tuple[int, str]:
+    """Run the program with a terminal of its own; its exit code, and all that the terminal was sent."""
+    leader, follower = pty.openpty()
+    environ = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
+    command = [sys.executable, "-m", "tacit", *arguments]
+    streams = {"stdin": follower, "stdout": follower, "stderr": follower}
+    with subprocess.Popen(command, env=environ, start_new_session=True, **streams) as running:
+        os.close(follower)
+        sent = b""
+        while more := _read(leader):
+            sent += more
+            if typed and sent.endswith(b": "):  # it asks
+                os.write(leader, f"{typed}\n".encode())
+                typed = ""
+    os.close(leader)
+    return running.returncode, sent.decode()
+
+
+def _read(terminal: int) -> bytes:
+    """What comes next; nothing when the last program has let go of the terminal, which Linux reports as an error."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def write_traces(path: Path, *, good: int = 3, bad: int = 0) -> Path:

@@ -77,7 +77,8 @@ def live_a_little(recorder: Recorder, clock: ManualClock, *, episodes: int = 4) 
         episode = recorder.start(task).result().event.id
         for at in range(3):
             clock.advance(0.25)
-            step = Step(tool="search", action="look", observation=f"{MARKER} found {at}", status="success", latency_ms=12.5)
+            found = f"{MARKER} found {at}"
+            step = Step(tool="search", action="look", observation=found, status="success", latency_ms=12.5)
             recorder.step(episode, step).result()
         recorder.update(episode, {"description": f"{MARKER} again"}, add=["changed"], remove=["seat"]).result()
         recorder.checkpoint(episode, note="half way", state={"at": number}).result()

@@ -1,7 +1,7 @@
 """Writes ``fixtures/store-<revision>.sql``: a small real store of the present schema, as SQL text.
 
-Run it (``python tests/make_store_fixture.py``) once for each released schema, before its release. A fixture of a released
-schema is never written again: it is what stores in the field look like, and every later Tacit must be able to open it.
+Run it (``python tests/make_store_fixture.py``) whenever the schema changes before its first release. The fixture of a
+released schema is never written again: stores in the field look like it, and every later Tacit must be able to open it.
 Its clock and its randomness are fixed, so the same code writes the same file.
 """
 
@@ -39,9 +39,13 @@ def fill(path: Path) -> None:
     with tacit.open_store(path, settings=Settings(), clock=clock, entropy=SeededEntropy(1)) as store:
         mind = store.mind("support", tenant="acme")
         for number in range(EPISODES):
-            with mind.episode(f"Change seat {number}", domain="airline", tags=["seat", "é"], key=f"run {number}") as episode:
+            with mind.episode(
+                f"Change seat {number}", domain="airline", tags=["seat", "é"], key=f"run {number}"
+            ) as episode:
                 clock.advance(1)
-                episode.step(tool="get_user", action="look up", parameters={"id": number}, observation="found", success=True)
+                episode.step(
+                    tool="get_user", action="look up", parameters={"id": number}, observation="found", success=True
+                )
                 clock.advance(1)
                 episode.complete("success" if number else "failure")
 

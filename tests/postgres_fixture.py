@@ -1,7 +1,7 @@
 """A real PostgreSQL server for the tests, on a socket in a folder of its own; one empty database for each test.
 
-Imported by ``conftest`` as a plugin. The databases order text by no particular locale, and fold case for all of Unicode:
-unlike SQLite, so that a column that forgot its collation shows.
+Imported by ``conftest`` as a plugin. Unlike SQLite, the databases fold case for all of Unicode, so that a column that
+forgot its collation shows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import msgspec
 import psycopg
 import pytest
 
-_CREATE = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'PG_UNICODE_FAST'"
+_CREATE = (
+    "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'PG_UNICODE_FAST'"
+)
 GUARDED_USER = "guarded"
 GUARDED_PASSWORD = "p@ss word/7"
 

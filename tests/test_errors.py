@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command_line import Ran, run_here, run_program
 from sqlcipher3 import dbapi2
 
 import tacit
+from command_line import Ran, run_here, run_program
 from tacit import errors
 from tacit.errors import TacitError
 
@@ -176,7 +176,7 @@ def test_the_command_line_exits_with_the_code_of_what_went_wrong(
     told = run_here("--store", str(store), *arguments, "--json")
     assert told.code == exit_code
     if name != "IntegrityError":  # there the findings are the result
-        assert said.err.startswith("error: ")
+        assert said.err.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in said.err
         assert (said.out, told.out) == ("", "")
         assert (told.error["code"], told.error["retryable"]) == (code, retryable)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import journal_scenarios as scenarios
 import pytest
-from journal_scenarios import ECHO, NOTE, check_sound, count_of, events_of, opened_journal
 
+import journal_scenarios as scenarios
+from journal_scenarios import ECHO, NOTE, check_sound, count_of, events_of, opened_journal
 from tacit.clock import SystemClock
 from tacit.errors import StoreUnavailable
 from tacit.experience import kinds
@@ -59,7 +59,9 @@ class Bench:
             pass
         if self._processes is None:
             return [scenario(self.store_factory, 0, *arguments)]
-        return self._processes.run(scenario, [(self.store_factory, worker, *arguments) for worker in range(self.workers)])
+        return self._processes.run(
+            scenario, [(self.store_factory, worker, *arguments) for worker in range(self.workers)]
+        )
 
     @contextlib.contextmanager
     def store(self) -> Iterator[Store]:
@@ -105,7 +107,9 @@ def notes(store: Store) -> list[str]:
     """The texts of all notes, in the order of the journal."""
     mind = mind_of(store)
     with store.snapshot() as snapshot:
-        return [found.payload["text"] for found in all_events(snapshot, mind) if found.event.kind == NOTE and found.payload]
+        return [
+            found.payload["text"] for found in all_events(snapshot, mind) if found.event.kind == NOTE and found.payload
+        ]
 
 
 def test_what_was_appended_is_read_back_in_one_chain_without_gaps(bench: Bench) -> None:
@@ -182,7 +186,9 @@ def test_a_process_that_slept_through_its_lease_cannot_write(bench: Bench) -> No
             quick = threads.submit(scenarios.take_over, bench.store_factory, lambda: meeting.wait(60), now)
             outcome = [late.result(), quick.result()]
     else:
-        outcome = bench._processes.run(sleep_or_take_over, [(bench.store_factory, 0, now), (bench.store_factory, 1, now)])
+        outcome = bench._processes.run(
+            sleep_or_take_over, [(bench.store_factory, 0, now), (bench.store_factory, 1, now)]
+        )
     assert outcome == [False, True]
     with bench.store() as store:
         check_sound(store)
@@ -211,7 +217,9 @@ def test_groups_that_touch_several_minds_do_not_stop_each_other(bench: Bench) ->
 
 def test_steps_of_one_episode_are_numbered_without_gaps(bench: Bench) -> None:
     with opened_journal(bench.store_factory) as (journal, mind):
-        prepared = journal.preparer.prepare(kinds.EPISODE_STARTED, {"task": {"description": "seat", "tags": ["a", "b"]}})
+        prepared = journal.preparer.prepare(
+            kinds.EPISODE_STARTED, {"task": {"description": "seat", "tags": ["a", "b"]}}
+        )
         opened = journal.run(lambda appender: appender.append(mind.id, prepared))
     bench.run(scenarios.log_steps, opened.event.id, 25)
     with bench.store() as store:

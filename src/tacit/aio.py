@@ -10,18 +10,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from tacit import mind as blocking
 from tacit.errors import TacitError
-from tacit.experience.episode import Artifact, Json, OutcomeKind, StepStatus
+from tacit.experience.episode import Artifact, Episode, Json, OutcomeKind, Step, StepStatus
 from tacit.experience.handoff import HandOff
-from tacit.experience.live import LiveEpisode, OpenEpisodeWarning, failure_of, make_outcome, make_step
+from tacit.experience.live import (
+    LiveEpisode,
+    OpenEpisodeWarning,
+    failure_of,
+    make_outcome,
+    make_step,
+    note_unrecorded,
+    note_unwritten,
+)
 from tacit.ids import format_id, parse_id
 from tacit.opening import open_mind_alone
 
@@ -56,6 +64,10 @@ class AsyncEpisode:
     @property
     def completed(self) -> bool:
         return self.live.completed
+
+    @property
+    def buffered(self) -> bool:
+        return self.live.buffered
 
     def __await__(self) -> Any:
         return self.__aenter__().__await__()
@@ -97,13 +109,21 @@ class AsyncEpisode:
             occurred_at=occurred_at,
             metadata=None if metadata is None else dict(metadata),
         )
-        if self.live.buffered:
+        return await self.log(step, key=key)
+
+    async def log(self, step: Step, *, key: str | None = None) -> str | None:
+        """Log a step that was made before; see :meth:`LiveEpisode.log`."""
+        if self.buffered:
             return await self._mind.in_thread(self.live.log, step, key=key)
         appended = await asyncio.wrap_future(self._mind.recorder.step(parse_id(self.id), step, key=key))
         return format_id(appended.event.id)
 
     async def flush(self) -> None:
         await self._mind.in_thread(self.live.flush)
+
+    async def end_buffering(self) -> None:
+        """Write what is buffered and hold nothing back any more."""
+        await self._mind.in_thread(self.live.end_buffering)
 
     async def complete(
         self,
@@ -122,7 +142,7 @@ class AsyncEpisode:
         """Say how the attempt ended; see :meth:`LiveEpisode.complete`."""
         given = {"score": score, "verdict": verdict, "reason": reason, "details": details, "done": done}
         outcome = make_outcome(kind, {**given, "failed": failed, "signals": signals, "artifacts": artifacts})
-        if self.live.buffered:
+        if self.buffered:
             await self.flush()
         await asyncio.wrap_future(self._mind.recorder.complete(parse_id(self.id), outcome, ended_at=ended_at))
         self.live.completed = True
@@ -139,7 +159,7 @@ class AsyncEpisode:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._mind.in_thread(self.live.end_buffering)
+        await self._end_buffering_beside(error)
         if isinstance(error, Exception) and not self.completed:
             await self._record_failure(error)
         elif error is None and not self.completed:
@@ -149,11 +169,19 @@ class AsyncEpisode:
                 stacklevel=2,
             )
 
+    async def _end_buffering_beside(self, error: BaseException | None) -> None:
+        try:
+            await self.end_buffering()
+        except TacitError as problem:
+            if error is None:
+                raise
+            note_unwritten(error, problem)
+
     async def _record_failure(self, error: Exception) -> None:
         try:
             await asyncio.wrap_future(self._mind.recorder.complete(parse_id(self.id), failure_of(error)))
         except TacitError as problem:
-            error.add_note(f"Tacit could not record this failure: {problem}")
+            note_unrecorded(error, problem)
             return
         self.live.completed = True
 
@@ -200,6 +228,11 @@ class PastMind(_Threaded):
     get = _threaded("get", blocking.PastMind)
     episodes = _threaded("episodes", blocking.PastMind)
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        self._blocking.__getattr__(name)  # says what a view of the past cannot do
+
 
 class Mind(PastMind):
     """A mind for asyncio, with the methods of :class:`tacit.Mind`."""
@@ -222,6 +255,16 @@ class Mind(PastMind):
         """The mind as it was at a moment."""
         return PastMind(await self.in_thread(self._blocking.at, moment), self._pool)
 
+    async def all_episodes(self) -> AsyncIterator[Episode]:
+        """Every episode with its steps, newest first, from one consistent snapshot."""
+        loop, found = asyncio.get_running_loop(), self._blocking.all_episodes()
+        with ThreadPoolExecutor(1, thread_name_prefix="tacit-aio") as thread:  # a snapshot stays with its thread
+            try:
+                while (episode := await loop.run_in_executor(thread, next, found, None)) is not None:
+                    yield episode
+            finally:
+                await loop.run_in_executor(thread, found.close)
+
     async def close(self) -> None:
         """Let go, as :meth:`tacit.Mind.close` does."""
         await self.in_thread(self._blocking.close)
@@ -242,6 +285,8 @@ _THREADED = (
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))
+for _name in ("episode", "resume"):
+    getattr(Mind, _name).__signature__ = inspect.signature(getattr(blocking.Mind, _name))
 
 
 class _Opening:

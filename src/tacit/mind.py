@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -266,8 +266,8 @@ class Mind(PastMind):
         checkpoint = ""
         if isinstance(given, HandOff):
             checkpoint = given.checkpoint
-            if given.mind != self.id:
-                self.recorder.record(given.record).result()
+            if given.mind != self.id:  # what it is related to stays behind
+                self.recorder.record(msgspec.structs.replace(given.record, relations=())).result()
             id = given.record.id
         else:
             id = given
@@ -327,7 +327,7 @@ class Mind(PastMind):
             position = position_at(snapshot, self.recorder.mind.id, to_micros(moment))
         return PastMind(self.recorder, position)
 
-    def all_episodes(self) -> Iterator[Episode]:
+    def all_episodes(self) -> Generator[Episode, None, None]:
         """Every episode with its steps, newest first, from one consistent snapshot."""
         with self._reading("mind.export") as snapshot:
             after = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -65,7 +65,7 @@ def check(store: Store, anchor: Path | None, *, views: bool, scratch: Path | Non
         with scratch_store(scratch) as empty:
             differing = differing_views(store, empty, projections(), consumers(), progress=progress)
     ok = journal.ok and not database and not differing
-    return Check(ok=ok, journal=journal, database=database, views=tuple(differing), views_skipped=skipped)
+    return Check(ok=ok, journal=journal, database=database, views=tuple(map(str, differing)), views_skipped=skipped)
 
 
 def rebuild(store: Store, scratch: Path | None, progress: Progress) -> Rebuild:
@@ -76,14 +76,22 @@ def rebuild(store: Store, scratch: Path | None, progress: Progress) -> Rebuild:
     with scratch_store(scratch) as empty:
         differing = differing_views(store, empty, projections(), consumers(), progress=progress)
         with empty.snapshot() as snapshot:
-            expected = view_digests(snapshot)
+            live = _named(view_digests(snapshot))
         with scratch_store(scratch) as first, scratch_store(scratch) as second:
-            rebuilt = replay(empty, first, projections(), consumers())
-            again = replay(first, second, projections(), consumers())
-    live = dict(expected)
+            rebuilt = _named(replay(empty, first, projections(), consumers()))
+            again = _named(replay(first, second, projections(), consumers()))
     if differing:
         with store.snapshot() as snapshot:
-            live |= {name: digest for name, digest in view_digests(snapshot).items() if name in differing}
+            live |= {name: digest for name, digest in _named(view_digests(snapshot)).items() if name in differing}
     return Rebuild(
-        ok=not differing and rebuilt == again, live=live, rebuilt=rebuilt, again=again, differing=tuple(differing)
+        ok=not differing and rebuilt == again,
+        live=live,
+        rebuilt=rebuilt,
+        again=again,
+        differing=tuple(map(str, differing)),
     )
+
+
+def _named(digests: Mapping[str, str]) -> dict[str, str]:
+    """The digests by plain names: those of tables are a type of their own, which JSON does not know."""
+    return {str(name): digest for name, digest in digests.items()}

@@ -76,8 +76,11 @@ class Output:
             self.line("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
     def note(self, text: str) -> None:
-        """Tell the person something that is not the result; on standard error, and not with ``--quiet``."""
-        if not self.quiet:
+        """Tell the person something that is not the result; on standard error.
+
+        Not with ``--quiet``, and not with ``--json``: there standard error belongs to the error, if there is one.
+        """
+        if not self.quiet and not self.json:
             sys.stderr.write(printable(text) + "\n")
 
     @contextmanager

@@ -88,14 +88,13 @@ class Session:
     @cached_property
     def loaded(self) -> Loaded:
         """The settings with their sources; loading them shows their warnings and starts the log."""
-        from tacit.journal.masking import Masker
-        from tacit.ops import logging
+        from tacit.cli.log import start_log
         from tacit.ops.settings import load
 
         loaded = load(self._flags(), self.options.config)
         for warning in loaded.warnings:
             self.out.note(f"warning: {warning}")
-        logging.configure(loaded.settings.log, mask=Masker().mask)
+        start_log(loaded, few=self.options.quiet or self.options.json)
         return loaded
 
     @property
@@ -105,7 +104,6 @@ class Session:
 
     def _flags(self) -> Mapping[str, Any]:
         options = self.options
-        level = options.log_level or ("ERROR" if options.quiet else None)
         passphrase = typer.prompt("Passphrase", hide_input=True, err=True) if options.ask_passphrase else None
         return {
             "store": options.store,
@@ -113,7 +111,7 @@ class Session:
             "tenant": options.tenant,
             "encryption.key_file": options.key_file,
             "encryption.passphrase": passphrase,
-            "log.level": level,
+            "log.level": options.log_level,
         }
 
     @contextmanager

@@ -105,7 +105,7 @@ def check_outcome(outcome: Outcome, limits: Limits) -> None:
 
 def check_key(key: str, limits: Limits) -> None:
     """Refuse an idempotency key that is too long."""
-    _fits(key, limits.text_bytes, "key", "limits.text_bytes")
+    _fits(key, limits.name_bytes, "key", "limits.name_bytes")
 
 
 def check_record(record: Record, limits: Limits) -> None:

@@ -122,7 +122,9 @@ class EpisodeProjection:
         self._handlers[event.kind](transaction, event, payload, size)
 
     def _opened(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
-        task, outcome = payload["task"], payload.get("outcome")
+        task, outcome, steps = payload["task"], payload.get("outcome"), payload.get("steps", ())
+        if self._limits is not None:
+            _check_room(len(steps), size, self._limits)
         ended_at = payload.get("ended_at", event.occurred_at) if outcome else None
         row = EpisodeRow(
             event.mind, event.id, event.position, None, outcome["kind"] if outcome else "open", task["description"],
@@ -133,7 +135,6 @@ class EpisodeProjection:
         tags = task.get("tags", ())
         if tags:
             transaction.insert(_tag, [(event.mind, tag, event.id, event.position, None) for tag in tags])
-        steps = payload.get("steps", ())
         if steps:
             transaction.insert(_step, [_step_row(event, event.id, number, step, size) for number, step in enumerate(steps, start=1)])
 

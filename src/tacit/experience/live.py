@@ -201,7 +201,7 @@ class LiveEpisode:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end_buffering()
+        self._end_buffering_beside(error)
         if isinstance(error, Exception) and not self.completed:
             self._record_failure(error)
         elif error is None and not self.completed:
@@ -211,13 +211,31 @@ class LiveEpisode:
                 stacklevel=2,
             )
 
+    def _end_buffering_beside(self, error: BaseException | None) -> None:
+        try:
+            self.end_buffering()
+        except TacitError as problem:
+            if error is None:
+                raise
+            note_unwritten(error, problem)
+
     def _record_failure(self, error: Exception) -> None:
         try:
             self._recorder.complete(self._raw, failure_of(error)).result()
-        except TacitError as problem:  # the agent's own exception matters more; ours rides along as a note
-            error.add_note(f"Tacit could not record this failure: {problem}")
+        except TacitError as problem:
+            note_unrecorded(error, problem)
             return
         self.completed = True
+
+
+def note_unwritten(error: BaseException, problem: TacitError) -> None:
+    """The agent's own exception matters more than ours, which rides along as a note."""
+    error.add_note(f"Tacit could not write the steps that were still buffered: {problem}")
+
+
+def note_unrecorded(error: BaseException, problem: TacitError) -> None:
+    """The same for a failure that could not be recorded."""
+    error.add_note(f"Tacit could not record this failure: {problem}")
 
 
 def failure_of(error: Exception) -> Outcome:
@@ -263,8 +281,10 @@ class _Buffer:
 
     def close(self) -> None:
         with self._lock:
-            self.flush()
-            self._closed = True
+            try:
+                self.flush()
+            finally:
+                self._closed = True
 
     def _flush_in_background(self) -> None:
         try:

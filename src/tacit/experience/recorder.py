@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from tacit.errors import AlreadyCompleted, InvalidInput
 from tacit.experience import entrance, kinds
-from tacit.experience.episode import RELATION_KINDS, Outcome, Record, Step, Task
+from tacit.experience.episode import RELATION_KINDS, Outcome, Record, Relation, Step, Task
 from tacit.experience.fold import current_row
 from tacit.experience.limits import Limits
 from tacit.experience.views import load_episode
@@ -20,6 +23,9 @@ from tacit.journal.append import Appended, Appender, Prepared
 from tacit.journal.journal import Journal
 from tacit.journal.minds import MindInfo
 from tacit.journal.read import event_by_id
+
+_NOT_JSON = (bytes, bytearray, memoryview, datetime, date, time, timedelta, UUID, Decimal)
+"""Types that msgspec would write as text, which would not come back as what they were."""
 
 
 class Recorder:
@@ -44,8 +50,24 @@ class Recorder:
         )
 
     def record(self, record: Record) -> Future[Appended]:
-        """Write a whole attempt as one event. A record with an ``id`` or ``key`` is written once."""
-        return self._append(self.prepare_record(record))
+        """Write a whole attempt as one event, with its relations. A record with an ``id`` or ``key`` is written once."""
+        prepared = self.prepare_record(record)
+        relations = [self._prepare_relation(prepared.id, relation) for relation in record.relations]
+        mind = self.mind.id
+
+        def job(appender: Appender) -> Appended:
+            appended = appender.append(mind, prepared)
+            for relation in relations if appended.new else ():
+                appender.append(mind, relation)
+            return appended
+
+        return self.journal.submit(job)
+
+    def _prepare_relation(self, episode: bytes, relation: Relation) -> Prepared:
+        if parse_id(relation.episode) != episode:
+            raise InvalidInput("the relations of a record must be its own: 'episode' is the record's id", field="relations")
+        payload = {"kind": relation.kind, "target": format_id(parse_id(relation.target))}
+        return self._prepare(kinds.EPISODE_RELATED, payload, causation=episode)
 
     def prepare_record(self, record: Record) -> Prepared:
         """The event of a whole attempt, checked against every bound."""
@@ -196,6 +218,12 @@ class Recorder:
 
 
 def plain(data: msgspec.Struct) -> dict[str, Any]:
-    """A noun as plain JSON data, defaults left out."""
-    result: dict[str, Any] = msgspec.to_builtins(data)
+    """A noun as plain data, defaults left out. What is not JSON stays as it is, to be refused when it is encoded."""
+    result: dict[str, Any] = msgspec.to_builtins(data, builtin_types=_NOT_JSON, enc_hook=_not_json)
     return result
+
+
+def _not_json(value: Any) -> Any:
+    raise InvalidInput(
+        f"a {type(value).__name__} cannot be stored as JSON; convert it to text or numbers", type=type(value).__name__
+    )

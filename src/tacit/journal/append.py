@@ -6,6 +6,7 @@ job's future resolves only after the commit that made it durable.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from tacit.journal.event import Event
 from tacit.stores import schema
 from tacit.stores.port import Transaction
 
+_log = logging.getLogger("tacit.journal.append")
 T = TypeVar("T")
 _OWN_LEVELS = 4  # the bound on depth is for what people hand in, which lies at most that deep in a payload of ours
 CLOCK_SHIFT = 10  # bits of the hybrid clock that count events within one microsecond
@@ -155,6 +157,8 @@ class Preparer:
         if not secret and self._masker.suspects(body):
             payload, masked = self._masker.mask(payload)
             body = canonical.encode(payload, max_depth=self._max_depth) if masked else body
+        if masked:
+            _log.info("secrets were masked", extra={"masked": masked})
         if len(body) > self._max_body_bytes:
             raise LimitExceeded(
                 f"the event is {len(body):,} bytes, more than the {self._max_body_bytes:,} of limits.event_bytes",

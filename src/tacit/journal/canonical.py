@@ -18,6 +18,7 @@ LARGEST_INTEGER = 2**53 - 1
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ESCAPED_CONTROL = re.compile(rb"\\(?:u00|[bf])")  # how they look in the bytes; an escaped backslash may look so too
 _CONTAINERS = (dict, list, tuple)
+_UNORDERED = (set, frozenset)
 _SAME_DIGITS_FROM, _SAME_DIGITS_TO = 1e-4, 1e15
 """Fractions of this size are printed alike by msgspec and by ECMAScript: the shortest digits, without an exponent."""
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -46,6 +47,7 @@ def check_depth(value: Any, most: int, field: str) -> None:
 
     Raises:
         LimitExceeded: it is deeper; the message names ``field``.
+        InvalidInput: there is a set in it.
     """
     if isinstance(value, _CONTAINERS):
         if most <= 0:
@@ -55,6 +57,8 @@ def check_depth(value: Any, most: int, field: str) -> None:
         for item in value.values() if isinstance(value, dict) else value:
             if isinstance(item, _CONTAINERS):
                 check_depth(item, most - 1, field)
+            elif isinstance(item, _UNORDERED):
+                raise InvalidInput(f"the {field} hold a set, which has no order; pass it as a list", field=field)
 
 
 def decode(body: bytes) -> Any:

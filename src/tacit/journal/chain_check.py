@@ -42,6 +42,12 @@ _after = (
     .order_by(_event.c.position)
     .limit(bindparam("most"))
 )
+_place_after = (
+    select(_event.c.origin, _event.c.sequence, _event.c.id)
+    .where(_event.c.mind == bindparam("mind"), _event.c.position > bindparam("after"))
+    .order_by(_event.c.position)
+    .limit(1)
+)
 _body_at = select(_payload.c.body).where(
     _payload.c.mind == bindparam("mind"), _payload.c.position == bindparam("position")
 )
@@ -101,13 +107,18 @@ class MindCheck:
 
     def _unreadable(self, after: int) -> None:
         self.readable = False
-        origin, sequence = (self.last[1], self.last[2] + 1) if self.last else (b"", 1)
+        reason = self._findings.unreadable
+        rows = self._findings.read(self._snapshot, _place_after, mind=self._mind, after=after)
+        origin, sequence, id = rows[0] if rows else (b"", 0, b"")
+        if not rows and self.last is not None:
+            origin, sequence = self.last[1], self.last[2] + 1
         self._findings.add(
             "event",
-            f"the event at position {after + 1} and those behind it cannot be read: {self._findings.unreadable}",
+            f"the event at position {after + 1} and those behind it cannot be read: {reason}",
             mind=self._mind,
             origin=origin,
             sequence=sequence,
+            id=id,
         )
 
     def _check(self, rows: list[Row], after: int) -> None:

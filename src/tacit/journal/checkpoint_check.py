@@ -74,8 +74,7 @@ class CheckpointCheck:
     def finish(self, chains: Mapping[bytes, Chain], *, complete: bool) -> None:
         """The walk is over: no checkpoint may be left. ``complete`` is False when the walk could not reach the end."""
         for chain in chains.values() if complete else ():
-            waiting = self._expected[chain.origin].waiting
-            while waiting:
+            while waiting := self._expected[chain.origin].waiting:
                 self._beyond(waiting[0], chain.sequence)
                 self._load(chain, waiting[0].last)
         unknown = distinct(

@@ -29,7 +29,7 @@ from tacit.ids import Entropy
 from tacit.journal.node import Node, active_node, rotate_node
 from tacit.ops.backup import open_backup, verify_backup
 from tacit.ops.backup_catalog import BackupInfo
-from tacit.ops.restored_anchor import RestoredAnchor, free_name
+from tacit.ops.restored_anchor import RestoredAnchor, draft_of, free_name
 from tacit.stores import schema, sqlite_file
 from tacit.stores.copy import copy_tables
 from tacit.stores.opening import file_path, is_postgres, open_store
@@ -117,10 +117,10 @@ def _restore_into_file(
         safety_copy = _set_aside(target, passphrase, clock.now()) if target.exists() else ""
         draft.replace(target)
         sqlite_file.sync_folder(target.parent)
+        kept = anchors.place(clock.now())
     finally:
-        for leftover in (draft, *(draft.with_name(draft.name + end) for end in _SIDE_FILES)):
+        for leftover in (draft, *(draft.with_name(draft.name + end) for end in _SIDE_FILES), draft_of(anchor)):
             leftover.unlink(missing_ok=True)
-    kept = anchors.place(clock.now())
     return Restored(
         destination=str(target),
         backup=info,

@@ -34,7 +34,7 @@ class RestoredAnchor:
     def prepare(cls, store: Store, old: Node | None, clock: Clock, path: Path | None) -> RestoredAnchor:
         """Sign the events behind the last checkpoint with the old key, which nobody will use any more, and write the
         checkpoints to a draft."""
-        draft = path.with_name(f".{path.name}.partial") if path is not None else None
+        draft = draft_of(path) if path is not None else None
         if draft is not None:
             draft.unlink(missing_ok=True)
         if old is not None:
@@ -81,6 +81,11 @@ def _beyond(store: Store, anchor: Path) -> tuple[int, bool]:
             row = snapshot.row(_end_of_chain, mind=mind, origin=origin)
             missing += max(0, last - (int(row[0]) if row else 0))
     return missing, damaged
+
+
+def draft_of(anchor: Path) -> Path:
+    """Where the new anchor is written before it takes the place of the old one."""
+    return anchor.with_name(f".{anchor.name}.partial")
 
 
 def free_name(path: Path, now: int) -> Path:

@@ -96,6 +96,6 @@ def _page(table: Table, *, after: bool) -> Select[Any]:
 
 
 def _next_size(rows: list[Row]) -> int:
-    """How many rows of this size fill a batch: at most four times as many as now, so that one large row is no surprise."""
+    """How many rows of this size fill a batch; at most four times as many as now, should larger ones follow."""
     size = sum(len(value) if isinstance(value, bytes | str) else 8 for row in rows for value in row)
     return max(1, min(_MOST_ROWS, 4 * len(rows), _BATCH_BYTES * len(rows) // max(1, size)))

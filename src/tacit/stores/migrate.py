@@ -18,7 +18,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.script.base import Script
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -91,19 +90,23 @@ def _config(output: io.StringIO | None = None, **attributes: Any) -> Config:
     return config
 
 
+def _scripts() -> list[Script]:
+    """Every step, from the first to the one that makes the schema that this program knows."""
+    return list(ScriptDirectory.from_config(_config()).walk_revisions(head=schema.SCHEMA_REVISION))[::-1]
+
+
 def _steps(found: str) -> list[Script]:
     """The steps from a revision to the target, in the order in which they run."""
-    scripts = ScriptDirectory.from_config(_config())
-    try:
-        steps = list(scripts.iterate_revisions(schema.SCHEMA_REVISION, found))
-    except CommandError as error:
+    line = _scripts()
+    names = [step.revision for step in line]
+    if found not in names:
         raise SchemaMismatch(
             f"the store has schema {found or 'none'}, which is no older one of schema {schema.SCHEMA_REVISION}, "
             "the one that this program knows; install a newer Tacit",
             found=found,
             known=schema.SCHEMA_REVISION,
-        ) from error
-    return steps[::-1]
+        )
+    return line[names.index(found) + 1 :]
 
 
 def _sql(found: str, dialect: str) -> list[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects.postgresql import psycopg as dialect
 from sqlalchemy.sql import Executable
 
 from tacit.errors import (
@@ -28,7 +27,7 @@ from tacit.errors import (
     StoreUnavailable,
     TacitError,
 )
-from tacit.stores import postgres_errors, postgres_tables, schema
+from tacit.stores import postgres_errors, postgres_tables
 from tacit.stores.copy import copy_to_file
 from tacit.stores.port import Row, Snapshot, Transaction
 from tacit.stores.postgres_errors import Int8BinaryDumper, psycopg, psycopg_pool, translate
@@ -36,8 +35,8 @@ from tacit.stores.revision import check_revision
 from tacit.stores.statements import Compiler
 
 _CONNECT_SECONDS = 10  # for one attempt to connect, unless the URL says connect_timeout
-_GIVE_UP_SECONDS = 5.0  # of trying in the background; the next call for a connection then tries anew, without a long pause
-_compiler = Compiler(dialect.dialect())
+_GIVE_UP_SECONDS = 5.0  # of trying in the background; the next call for a connection then tries anew at once
+_compiler = Compiler(postgres_tables.DIALECT)
 
 
 class PostgresStore:
@@ -65,7 +64,9 @@ class PostgresStore:
         migrating: bool = False,
     ) -> None:
         if not 0 <= pool_min <= pool_max or pool_max < 1:
-            raise InvalidInput(f"a pool cannot hold {pool_min} to {pool_max} connections; pool_min must not exceed pool_max")
+            raise InvalidInput(
+                f"a pool cannot hold {pool_min} to {pool_max} connections; pool_min must not exceed pool_max"
+            )
         self._parts = postgres_errors.parse(url)
         self._location = postgres_errors.address(self._parts)
         self._pool_max = pool_max
@@ -117,7 +118,7 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def _pooled(self) -> Iterator[Any]:
-        """A connection from the pool. When it breaks, all that are idle are checked, so that the next call gets a good one."""
+        """A connection from the pool. When it breaks, the idle ones are checked, so that the next one is good."""
         try:
             connection = self._pool.getconn()
         except psycopg_pool.PoolTimeout as error:
@@ -140,8 +141,8 @@ class PostgresStore:
         except TacitError as error:
             return error
         return StoreBusy(
-            f"all {self._pool_max} connections to {self._location} were in use for {self._pool_timeout:g} s. Try again, "
-            "raise postgres.pool_max (and max_connections of the server), or let go of snapshots earlier",
+            f"all {self._pool_max} connections to {self._location} were in use for {self._pool_timeout:g} s. Try "
+            "again, raise postgres.pool_max (and max_connections of the server), or let go of snapshots earlier",
             path=self._location,
             pool_max=self._pool_max,
         )
@@ -161,7 +162,9 @@ class PostgresStore:
 
     def _check_usable(self) -> None:
         if os.getpid() != self._process:
-            raise ForkedStore("the process forked after opening the store; open it again in the child", path=self._location)
+            raise ForkedStore(
+                "the process forked after opening the store; open it again in the child", path=self._location
+            )
         if self._closed:
             raise Closed(f"the store {self._location} is closed", path=self._location)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from urllib.parse import quote, urlencode
 
@@ -32,7 +33,7 @@ except ImportError as error:
 _SECRETS = ("password", "sslpassword")
 _LOST = "08006"  # connection_failure
 _MEANINGS: tuple[tuple[tuple[str, ...], type[TacitError], str], ...] = (
-    # SQLSTATE or how it begins ("PostgreSQL Error Codes" in its manual), our error, its message. The first match counts.
+    # SQLSTATE or how it begins ("PostgreSQL Error Codes" in its manual), our error, its message. The first match wins.
     (("53100",), StoreFull, "no space is left for {location}; free some and try again. Nothing acknowledged was lost"),
     (("23505",), Conflict, "a row exists already: {text}"),
     # serialization, deadlock, lock and statement timeouts, and all other lack of resources
@@ -42,7 +43,11 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[TacitError], str], ...] = (
         "{location} is busy: {text}. Try again; if it has too few connections, raise its max_connections",
     ),
     # connections lost, shut down, or not accepted yet
-    (("08", "57P", "25P03"), StoreUnavailable, "{location} cannot be reached: {text}. Try again when the server is back"),
+    (
+        ("08", "57P", "25P03"),
+        StoreUnavailable,
+        "{location} cannot be reached: {text}. Try again when the server is back",
+    ),
     (
         ("28", "42501"),
         PermissionDenied,
@@ -71,10 +76,10 @@ def parse(url: str) -> dict[str, str]:
     Raises:
         InvalidInput: it cannot be read. The message does not repeat it: it may hold a password.
     """
-    try:
-        return {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
-    except psycopg.Error:
-        pass
+    with contextlib.suppress(psycopg.Error):  # its message may repeat the URL, so it is not even the cause of ours
+        parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+        if re.fullmatch(r"[\d,]*", parts.get("port", "")):
+            return parts
     raise InvalidInput(
         "the postgresql:// URL cannot be read; write it as postgresql://user:password@host:port/database, "
         "with %-escapes for special characters"

@@ -6,11 +6,13 @@ from typing import Any
 
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.dialects.postgresql import psycopg as dialect
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tacit.errors import InvalidInput, NotAStore, NotFound
 from tacit.stores import schema
 
+DIALECT: Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 SCHEMA_LOCK = 0x5441434954
 """The advisory lock on the schema ("TACIT"): writers share it, whoever creates or migrates tables holds it alone."""
 
@@ -68,7 +70,9 @@ def _check_ours(present: set[str], location: str) -> None:
         taken = ", ".join(sorted(present))
         raise NotAStore(f"{location} has tables named {taken}, but is not a Tacit store. {advice}", path=location)
     if not present >= _JOURNAL:
-        raise NotAStore(f"{location} has a table {revision} of another program, but no journal. {advice}", path=location)
+        raise NotAStore(
+            f"{location} has a table {revision} of another program, but no journal. {advice}", path=location
+        )
 
 
 def _create(connection: Any, location: str) -> None:
@@ -78,9 +82,9 @@ def _create(connection: Any, location: str) -> None:
             f"{location} stores text as {encoding}; create the database with ENCODING 'UTF8'", path=location
         )
     for table in schema.metadata.sorted_tables:
-        connection.execute(str(CreateTable(table).compile(dialect=dialect.dialect())))
+        connection.execute(str(CreateTable(table).compile(dialect=DIALECT)))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            connection.execute(str(CreateIndex(index).compile(dialect=dialect.dialect())))
+            connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
     connection.execute(f'INSERT INTO "{schema.revision.name}" VALUES (%s)', (schema.SCHEMA_REVISION,))  # noqa: S608 - a constant
 
 
@@ -114,7 +118,9 @@ def _expected_indexes(present: set[str]) -> list[str]:
 def _check_deeply(connection: Any, tables: list[str], indexes: list[int]) -> list[str]:
     found = []
     for name in tables:
-        rows = connection.execute("SELECT blkno, offnum, msg FROM verify_heapam(%s::regclass)", (f'"{name}"',)).fetchall()
+        rows = connection.execute(
+            "SELECT blkno, offnum, msg FROM verify_heapam(%s::regclass)", (f'"{name}"',)
+        ).fetchall()
         found += [f"table {name}, block {block}, row {row}: {message}" for block, row, message in rows]
     for oid in indexes:
         connection.execute("SELECT bt_index_check(%s::bigint::oid::regclass, true)", (oid,))  # raises what it finds

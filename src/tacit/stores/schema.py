@@ -7,15 +7,27 @@ Three classes of tables, never mixed (``Table.info["class"]``):
 - *operational*: heads, consumer offsets, keys. Not replayed.
 
 ``mind`` comes first in every primary key: it is the unit of sharding. A *position* is an event's place in its mind's
-journal as this store received it. ``since`` and ``until`` are positions too: a row of a versioned view was true from ``since``
-on and stopped being true at ``until`` (None: it still is), which is what reading the past needs.
+journal as this store received it. ``since`` and ``until`` are positions too: a row of a versioned view was true from
+``since`` on and stopped being true at ``until`` (None: it still is), which is what reading the past needs.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, SmallInteger, Table, Text, UniqueConstraint, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    select,
+    text,
+)
 from sqlalchemy.types import TypeEngine
 
 SCHEMA_REVISION = "0001"
@@ -126,7 +138,13 @@ episode = _table(
     _number("opened"),
     _number("task_at"),
     _number("outcome_at", optional=True),
-    Index("episode_current", "mind", "started_at", sqlite_where=text("until IS NULL"), postgresql_where=text("until IS NULL")),
+    Index(
+        "episode_current",
+        "mind",
+        "started_at",
+        sqlite_where=text("until IS NULL"),
+        postgresql_where=text("until IS NULL"),
+    ),
 )
 
 step = _table(
@@ -250,7 +268,7 @@ revision = Table(
 )
 
 whole_store = select(revision.c.version_num).with_for_update()
-"""Read first by whoever changes what belongs to no single mind (keys, names of minds): one at a time, on any database."""
+"""Read first by whoever changes what belongs to no single mind (keys, names of minds): one at a time, on every store."""
 
 
 def tables(table_class: TableClass) -> list[Table]:

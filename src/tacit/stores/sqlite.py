@@ -23,6 +23,7 @@ from tacit.errors import (
     Closed,
     Conflict,
     ForkedStore,
+    InvalidInput,
     NotAStore,
     NotFound,
     PermissionDenied,
@@ -120,6 +121,8 @@ class SqliteStore:
             self._key = sqlite_file.derive_key(passphrase, sqlite_file.read_salt(path))
 
     def _create_file(self, passphrase: str | None) -> None:
+        if passphrase == "":
+            raise InvalidInput("an empty passphrase protects nothing; give a real one, or none", path=str(self._path))
         anchor = sqlite_file.anchor_path(self._path)
         if anchor.exists():
             raise NotAStore(
@@ -218,7 +221,7 @@ class SqliteStore:
                 try:
                     yield _Cursor(connection, self.location)
                 finally:
-                    connection.execute("COMMIT")
+                    connection.execute("ROLLBACK")  # nothing to commit; and COMMIT fails on a damaged file
         except BaseException:
             connection.close()
             raise

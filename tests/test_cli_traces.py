@@ -1,0 +1,228 @@
+"""Traces in and out, what they say, and the first minute: import, export, stats, run, demo."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine, run_here, write_traces
+from tacit.cli import demo_world
+from tacit.cli.demo_agent import HABITS, errands
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path / "a.db")
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    return write_traces(tmp_path / "traces.jsonl", good=9)
+
+
+@pytest.mark.requirement("EP-07", "AP-04")
+def test_importing_twice_adds_nothing(cli: CommandLine, traces: Path) -> None:
+    first, second = (cli.json("import", str(traces)) for _ in range(2))
+    assert (first["imported"], first["skipped"], first["steps"]) == (9, 0, 18)
+    assert (second["imported"], second["skipped"], second["steps"]) == (0, 9, 0)
+    assert cli("import", str(traces)).out.startswith("0 episodes imported (0 steps), 9 skipped")
+
+
+@pytest.mark.requirement("EP-07")
+def test_rejected_records_are_named_with_their_place_and_reason(cli: CommandLine, tmp_path: Path) -> None:
+    mixed = write_traces(tmp_path / "mixed.jsonl", good=2, bad=25)
+    said = cli("import", str(mixed), "--format", "jsonl")
+    lines = said.out.splitlines()
+    assert said.code == 0
+    assert lines[0].endswith("25 rejected.")
+    assert lines[1].startswith("rejected  line 3: ")
+    assert len([line for line in lines if line.startswith("rejected  ")]) == 20
+    assert lines[-1].startswith("… and 5 more")
+    told = cli.json("import", str(mixed), "--format", "jsonl")
+    assert (told["skipped"], len(told["rejected"])) == (2, 25)
+    assert told["rejected"][24]["location"] == "line 27"
+
+
+@pytest.mark.requirement("EP-07", "AP-04")
+def test_a_file_in_which_nothing_can_be_read_exits_with_2(cli: CommandLine, tmp_path: Path) -> None:
+    bad = write_traces(tmp_path / "bad.jsonl", good=0, bad=3)
+    told = cli("import", str(bad), "--format", "jsonl", "--json")
+    assert (told.code, len(told.json["rejected"])) == (2, 3)
+
+
+@pytest.mark.requirement("EP-07")
+@pytest.mark.parametrize("option", [["--fit", "squeeze"], ["--format", "morse"]])
+def test_a_way_to_import_that_does_not_exist_is_refused_by_name(
+    cli: CommandLine, traces: Path, option: list[str]
+) -> None:
+    refused = cli("import", str(traces), *option, "--json")
+    assert (refused.code, refused.error["code"]) == (2, "invalid_input")
+    assert option[1] in refused.error["message"]
+
+
+@pytest.mark.requirement("EP-07", "JR-10")
+def test_what_is_too_long_is_shortened_split_or_refused_as_told(cli: CommandLine, tmp_path: Path) -> None:
+    long = tmp_path / "long.jsonl"
+    step = {"tool": "read", "observation": "long " * 5_000}
+    long.write_text(json.dumps({"task": {"description": "Read"}, "steps": [step], "key": "r"}) + "\n", encoding="utf-8")
+    assert cli("import", str(long), "--fit", "refuse").code == 2
+    assert cli.json("import", str(long), "--fit", "truncate")["shortened"] == 1
+
+
+@pytest.mark.requirement("EP-07", "JR-18")
+def test_context_is_added_and_secrets_are_masked_and_counted(cli: CommandLine, tmp_path: Path) -> None:
+    secret = "AKIA" + "QYLPMN5HHHFPZAM2"
+    line = {"task": {"description": f"Log in with {secret}"}, "key": "s"}
+    (tmp_path / "s.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    context = ["--task-type", "login", "--domain", "site", "--tag", "a", "--tag", "b", "--agent", "me"]
+    assert cli.json("import", str(tmp_path / "s.jsonl"), *context)["masked"] == 1
+    task = cli.json("episode", "show", cli.json("episode", "list")[0]["id"])["episode"]["task"]
+    assert secret not in task.pop("description")
+    assert task == {"task_type": "login", "domain": "site", "tags": ["a", "b"], "agent": "me"}
+
+
+@pytest.mark.requirement("EP-07", "AP-04")
+def test_an_export_can_be_read_back_without_loss(cli: CommandLine, traces: Path, tmp_path: Path) -> None:
+    cli("import", str(traces))
+    path, other = tmp_path / "out.jsonl", CommandLine(tmp_path / "b.db")
+    assert cli.json("export", str(path)) == {"episodes": 9, "path": str(path)}
+    assert cli("export", str(path)).code == 4
+    assert cli("export", str(path), "--overwrite").code == 0
+    assert cli("export", "-").out == path.read_text(encoding="utf-8")
+    assert other.json("import", str(path))["imported"] == 9
+    assert other("export", "-").out == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.requirement("AP-04")
+def test_statistics_count_all_that_was_imported(cli: CommandLine, traces: Path) -> None:
+    cli("import", str(traces))
+    told = cli.json("stats")
+    totals = told["statistics"]["totals"]
+    assert told["lag"] == {}
+    assert (totals["episodes"], totals["outcomes"]) == (9, {"failure": 3, "success": 6})
+    said = cli("stats").out
+    assert "9 finished episodes, 67 % (35 … 88) successful; 18 steps, 18 calls of 2 tools, 3 failed steps." in said
+    assert "out of stock" in said
+    assert [line.split()[:4] for line in said.splitlines() if line.startswith("buy ")] == [["buy", "9", "3", "0"]]
+
+
+@pytest.mark.requirement("AP-04")
+def test_statistics_of_nothing_say_so(cli: CommandLine) -> None:
+    cli("episode", "start", "Buy a cup")
+    assert cli("stats").out == "No finished episodes yet.\n"
+
+
+@pytest.mark.requirement("AP-04")
+def test_the_lag_of_consumers_is_shown_without_making_them_run(
+    cli: CommandLine, traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TACIT_CONSUMERS__ENABLED", "false")
+    cli("import", str(traces))
+    for _ in range(2):
+        assert [(each["consumer"], each["behind"], each["events"]) for each in cli.json("stats", "lag")] == [
+            ("tally", 10, 10)
+        ]
+    monkeypatch.setenv("TACIT_CONSUMERS__ENABLED", "true")
+    cli("stats")
+    assert [each["behind"] for each in cli.json("stats", "lag")] == [0]
+
+
+# ── the first minute ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.requirement("AP-04", "EP-07")
+def test_run_imports_traces_and_says_what_they_show(cli: CommandLine, traces: Path) -> None:
+    said = run_here("run", "--traces", str(traces))
+    assert said.code == 0
+    assert "9 episodes imported" in said.out
+    assert "9 finished episodes, 67 %" in said.out
+    assert "temporary store" in said.err
+    kept = cli("run", "--traces", str(traces))
+    assert "temporary" not in kept.err
+    assert cli.json("run", "--traces", str(traces))["import"]["skipped"] == 9
+
+
+@pytest.mark.requirement("AP-04")
+def test_run_without_traces_says_how_to_give_them_and_shows_the_example(cli: CommandLine) -> None:
+    said = cli("run")
+    first, second, *_ = said.out.splitlines()
+    assert said.code == 0
+    assert "TRACES=" in first
+    assert "live example" in second
+    assert "A scripted agent" in said.out
+    assert "What Tacit learned" in said.out
+
+
+@pytest.mark.requirement("AP-04", "EP-01")
+def test_the_demonstration_really_happens_in_the_store_that_is_named(cli: CommandLine) -> None:
+    told = cli.json("demo", "--tasks", "12")
+    episodes = {each["id"]: each["status"] for each in cli.json("episode", "list", "--mind", "demo", "--limit", "100")}
+    assert told["scripted"] is True
+    assert episodes == {each["id"]: each["status"] for each in told["episodes"]}
+    assert told["statistics"]["totals"]["episodes"] == 12
+    assert cli.json("journal", "verify")["ok"] is True
+    steps = cli.json("episode", "show", told["episodes"][0]["id"], "--mind", "demo")["episode"]["steps"]
+    assert all(step["latency_ms"] > 0 for step in steps)
+
+
+@pytest.mark.requirement("AP-04")
+def test_the_demonstration_is_the_same_for_the_same_seed_and_another_for_another(cli: CommandLine) -> None:
+    def outcomes(seed: str) -> list[tuple[str, str]]:
+        told = run_here("demo", "--tasks", "9", "--seed", seed, "--json").json
+        return [(each["task"], each["status"]) for each in told["episodes"]]
+
+    assert outcomes("1") == outcomes("1") != outcomes("2")
+
+
+@pytest.mark.requirement("AP-04")
+def test_the_scripted_agent_succeeds_and_fails_for_reasons_in_its_steps() -> None:
+    told = run_here("demo", "--json").json
+    statuses = [each["status"] for each in told["episodes"]]
+    assert set(statuses) == {"success", "failure"}
+    signatures = {error["signature"] for error in told["statistics"]["errors"]}
+    assert {"the chest is locked.", "it is too dark to see anything."} <= signatures
+
+
+def test_the_house_keeps_its_rules() -> None:
+    house = demo_world.House(where={"cup": "shelf", "key": "desk", "lamp": "bench", "coin": "chest"})
+    assert not house.open_up("desk").worked  # in another room
+    assert not house.take("cup").worked
+    house.go("cellar")
+    assert house.look("shelf").text == "It is too dark to see anything."
+    house.go("hall")
+    assert house.take("lamp").worked
+    house.go("cellar")
+    assert house.look("shelf").text == "On the shelf: cup."
+    house.go("study")
+    assert house.open_up("chest").text == "The chest is locked."
+    assert house.look("chest").text == "The chest is closed."
+    assert house.take("key").worked
+    assert house.open_up("chest").worked
+    assert house.take("coin").text == "Your hands are full: lamp, key."
+    assert house.put("key", "desk").worked
+    assert house.take("coin").worked
+    assert not house.put("cup", "desk").worked
+    assert not house.go("attic").worked
+
+
+def test_errands_are_spread_over_all_habits() -> None:
+    import random
+
+    done = list(errands(6, random.Random(1)))
+    assert [habit for _, habit, _ in done] == [*HABITS, *HABITS]
+    assert all(set(demo_world.THINGS) <= set(house.where) for _, _, house in done)
+
+
+@pytest.mark.requirement("EP-07")
+@pytest.mark.skipif("TACIT_BENCH_DATA" not in os.environ, reason="TACIT_BENCH_DATA names no folder with real traces")
+@pytest.mark.parametrize(
+    ("name", "count"), [("tau_bench/gpt-4o-airline.json", 200), ("alfworld/alfworld_D0.jsonl", 510)]
+)
+def test_real_traces_are_imported_whole(cli: CommandLine, name: str, count: int) -> None:
+    path = str(Path(os.environ["TACIT_BENCH_DATA"]) / name)
+    assert cli.json("import", path)["imported"] == count
+    assert cli.json("import", path)["imported"] == 0
+    assert cli.json("stats")["statistics"]["totals"]["episodes"] == count
