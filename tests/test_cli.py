@@ -154,6 +154,14 @@ def test_a_wrong_command_line_exits_with_2_and_shows_how_it_is_used(cli: Command
 
 
 @pytest.mark.requirement("AP-04")
+@pytest.mark.parametrize("arguments", [[], ["episode"], ["journal"]])
+def test_a_group_without_a_command_shows_its_help(arguments: list[str]) -> None:
+    said = run_here(*arguments)
+    assert (said.code, said.err) == (2, "")
+    assert "Commands" in said.out
+
+
+@pytest.mark.requirement("AP-04")
 def test_notes_are_left_out_when_quiet(cli: CommandLine) -> None:
     assert "there may be more" in cli("episode", "list", "--limit", "1").err
     assert cli("episode", "list", "--limit", "1", "--quiet").err == ""

@@ -14,6 +14,7 @@ from tacit.ids import parse_id
 from tacit.journal import merkle
 from tacit.journal.mark import Checkpoint
 from tacit.journal.node import is_signed_by
+from tacit.stores.migrate import MigrationReport
 
 
 @pytest.fixture
@@ -275,6 +276,23 @@ def test_migrating_a_store_of_this_schema_changes_nothing_and_can_be_repeated(cl
     assert "nothing to do" in cli("migrate").out
 
 
+@pytest.mark.requirement("JR-08", "AP-04")
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_a_migration_does_or_would_do_is_told_step_by_step(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    report = MigrationReport(
+        found="0001", target="0002", steps=["0002: add colours"], sql=["ALTER TABLE mind"], done=not dry_run
+    )
+    asked = []
+    monkeypatch.setattr("tacit.stores.migrate.migrate", lambda *given: asked.append(given) or report)
+    said = cli("migrate", *(["--dry-run"] if dry_run else [])).out
+    assert asked == [(str(cli.store), None, dry_run)]
+    assert said.startswith("would migrate from" if dry_run else "migrated from")
+    assert "0002: add colours" in said
+    assert ("ALTER TABLE mind;" in said) is dry_run
+
+
 # ── doctor and benches ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -344,3 +362,19 @@ def test_a_bench_writes_its_report_as_a_document_and_as_a_file(tmp_path: Path) -
     assert json.loads((tmp_path / "startup.json").read_text(encoding="utf-8"))["ratios"] == ran.json["ratios"]
     unknown = run_here("bench", "nonsense", "--json")
     assert (unknown.code, unknown.error["code"]) == (3, "not_found")
+
+
+@pytest.mark.requirement("JR-07", "AP-04", "OP-07")
+def test_the_commands_work_on_postgres_too(postgres_url: str, tmp_path: Path) -> None:
+    at = ("--store", postgres_url)
+    imported = run_here(*at, "import", str(write_traces(tmp_path / "traces.jsonl", good=6)), "--json")
+    assert (imported.code, imported.json["imported"]) == (0, 6)
+    assert run_here(*at, "stats", "--json").json["statistics"]["totals"]["episodes"] == 6
+    for arguments in (["journal", "verify"], ["journal", "replay"], ["doctor"], ["migrate"], ["episode", "list"]):
+        assert run_here(*at, *arguments, "--json").code == 0
+    backup = run_here(*at, "backup", "create", f"{tmp_path / 'backups'}/").out.strip()
+    assert run_here("restore", backup, "--to", str(tmp_path / "a.db")).code == 0
+    there, here = (
+        run_here("--store", store, "episode", "list").out for store in (postgres_url, str(tmp_path / "a.db"))
+    )
+    assert there == here

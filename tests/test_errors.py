@@ -153,6 +153,7 @@ MISSING = "0190b7c2-6e1f-7a52-9d3c-000000000000"
     [
         (left_alone, ["episode", "list", "--as-of", "yesterday"], "InvalidInput"),
         (left_alone, ["episode", "show", "the last one"], "InvalidInput"),
+        (left_alone, ["episode", "list", "--status", "done"], "InvalidInput"),
         (left_alone, ["episode", "start", "long " * 5_000], "LimitExceeded"),
         (left_alone, ["episode", "list", "--log-level", "LOUD"], "InvalidSetting"),
         (left_alone, ["episode", "show", MISSING], "NotFound"),

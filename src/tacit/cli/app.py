@@ -31,6 +31,7 @@ from tacit.cli import (
 from tacit.cli.failure import INTERRUPTED, report_usage
 from tacit.cli.session import options_from
 from tacit.cli.verb import described, group, remember
+from tacit.errors import InvalidInput
 
 app = typer.Typer(
     name="tacit",
@@ -91,6 +92,8 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     try:
         code = get_command(app).main(args=list(arguments), prog_name="tacit", standalone_mode=False)
     except typer.TyperException as error:
+        if not error.format_message():  # a group without a command has shown its help
+            return InvalidInput.exit_code
         context = getattr(error, "ctx", None)
         usage = f"{context.get_usage()}\nTry '{context.command_path} --help'." if context is not None else ""
         return report_usage(error.format_message(), usage, as_json="--json" in arguments)

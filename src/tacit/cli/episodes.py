@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -11,6 +11,7 @@ from tacit.cli.options import option
 from tacit.cli.output import Output, brief, counted, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
+from tacit.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tacit.experience.views import EpisodeSummary
@@ -108,6 +109,11 @@ def _add_search(app: typer.Typer) -> None:
 
 def show_page(session: Session, when: str | None, *, text: str = "", limit: int, after: str, **wanted: Any) -> None:
     """Show one page of a list of episodes."""
+    from tacit.experience.episode import EpisodeStatus
+
+    if wanted["status"] and wanted["status"] not in get_args(EpisodeStatus):
+        known = ", ".join(get_args(EpisodeStatus))
+        raise InvalidInput(f"--status is {wanted['status']!r}; use one of {known}", option="--status")
     with session.open_mind() as mind:
         found = mind_at(mind, when).episodes(text, limit=limit, after=after, **wanted)
     session.out.result(found, lambda: show_summaries(session.out, found, limit))

@@ -24,7 +24,7 @@ This page is made from the program's own commands; do not edit it by hand.
 Results go to standard output, everything else to standard error. People at a terminal get tables; in a pipe they become
 plain aligned text; `--json` writes exactly one JSON document, or one document a line where new ones keep coming
 (`journal tail`, `export -`). With `--json` an error is a JSON object on standard error, with `code`, `message`,
-`retryable`, `context` and `cause`, as in the library.
+`retryable`, `context` and `cause`, as in the library, and nothing else is written there unless a log level was chosen.
 
 Every setting can also come from the environment or a file, see [Configuration](configuration.md). There is no option
 that takes a passphrase itself, because other users could read it in the list of processes: use `--key-file`,

@@ -1,7 +1,7 @@
 """Canonical JSON bytes (RFC 8785), checked against the bounds that every payload must keep.
 
-msgspec writes the same bytes as RFC 8785 but for two things, which are looked for first: floats, which ECMAScript prints
-differently, and member names beyond the Basic Multilingual Plane, which sort differently in UTF-16.
+msgspec writes the same bytes as RFC 8785 but for two things, which are looked for first: some floats, which ECMAScript
+prints differently, and member names beyond the Basic Multilingual Plane, which sort differently in UTF-16.
 """
 
 from __future__ import annotations
@@ -63,11 +63,23 @@ def check_depth(value: Any, most: int, field: str) -> None:
 
 def decode(body: bytes) -> Any:
     """The JSON value of canonical bytes."""
-    return _decode(body)
+    whole = [_decode(body)]
+    _restore_floats(whole)
+    return whole[0]
+
+
+def _restore_floats(container: Any) -> None:
+    """ECMAScript prints floats from 2⁵³ to 10²¹ like integers. No integer that large is encoded, so they were floats."""
+    for place, item in container.items() if type(container) is dict else enumerate(container):
+        kind = type(item)
+        if kind is dict or kind is list:
+            _restore_floats(item)
+        elif kind is int and not -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
+            container[place] = float(item)
 
 
 def _exact(value: Any, room: int) -> Any:
-    """The value in a form that msgspec writes as RFC 8785 says, itself where it can; raises on what JSON cannot hold."""
+    """The value as msgspec must have it to write RFC 8785, itself where it can. Raises on what JSON cannot hold."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return value
@@ -78,7 +90,9 @@ def _exact(value: Any, room: int) -> Any:
     if kind is float:
         return _exact_float(value)
     if kind is not dict and kind is not list and kind is not tuple:
-        raise InvalidInput(f"a {kind.__name__} cannot be stored as JSON; convert it to text or numbers", type=kind.__name__)
+        raise InvalidInput(
+            f"a {kind.__name__} cannot be stored as JSON; convert it to text or numbers", type=kind.__name__
+        )
     if room <= 0:
         raise LimitExceeded("the JSON is nested too deeply; limits.json_depth says how deep it may be")
     return _exact_members(value, room - 1) if kind is dict else _exact_items(value, room - 1)

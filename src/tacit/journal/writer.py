@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import stamina
@@ -22,6 +22,9 @@ from tacit.stores.port import Store
 _log = logging.getLogger("tacit.journal.writer")
 T = TypeVar("T")
 Job = Callable[[Appender], Any]
+_Item: TypeAlias = tuple[Job, Future[Any]]
+_GATHER_SECONDS = 0.000_3
+"""How long a group waits for callers that are about to come back; about as long as the fsync that this saves."""
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +59,7 @@ class Writer:
         self._retry = retry or RetryPolicy()
         self._on_commit = on_commit
         self._slow_seconds = slow_seconds
-        self._queue: SimpleQueue[tuple[Job, Future[Any]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._closing = threading.Lock()  # no job is queued behind the end mark
         self._closed = False
         self._process = os.getpid()
@@ -95,25 +98,33 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
-        while True:
-            item = self._queue.get()
-            if item is None:
-                return
-            group, last = [item], False
-            while len(group) < self._group_events:
-                try:
-                    item = self._queue.get_nowait()
-                except Empty:
-                    break
-                if item is None:
-                    last = True
-                    break
-                group.append(item)
+        callers = 1
+        while (first := self._queue.get()) is not None:
+            group, last = self._gather(first, callers)
             self._answer([item for item in group if item[1].set_running_or_notify_cancel()])
             if last:
                 return
+            callers = len(group) + self._queue.qsize()
 
-    def _answer(self, group: list[tuple[Job, Future[Any]]]) -> None:
+    def _gather(self, first: _Item, callers: int) -> tuple[list[_Item], bool]:
+        """The next group, and whether it is the last one.
+
+        Whoever waits for each call comes back right after its commit. So as long as fewer are here than the ``callers``
+        of a moment ago, a moment is waited for them: else two halves take turns, each with a commit of its own.
+        """
+        group, deadline = [first], time.perf_counter() + _GATHER_SECONDS
+        while len(group) < self._group_events:
+            patience = deadline - time.perf_counter() if len(group) < callers else 0.0
+            try:
+                item = self._queue.get(timeout=patience) if patience > 0 else self._queue.get_nowait()
+            except Empty:
+                break
+            if item is None:
+                return group, True
+            group.append(item)
+        return group, False
+
+    def _answer(self, group: list[_Item]) -> None:
         """Write a group; whatever happens, nobody is left waiting."""
         try:
             self._write(group)
@@ -122,7 +133,7 @@ class Writer:
                 if not future.done():
                     future.set_exception(error)
 
-    def _write(self, group: list[tuple[Job, Future[Any]]], *, again: bool = False) -> None:
+    def _write(self, group: list[_Item], *, again: bool = False) -> None:
         if not group:
             return
         started = time.perf_counter()

@@ -268,7 +268,7 @@ revision = Table(
 )
 
 whole_store = select(revision.c.version_num).with_for_update()
-"""Read first by whoever changes what belongs to no single mind (keys, names of minds): one at a time, on every store."""
+"""Read first by whoever changes what belongs to no single mind (keys, names of minds): one at a time, everywhere."""
 
 
 def tables(table_class: TableClass) -> list[Table]:
