@@ -27,7 +27,7 @@ $(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup  ## import TRACES=path and report on it, or show the live example; STORE=path keeps the result there
+run: setup  ## import TRACES=path and report on it, or show the live example; STORE=path instead of tacit.db
 	@$(BIN)/tacit run $(if $(TRACES),--traces "$(TRACES)") $(if $(STORE),--store "$(STORE)")
 
 test: setup  ## the whole suite, measuring branch coverage (TESTS="tests/test_ids.py -x" for a part)

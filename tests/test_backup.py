@@ -26,7 +26,6 @@ from tacit.journal.verify import verify
 from tacit.ops import backup as backups
 from tacit.ops.backup import (
     BackupInfo,
-    ScheduledBackups,
     create_backup,
     due,
     list_backups,
@@ -36,6 +35,7 @@ from tacit.ops.backup import (
 )
 from tacit.ops.backup_catalog import metadata_path
 from tacit.ops.restore import Restored, restore_backup
+from tacit.ops.schedule import Backups, Schedule
 from tacit.stores import schema
 from tacit.stores.opening import open_store
 from tacit.stores.port import Store
@@ -239,17 +239,22 @@ def test_damaged_metadata_is_listed_and_stops_nothing(store_path: Path, folder: 
 @pytest.mark.requirement("OP-07")
 def test_backups_are_made_when_due_and_old_ones_go(store_path: Path, tmp_path: Path) -> None:
     clock, folder = ManualClock(), tmp_path / "scheduled"
-    with contextlib.closing(SqliteStore(store_path)) as store:
-        schedule = ScheduledBackups(store, str(folder), 3600, 2, clock)
-        assert schedule.run_due() is not None
+    with contextlib.closing(SqliteStore(store_path)) as store, journal_on(store, clock=clock) as journal:
+        schedule = Backups(journal, Schedule(directory=str(folder), every_seconds=3600, keep=2), SeededEntropy(3))
+        schedule.run_due()
+        first = list_backups(folder)
+        assert len(first) == 1
         clock.advance(3599)
         assert not due(folder, 3600, clock.now())
-        assert schedule.run_due() is None
+        schedule.run_due()
+        assert list_backups(folder) == first
         for _ in range(3):
             clock.advance(3600)
-            assert schedule.run_due() is not None
+            schedule.run_due()
         assert len(list_backups(folder)) == 2
-        assert ScheduledBackups(store, "", 3600, 2, clock).run_due() is None
+        assert first[0] not in list_backups(folder)
+        Backups(journal, Schedule(), SeededEntropy(3)).run_due()
+        assert len(list_backups(folder)) == 2
 
 
 # ── verifying ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -135,14 +135,13 @@ def test_the_lag_of_consumers_is_shown_without_making_them_run(
 
 @pytest.mark.requirement("AP-04", "EP-07")
 def test_run_imports_traces_and_says_what_they_show(cli: CommandLine, traces: Path) -> None:
-    said = run_here("run", "--traces", str(traces))
+    said = cli("run", "--traces", str(traces))
     assert said.code == 0
     assert "9 episodes imported" in said.out
     assert "9 finished episodes, 67 %" in said.out
-    assert "temporary store" in said.err
-    kept = cli("run", "--traces", str(traces))
-    assert "temporary" not in kept.err
+    assert f"kept in {cli.store}" in said.err
     assert cli.json("run", "--traces", str(traces))["import"]["skipped"] == 9
+    assert len(cli.json("episode", "list")["episodes"]) == 9
 
 
 @pytest.mark.requirement("AP-04")

@@ -160,7 +160,7 @@ MOUNTS = """\
 server:/share /mnt/my\\040share nfs4 rw 0 0
 //server/docs /mnt/docs cifs rw 0 0
 /dev/vdb1 /mnt/docs/local xfs rw 0 0
-user@host: /home/mia/remote fuse.sshfs rw 0 0
+user@host: /srv/mia/remote fuse.sshfs rw 0 0
 tmpfs /mnt/docs/local/tmp tmpfs rw 0 0
 """
 
@@ -171,7 +171,7 @@ tmpfs /mnt/docs/local/tmp tmpfs rw 0 0
         ("/mnt/my share/agent.db", "nfs4"),
         ("/mnt/my share/deep/below/agent.db", "nfs4"),
         ("/mnt/docs/agent.db", "cifs"),
-        ("/home/mia/remote/agent.db", "fuse.sshfs"),
+        ("/srv/mia/remote/agent.db", "fuse.sshfs"),
     ],
 )
 def test_a_network_file_system_is_refused(path: str, kind: str) -> None:

@@ -291,7 +291,7 @@ HARMLESS = [
     "at 2024-05-15T15:00:00 from https://example.org:8080/a@b?x=1, mail mia@example.org",
     "put the key 1 in the keychain, pass the lobby, walk past the laws of the task-proj-office",
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
-    "PWD=/home/mia and $PWD, bearer of good news, the bearer certificates-of-deposit",
+    "PWD=/srv/mia and $PWD, bearer of good news, the bearer certificates-of-deposit",
     "password_hint: your first pet; secret_name=main; token_type: bearer; api_key_id=17",
 ]
 

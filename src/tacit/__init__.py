@@ -12,10 +12,10 @@ Names are loaded when first used, so that importing Tacit costs next to nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from tacit import aio
     from tacit.errors import (
         AlreadyCompleted,
@@ -134,12 +134,12 @@ __all__ = [  # noqa: PLE0604
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     module, attribute = _HOMES.get(name, ("tacit.errors", name) if name in _ERRORS else ("", ""))
     if not module:
         raise AttributeError(f"module 'tacit' has no attribute {name!r}")
-    loaded = importlib.import_module(module)
-    value = getattr(loaded, attribute) if attribute else loaded
+    loaded = _importlib.import_module(module)
+    value: _typing.Any = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
     return value
 

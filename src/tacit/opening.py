@@ -11,7 +11,9 @@ from tacit.clock import Clock, SystemClock
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
-from tacit.journal.consumer import Pace
+from tacit.experience.limits import Limits
+from tacit.journal.append import Projection
+from tacit.journal.consumer import Consumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, list_minds, open_mind
 from tacit.journal.notary import Cadence
@@ -44,8 +46,8 @@ class OpenStore:
         self._lock = threading.Lock()  # guards _minds
         self.journal = Journal(
             store,
-            projections=[MindProjection(), EpisodeProjection(limits)],
-            consumers=[Tally()],
+            projections=projections(limits),
+            consumers=consumers(),
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
@@ -104,6 +106,16 @@ def anchor_of(store: Store, settings: Settings) -> Path | None:
         return Path(settings.journal.anchor)
     path = getattr(store, "path", None)
     return anchor_path(path) if path is not None else None
+
+
+def projections(limits: Limits | None = None) -> list[Projection]:
+    """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
+    return [MindProjection(), EpisodeProjection(limits)]
+
+
+def consumers() -> list[Consumer]:
+    """Whatever follows the journal in the background."""
+    return [Tally()]
 
 
 def _schedule(settings: Settings) -> Schedule:

@@ -7,13 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from tacit.experience.fold import EpisodeProjection
-from tacit.journal.append import Projection
-from tacit.journal.consumer import Consumer
-from tacit.journal.minds import MindProjection
 from tacit.journal.replay import differing_views, replay, scratch_store, view_digests
 from tacit.journal.verify import Verification, verify
-from tacit.learning.tally import Tally
+from tacit.opening import consumers, projections
 from tacit.stores.port import Store
 
 Progress = Callable[[int], None]
@@ -40,16 +36,6 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
     rebuilt: dict[str, str]
     again: dict[str, str]
     differing: tuple[str, ...]
-
-
-def projections() -> Sequence[Projection]:
-    """What folds events into views. Without limits: what was accepted once is not judged again."""
-    return (MindProjection(), EpisodeProjection())
-
-
-def consumers() -> Sequence[Consumer]:
-    """The consumers that keep views."""
-    return (Tally(),)
 
 
 def check(store: Store, anchor: Path | None, *, views: bool, scratch: Path | None, progress: Progress) -> Check:

@@ -9,12 +9,9 @@ from sqlalchemy import select
 
 from tacit.journal.minds import list_minds
 from tacit.journal.read import head_position
-from tacit.learning.tally import Tally
+from tacit.opening import consumers
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
-
-CONSUMERS = (Tally.name,)
-"""The names of the consumers that a store runs."""
 
 _states = select(schema.consumer.c.mind, schema.consumer.c.name, *schema.consumer.c["position", "holder", "expires_at"])
 
@@ -38,7 +35,7 @@ def read_lag(snapshot: Snapshot) -> list[Lag]:
     found = []
     for mind in list_minds(snapshot):
         events = head_position(snapshot, mind.id)
-        for consumer in CONSUMERS:
+        for consumer in [consumer.name for consumer in consumers()]:
             position, holder, expires_at = states.get((mind.id, consumer), (0, "", 0))
             found.append(
                 Lag(

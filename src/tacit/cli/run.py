@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tacit.cli.demo import open_somewhere, run_demo
+from tacit.cli.demo import run_demo
 from tacit.cli.options import option
 from tacit.cli.session import Session
 from tacit.cli.stats import show_statistics
@@ -30,7 +30,8 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         """Import traces and show what they say about the agent; without --traces, show a live example.
 
-        Uses the store given with --store, or else a temporary one that is removed afterwards.
+        Traces go into the store (``tacit.db`` in this folder, unless ``--store`` or a setting says otherwise), where they can be
+        browsed. The example uses a temporary store unless ``--store`` is given.
         """
         if traces is not None:
             report_on(session, traces, format)
@@ -48,17 +49,18 @@ def add_to(app: typer.Typer) -> None:
 def report_on(session: Session, traces: Path, format: str) -> None:
     """Import, count, and show what was found."""
     out = session.out
-    with open_somewhere(session) as mind:
+    with session.open_mind(create=True) as mind:
         report = ingest(out, mind, traces, format=format)
         behind = catch_up(mind, LONGEST_COUNT)
         found = mind.statistics()
+        location = mind.recorder.journal.store.location
     out.result({"import": report, "statistics": found, "lag": behind}, lambda: show_report(out, report))
     if not out.json:
         out.line()
         show_statistics(out, found)
     if behind:
         out.note(lag_note(behind))
-    if not session.options.store:
-        out.note("\nThis ran in a temporary store, which is gone. STORE=path (or --store path) keeps it.")
+    if not out.json:
+        out.note(f"\nIt is kept in {location}. Browse it: tacit episode list, tacit episode show ID, tacit stats")
     if report.rejected and not report.imported and not report.skipped:
         raise typer.Exit(InvalidInput.exit_code)

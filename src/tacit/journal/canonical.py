@@ -69,7 +69,7 @@ def decode(body: bytes) -> Any:
 
 
 def _restore_floats(container: Any) -> None:
-    """ECMAScript prints floats from 2⁵³ to 10²¹ like integers. No integer that large is encoded, so they were floats."""
+    """Make floats of integers beyond 2⁵³: encoding refuses those, and prints such floats like them."""
     for place, item in container.items() if type(container) is dict else enumerate(container):
         kind = type(item)
         if kind is dict or kind is list:

@@ -16,9 +16,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tacit.experience.episode import Json
 from tacit.journal import detectors, named_secrets
 from tacit.journal.detectors import Detector
 
@@ -46,7 +45,7 @@ class Masker:
         """
         return self._traces.search(body) is not None
 
-    def mask(self, value: Json) -> tuple[Json, int]:
+    def mask(self, value: Any) -> tuple[Any, int]:
         """The value with every secret in it replaced, and how many were; the very same object if there were none.
 
         Looks at all strings, and at the keys of objects, of any JSON value. Masking again changes nothing.
@@ -59,13 +58,13 @@ class Masker:
             return self._mask_list(value)
         return value, 0
 
-    def _mask_list(self, items: list[Json] | tuple[Json, ...]) -> tuple[Json, int]:
+    def _mask_list(self, items: list[Any] | tuple[Any, ...]) -> tuple[Any, int]:
         masked = [self.mask(item) for item in items]
         count = sum(found for _, found in masked)
         return ([item for item, _ in masked], count) if count else (items, 0)
 
-    def _mask_object(self, entries: dict[str, Json]) -> tuple[Json, int]:
-        masked: dict[str, Json] = {}
+    def _mask_object(self, entries: dict[str, Any]) -> tuple[Any, int]:
+        masked: dict[str, Any] = {}
         numbers: Counter[str] = Counter()
         total = 0
         for key, value in entries.items():
@@ -75,7 +74,7 @@ class Masker:
             total += in_key + in_value
         return (masked, total) if total else (entries, 0)
 
-    def _mask_named(self, name: str, value: Json) -> tuple[Json, int]:
+    def _mask_named(self, name: str, value: Any) -> tuple[Any, int]:
         """A value with the name that it stands under: as a whole if the name says so, else whatever is in it."""
         raw_name = _to_bytes(name)
         if isinstance(value, list) and named_secrets.is_plain_name(raw_name):
@@ -143,7 +142,7 @@ class NoMasking:
         """Always False."""
         return False
 
-    def mask(self, value: Json) -> tuple[Json, int]:
+    def mask(self, value: Any) -> tuple[Any, int]:
         """The value itself, and zero."""
         return value, 0
 
@@ -237,7 +236,7 @@ def _mark(label: str) -> str:
     return f"[masked: {label}]"
 
 
-def _unused(key: str, taken: dict[str, Json], numbers: Counter[str]) -> str:
+def _unused(key: str, taken: dict[str, Any], numbers: Counter[str]) -> str:
     """The key, numbered if another one became the same by masking, so that no entry is lost."""
     candidate = key
     while candidate in taken:

@@ -31,7 +31,6 @@ from tacit.stores.sqlite_file import sync_folder
 __all__ = [
     "BackupCheck",
     "BackupInfo",
-    "ScheduledBackups",
     "create_backup",
     "due",
     "list_backups",
@@ -206,23 +205,3 @@ def _differences(snapshot: Snapshot, info: BackupInfo) -> tuple[str, ...]:
     if read_heads(snapshot) != info.heads:
         found.insert(0, "the heads of its minds are not as its metadata says")
     return tuple(found)
-
-
-class ScheduledBackups:
-    """Makes a backup whenever one is due, and keeps the newest few. Does nothing while ``directory`` is empty."""
-
-    def __init__(self, store: Store, directory: str, every_seconds: float, keep: int, clock: Clock) -> None:
-        self._store = store
-        self._directory = Path(directory) if directory else None
-        self._every_seconds = every_seconds
-        self._keep = keep
-        self._clock = clock
-
-    def run_due(self) -> BackupInfo | None:
-        """The backup that was made, or None when none was due."""
-        if self._directory is None or not due(self._directory, self._every_seconds, self._clock.now()):
-            return None
-        self._directory.mkdir(parents=True, exist_ok=True)
-        made = create_backup(self._store, self._directory, clock=self._clock)
-        rotate(self._directory, self._keep)
-        return made

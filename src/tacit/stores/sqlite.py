@@ -131,10 +131,12 @@ class SqliteStore:
                 path=str(self._path),
             )
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.{threading.get_ident()}.new")
+        draft.unlink(missing_ok=True)  # left by a process of the same number that was killed here
         if passphrase is not None:
             self._key = sqlite_file.derive_key(passphrase, os.urandom(sqlite_file.SALT_BYTES))
         try:
             with _translated(str(self._path)):
+                sqlite_file.touch_private(draft)
                 connection = self._connect(str(draft))
                 self._create_tables(connection)
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -6,11 +6,12 @@ so processes that start together never see a half-made one.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 
-from tacit.errors import InvalidInput, NotAStore, PermissionDenied, StoreUnavailable
+from tacit.errors import InvalidInput, NotAStore, PermissionDenied, StoreFull, StoreUnavailable
 from tacit.stores.schema import APPLICATION_ID
 
 MAGIC = b"SQLite format 3\x00"
@@ -153,6 +154,20 @@ def _file_system(folder: Path, mounts: str) -> str:
         if inside and len(mount) >= best:
             best, kind = len(mount), parts[2]
     return kind
+
+
+def touch_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; SQLite gives its log files the same rights.
+
+    Raises:
+        PermissionDenied, StoreFull: the folder does not take it.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(f"no space is left for {path.parent}", path=str(path)) from error
+        raise PermissionDenied(f"no file can be made in {path.parent}: {error.strerror}", path=str(path)) from error
 
 
 def publish(draft: Path, path: Path) -> bool:
