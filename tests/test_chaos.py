@@ -198,7 +198,7 @@ def attempt(call):
     try:
         print(call())
     except tacit.TacitError as error:
-        assert path in str(error) and "permission" in str(error).lower(), error
+        assert os.path.dirname(path) in str(error) and "permission" in str(error).lower(), error
         print(type(error).__name__)
 """
 

@@ -141,7 +141,7 @@ def test_run_imports_traces_and_says_what_they_show(cli: CommandLine, traces: Pa
     assert "9 finished episodes, 67 %" in said.out
     assert f"kept in {cli.store}" in said.err
     assert cli.json("run", "--traces", str(traces))["import"]["skipped"] == 9
-    assert len(cli.json("episode", "list")["episodes"]) == 9
+    assert len(cli.json("episode", "list")) == 9
 
 
 @pytest.mark.requirement("AP-04")

@@ -94,7 +94,7 @@ def test_two_hundred_kills_lose_nothing_that_was_acknowledged_and_leave_every_ch
 ) -> None:
     file = folder / "agent.db"
     with Nursery(WRITER) as nursery:
-        runs = check_after(nursery.kill_runs([str(file), THREADS], 200, seed=11), file, sound_every=50)
+        runs = check_after(nursery.kill_runs([str(file), THREADS], 200, seed=11, longest_s=0.02), file, sound_every=50)
     busy = sum(run.in_flight > 0 for run in runs)
     assert busy >= 180, f"only {busy} of 200 kills landed while writes were in flight"
 

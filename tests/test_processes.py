@@ -60,7 +60,7 @@ def open_together(path: str, process: int) -> str:
 
 def test_processes_that_make_a_store_together_find_one_store_one_key_and_one_mind(tmp_path: Path) -> None:
     with Processes(PROCESSES) as processes:
-        for number in range(5):
+        for number in range(3):
             path = tmp_path / f"{number}.db"
             found = processes.run(open_together, [(str(path), process) for process in range(PROCESSES)])
             assert len(set(found)) == 1

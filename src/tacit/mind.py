@@ -35,7 +35,6 @@ from tacit.stores.port import Snapshot
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
     from tacit.ops.schedule import Backups
-    from tacit.ops.settings import Settings
 
 _PAGE = 100
 
@@ -127,10 +126,10 @@ class Mind(PastMind):
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
     """
 
-    def __init__(self, recorder: Recorder, backups: Backups, settings: Settings) -> None:
+    def __init__(self, recorder: Recorder, backups: Backups, buffering: Buffering) -> None:
         super().__init__(recorder)
         self._backups = backups
-        self._settings = settings
+        self._buffering = buffering
         self.owned: Any = None
         """The store that closes with this mind, when the mind was opened alone."""
 
@@ -180,14 +179,11 @@ class Mind(PastMind):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started).result()
-        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering() if buffered else None)
+        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering if buffered else None)
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")
         return task
-
-    def _buffering(self) -> Buffering:
-        return Buffering(steps=self._settings.buffer.steps, seconds=self._settings.buffer.seconds)
 
     def record(self, record: Record | Mapping[str, Any]) -> str:
         """Write a whole attempt at once; its episode id. With a ``key`` or ``id`` it is written only once."""
@@ -274,7 +270,7 @@ class Mind(PastMind):
         if self.get(id).status != "open":
             raise Conflict(f"episode {id} is completed; there is nothing to resume", episode=id)
         self.recorder.resume(parse_id(id), agent=agent, checkpoint=checkpoint).result()
-        return LiveEpisode(self.recorder, parse_id(id), buffering=self._buffering() if buffered else None)
+        return LiveEpisode(self.recorder, parse_id(id), buffering=self._buffering if buffered else None)
 
     # ── what was learned ─────────────────────────────────────────────────────────────────────────────────────────────
 

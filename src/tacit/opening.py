@@ -12,6 +12,7 @@ from tacit.experience.fold import EpisodeProjection
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
 from tacit.experience.limits import Limits
+from tacit.experience.live import Buffering
 from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
@@ -69,7 +70,7 @@ class OpenStore:
             info = open_mind(self.journal, self._entropy, tenant, name)
             with self._lock:
                 self._minds[tenant, name] = info
-        return Mind(Recorder(self.journal, info, self._limits), self.backups, self.settings)
+        return Mind(Recorder(self.journal, info, self._limits), self.backups, _buffering(self.settings))
 
     def minds(self) -> list[MindInfo]:
         """Every mind in the store."""
@@ -118,13 +119,19 @@ def consumers() -> list[Consumer]:
     return [Tally()]
 
 
+def _buffering(settings: Settings) -> Buffering:
+    return Buffering(steps=settings.buffer.steps, seconds=settings.buffer.seconds)
+
+
 def _schedule(settings: Settings) -> Schedule:
     backup = settings.backup
     return Schedule(directory=backup.directory, every_seconds=backup.every_seconds, keep=backup.keep)
 
 
 def _options(settings: Settings, anchor: Path | None) -> JournalOptions:
-    journal, retry, consumers = settings.journal, settings.retry, settings.consumers
+    journal = settings.journal
+    retry = settings.retry
+    following = settings.consumers
     return JournalOptions(
         group_events=journal.group_events,
         max_body_bytes=settings.limits.event_bytes,
@@ -137,13 +144,13 @@ def _options(settings: Settings, anchor: Path | None) -> JournalOptions:
         ),
         cadence=Cadence(events=journal.checkpoint_events, seconds=journal.checkpoint_seconds),
         pace=Pace(
-            batch_events=consumers.batch_events,
-            poll_seconds=consumers.poll_seconds,
-            lease_seconds=consumers.lease_seconds,
+            batch_events=following.batch_events,
+            poll_seconds=following.poll_seconds,
+            lease_seconds=following.lease_seconds,
         ),
         anchor=anchor,
         slow_seconds=settings.log.slow_ms / 1_000,
-        background=consumers.enabled,
+        background=following.enabled,
     )
 
 
