@@ -338,7 +338,7 @@ def test_a_process_that_is_asked_to_stop_finishes_what_was_submitted_and_signs_i
                     except (tacit.Closed, tacit.LimitExceeded):
                         return
                     os.write(1, f"{event}\\n".encode())
-            threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(4)]
+            threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
             for thread in threads: thread.start()
             for thread in threads: thread.join()
     """

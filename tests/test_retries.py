@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stamina.instrumentation
 
 import tacit
 from faults import lossy
@@ -174,8 +173,8 @@ def test_an_error_that_does_not_pass_is_not_retried(store: FaultyStore, error: t
         assert kinds_of(mind) == ["mind.created"]
 
 
-def test_the_pauses_grow_by_the_factor_up_to_the_longest() -> None:
-    store, pauses = FaultyStore(MEMORY), list[float]()
+def test_the_pauses_grow_by_the_factor_up_to_the_longest(caplog: pytest.LogCaptureFixture) -> None:
+    store = FaultyStore(MEMORY)
     quick = {"retry__attempts": 5, "retry__factor": 3, "retry__first_delay_seconds": 0.002}
     opened = tacit.OpenStore(
         store,
@@ -184,15 +183,13 @@ def test_the_pauses_grow_by_the_factor_up_to_the_longest() -> None:
         entropy=SystemEntropy(),
     )
     mind = opened.mind()
-    stamina.instrumentation.set_on_retry_hooks([lambda details: pauses.append(details.wait_for)])
     try:
         store.before = [busy() for _ in range(4)]
         mind.episode("at the fifth attempt")
     finally:
-        stamina.instrumentation.set_on_retry_hooks(None)
         opened.close()
         store.close()
-    first, second, third, fourth = pauses
+    first, second, third, fourth = [vars(line)["wait_seconds"] for line in caplog.records if line.name == "tacit.retry"]
     assert 0.002 <= first <= 0.004  # up to one first delay is added at random, so that processes do not meet again
     assert 0.006 <= second <= 0.008
     assert (third, fourth) == pytest.approx((0.011, 0.011))

@@ -18,7 +18,7 @@ from tacit.journal.consumer import Consumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, list_minds, open_mind
 from tacit.journal.notary import Cadence
-from tacit.journal.writer import RetryPolicy
+from tacit.retry import RetryPolicy
 from tacit.learning.tally import Tally
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo

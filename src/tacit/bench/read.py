@@ -72,6 +72,7 @@ def _measure_lists(run: Run, mind: Mind) -> None:
         "list_by_tool": lambda _: mind.episodes(tool="get_user", limit=20),
         "search_common_words": lambda _: mind.episodes("passenger reservation", limit=20),
         "search_one_episode": lambda number: mind.episodes(f"passenger {number}", limit=20),
+        "search_no_match": lambda _: mind.episodes("nowhere", limit=20),
     }
     for name, ask in questions.items():
         ask(0)

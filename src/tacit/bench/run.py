@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import psutil
 
-from tacit.bench.report import Better, Figure, Ratio, Report, report
+from tacit.bench.report import Better, Figure, Ratio, Report, machine, report
 from tacit.errors import InvalidInput, NotFound
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
@@ -106,16 +105,11 @@ def workspace(folder: Path | None, name: str) -> Iterator[Path]:
     around = (folder or Path.cwd()).resolve()
     if not around.is_dir():
         raise NotFound(f"the folder {around} does not exist; create it first", path=str(around))
-    kind = _file_system(around)
+    kind = machine(around).file_system
     if kind in _IN_MEMORY:
         raise InvalidInput(f"{around} lies in memory ({kind}); name a folder on a disk", path=str(around))
     with tempfile.TemporaryDirectory(prefix=f".tacit-bench-{name}-", dir=around, ignore_cleanup_errors=True) as inside:
         yield Path(inside)
-
-
-def _file_system(folder: Path) -> str:
-    mounted = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
-    return next((mounted[place] for place in (folder, *folder.parents) if place in mounted), "")
 
 
 def fsync_rate(folder: Path) -> float:

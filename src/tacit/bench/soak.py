@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, pairwise
 from math import sqrt
 from statistics import linear_regression, median
@@ -23,6 +25,7 @@ from tacit.stores.sqlite import SqliteStore
 
 _PACE = 100.0  # episodes a second
 _BURST_PACE = 1_000.0
+_BURST_AGENTS = 8
 _SAMPLES_A_RUN = 600
 _WARM_UP_SHARE = 0.2  # of the run: caches fill, and the allocator finds its size
 _READ_EVERY_SECONDS = 0.02
@@ -36,19 +39,19 @@ class _Paced(msgspec.Struct):
     """What one paced stretch came to."""
 
     seconds: float
-    calls: list[float]
+    calls: array[float]
+    """Seconds of each; compact, so that keeping them does not look like memory that grows."""
     failures: list[str]
 
 
 def measure(run: Run) -> None:
     """``run.seconds`` at 100 episodes of ten steps a second, then perhaps ``run.burst_seconds`` at 1,000."""
     run.figure("disk_fsync", fsync_rate(run.folder), "fsyncs/s")
-    source = _endless()
     with open_default(SqliteStore(run.folder / "soak.db")) as opened:
         mind = opened.mind()
-        written = _measure_steady(run, mind, source)
+        written = _measure_steady(run, mind)
         if run.burst_seconds:
-            written += _measure_burst(run, mind, source)
+            written += _measure_burst(run, mind)
         mind.settle(_DRAIN_SECONDS)
         found = count_episodes(opened.store)
         if found != written:
@@ -56,11 +59,11 @@ def measure(run: Run) -> None:
         run.figure("soak_store_size", opened.store.size_bytes() / _MEGABYTE, "MB")
 
 
-def _measure_steady(run: Run, mind: Mind, source: Iterator[Record]) -> int:
+def _measure_steady(run: Run, mind: Mind) -> int:
     process = psutil.Process()
     with _Every(run.seconds / _SAMPLES_A_RUN, lambda: process.memory_info().rss) as memory:
         before = _processor_seconds(process)
-        done = _paced(mind, source, _PACE, run.seconds)
+        done = _paced(mind, _endless(), _PACE, run.seconds)
         used = _processor_seconds(process) - before
     lag = max(mind.lag().values(), default=0)
     run.timing("soak_record", done.calls)
@@ -101,7 +104,7 @@ def slope_with_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, 
     return slope, slope - margin, slope + margin
 
 
-def _measure_burst(run: Run, mind: Mind, source: Iterator[Record]) -> int:
+def _measure_burst(run: Run, mind: Mind) -> int:
     chance = random.Random(11)  # noqa: S311 - repeatable on purpose
     known = [summary.id for summary in mind.episodes(limit=1_000)]
 
@@ -111,7 +114,7 @@ def _measure_burst(run: Run, mind: Mind, source: Iterator[Record]) -> int:
         return time.perf_counter() - start
 
     with _Every(_READ_EVERY_SECONDS, read) as reads:
-        done = _paced(mind, source, _BURST_PACE, run.burst_seconds)
+        done = _fleet(mind, run.burst_seconds)
         lag, start = max(mind.lag().values(), default=0), time.perf_counter()
         mind.settle(_DRAIN_SECONDS)
         drain = time.perf_counter() - start
@@ -124,9 +127,22 @@ def _measure_burst(run: Run, mind: Mind, source: Iterator[Record]) -> int:
     return len(done.calls)
 
 
+def _fleet(mind: Mind, seconds: float) -> _Paced:
+    """Several agents at once, together at the pace of the burst."""
+    with ThreadPoolExecutor(_BURST_AGENTS, thread_name_prefix="bench-agent") as pool:
+        pace = _BURST_PACE / _BURST_AGENTS
+        running = [pool.submit(_paced, mind, _endless(seed), pace, seconds) for seed in range(_BURST_AGENTS)]
+        parts = [each.result() for each in running]
+    return _Paced(
+        max(part.seconds for part in parts),
+        array("d", (spent for part in parts for spent in part.calls)),
+        [failure for part in parts for failure in part.failures],
+    )
+
+
 def _paced(mind: Mind, source: Iterator[Record], pace: float, seconds: float) -> _Paced:
     """Record episodes one by one, each durable before the next, at that many a second or as many as go."""
-    calls: list[float] = []
+    calls = array("d")
     failures: list[str] = []
     start = time.perf_counter()
     for number in range(round(pace * seconds)):
@@ -144,9 +160,9 @@ def _paced(mind: Mind, source: Iterator[Record], pace: float, seconds: float) ->
     return _Paced(time.perf_counter() - start, calls, failures)
 
 
-def _endless() -> Iterator[Record]:
+def _endless(seed: int = 0) -> Iterator[Record]:
     """The same thousand episodes over and over, without their keys, so that each is a new one."""
-    for record in cycle(list(records(_GENERATED))):
+    for record in cycle(list(records(_GENERATED, seed=seed))):
         yield msgspec.structs.replace(record, key="")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -12,12 +13,14 @@ from typing import TypeVar
 import msgspec
 
 from tacit.clock import Clock
+from tacit.errors import Closed, ForkedStore
 from tacit.ids import Entropy
 from tacit.journal.append import Appender, Masker, Preparer, Projection
 from tacit.journal.consumer import Consumer, Consumers, Pace
 from tacit.journal.node import Node, load_node
 from tacit.journal.notary import Cadence, Notary
-from tacit.journal.writer import RetryPolicy, Writer
+from tacit.journal.writer import Writer
+from tacit.retry import RetryPolicy
 from tacit.stores.port import Store
 
 T = TypeVar("T")
@@ -82,6 +85,7 @@ class Journal:
             entropy=entropy,
             pace=options.pace,
         )
+        self._closing = threading.Lock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
         self.notary.anchor_missing()
 
@@ -95,25 +99,38 @@ class Journal:
 
     def submit(self, job: Callable[[Appender], T]) -> Future[T]:
         """Queue a job for the writing thread; the future resolves when its changes are durable."""
-        return self.writer.submit(job)
+        if self.writer.forked:
+            raise ForkedStore("the process forked after opening the store; open it again in the child")
+        with self._closing:
+            if self._closed:
+                raise Closed("the store is closed")
+            return self.writer.submit(job)
 
     def run(self, job: Callable[[Appender], T]) -> T:
         """Run a job in the writing thread and wait until its changes are durable."""
-        return self.writer.run(job)
+        return self.submit(job).result()
 
     def close(self) -> None:
-        """Stop the consumers, sign what is unsigned, finish the writer. The store stays open.
+        """Finish what was submitted, stop the consumers, sign what is unsigned. The store stays open.
 
         What fails is raised when everything else is done. In a forked child there is nothing to close.
         """
-        if self._closed or self.writer.forked:
+        if self.writer.forked:
             return
-        self._closed = True
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
         with contextlib.ExitStack() as steps:  # from the last to the first, whatever fails on the way
             steps.callback(self.writer.close)
             steps.callback(self.notary.anchor_missing)
             steps.callback(self.notary.sign_all)
             steps.callback(self.consumers.stop)
+            steps.callback(self.writer.run, _nothing)  # behind everything that was submitted
+
+
+def _nothing(appender: Appender) -> None:  # noqa: ARG001 - a job without effects
+    return None
 
 
 def by_kind(projections: Sequence[Projection]) -> dict[str, list[Projection]]:

@@ -11,12 +11,10 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-import msgspec
-import stamina
-
 from tacit.clock import Clock
 from tacit.errors import Closed, ForkedStore, StoreError, TacitError
 from tacit.journal.append import Appender, Projection
+from tacit.retry import RetryPolicy, retrying
 from tacit.stores.port import Store
 
 _log = logging.getLogger("tacit.journal.writer")
@@ -25,15 +23,6 @@ Job = Callable[[Appender], Any]
 _Item: TypeAlias = tuple[Job, Future[Any]]
 _GATHER_SECONDS = 0.000_3
 """How long a group waits for callers that are about to come back; about as long as the fsync that this saves."""
-
-
-class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and how patiently a transient store error is tried again. Delays are in seconds."""
-
-    attempts: int = 3
-    first_delay: float = 0.1
-    factor: float = 2.0
-    max_delay: float = 2.0
 
 
 class Writer:
@@ -160,19 +149,10 @@ class Writer:
             _log.warning("slow commit", extra={"duration_ms": round(seconds * 1000, 1), "jobs": jobs})
 
     def _commit_with_retries(self, jobs: list[Job], *, again: bool) -> list[Any]:
-        policy = self._retry
-        for attempt in stamina.retry_context(
-            on=_is_transient,
-            attempts=policy.attempts,
-            timeout=None,
-            wait_initial=policy.first_delay,
-            wait_max=policy.max_delay,
-            wait_exp_base=policy.factor,
-            wait_jitter=policy.first_delay,
-        ):
+        for attempt in retrying(self._retry, _is_transient):
             with attempt:
-                return self._commit(jobs, retrying=again or attempt.num > 1)
-        raise AssertionError("stamina always returns or raises")
+                return self._commit(jobs, retrying=again or attempt.retry_state.attempt_number > 1)
+        raise AssertionError("the last attempt returns or raises")
 
     def _commit(self, jobs: list[Job], *, retrying: bool) -> list[Any]:
         results: list[Any] = []
@@ -198,5 +178,5 @@ class _Failed:
         self.error = error
 
 
-def _is_transient(error: Exception) -> bool:
+def _is_transient(error: BaseException) -> bool:
     return isinstance(error, TacitError) and isinstance(error, StoreError) and error.retryable

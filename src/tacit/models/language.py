@@ -12,6 +12,7 @@ import msgspec
 
 from tacit.errors import InvalidInput, ModelError
 from tacit.learning.reflection import LanguageModel
+from tacit.retry import RetryPolicy, retrying
 
 if TYPE_CHECKING:
     import httpx
@@ -94,30 +95,22 @@ class OpenAICompatible:
     def _post(self, body: bytes) -> httpx.Response:
         """The last response, of whatever status; passing failures are repeated first."""
         import httpx
-        import stamina
 
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         started = time.monotonic()
-        retrying = stamina.retry_context(
-            on=self._wait_after,
-            attempts=self._attempts,
-            timeout=None,
-            wait_initial=self._pause,
-            wait_max=self._longest_pause,
-            wait_jitter=self._pause,
-        )
+        policy = RetryPolicy(attempts=self._attempts, first_delay=self._pause, max_delay=self._longest_pause)
         try:
             with httpx.Client(timeout=self._timeout) as client:
-                for attempt in retrying:
+                for attempt in retrying(policy, self._wait_after):
                     with attempt:
                         return client.post(self._url, content=body, headers=headers).raise_for_status()
         except httpx.HTTPStatusError as error:
             return error.response
         raise self._error(f"gave no answer in {time.monotonic() - started:.0f} s")
 
-    def _wait_after(self, error: Exception) -> bool | float:
+    def _wait_after(self, error: BaseException) -> bool | float:
         """Whether a call is repeated after this error; a number is the seconds to wait first."""
         import httpx
 

@@ -167,7 +167,7 @@ def touch_private(path: Path) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreFull(f"no space is left for {path.parent}", path=str(path)) from error
-        raise PermissionDenied(f"no file can be made in {path.parent}: {error.strerror}", path=str(path)) from error
+        raise PermissionDenied(f"{path} cannot be made: {error.strerror}; check the folder's permissions", path=str(path)) from error
 
 
 def publish(draft: Path, path: Path) -> bool:

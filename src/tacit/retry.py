@@ -1,0 +1,64 @@
+"""Trying again what may pass: pauses that grow and are never quite alike, so that many callers do not return at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+import tenacity
+
+_log = logging.getLogger("tacit.retry")
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How often and how patiently something is tried. Delays are in seconds.
+
+    The pause before attempt n + 1 is ``first_delay × factor ** (n - 1)`` and up to ``first_delay`` more at random, but never
+    more than ``max_delay`` (exponential backoff with jitter).
+    """
+
+    attempts: int = 3
+    first_delay: float = 0.1
+    factor: float = 2.0
+    max_delay: float = 2.0
+
+
+def retrying(policy: RetryPolicy, passing: Callable[[BaseException], bool | float]) -> tenacity.Retrying:
+    """Attempts to loop over: ``for attempt in retrying(…): with attempt: …``. The last error is raised as it is.
+
+    Args:
+        passing: whether an error may pass; a number is the seconds to wait before the next attempt.
+    """
+    growing = tenacity.wait_exponential(multiplier=policy.first_delay, exp_base=policy.factor)
+    growing = growing + tenacity.wait_random(0, policy.first_delay)
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        asked = passing(_error(state))
+        return min(growing(state), policy.max_delay) if isinstance(asked, bool) else asked
+
+    def report(state: tenacity.RetryCallState) -> None:
+        error = _error(state)
+        _log.warning(
+            "trying again",
+            extra={
+                "error": f"{type(error).__name__}: {error}",
+                "attempt": state.attempt_number,
+                "wait_seconds": round(state.next_action.sleep if state.next_action else 0.0, 3),
+            },
+        )
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: passing(error) is not False),
+        stop=tenacity.stop_after_attempt(policy.attempts),
+        wait=pause,
+        before_sleep=report,
+        reraise=True,
+    )
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert error is not None
+    return error
