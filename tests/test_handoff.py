@@ -80,6 +80,37 @@ def test_an_agent_of_another_mind_and_another_store_goes_on_with_what_was_done(t
 
 
 @pytest.mark.requirement("EP-05")
+def test_a_pack_comes_back_with_the_steps_that_were_added_elsewhere(mind: tacit.Mind) -> None:
+    episode = half_done(mind)
+    with open_mind(MEMORY) as elsewhere:
+        away = elsewhere.resume(mind.handoff(episode.id))
+        away.step(tool="pay", parameters={"amount": 12.5}, latency_ms=3)
+        back = elsewhere.handoff(away.id)
+    for _ in range(2):  # an older or repeated pack adds nothing
+        with mind.resume(back) as again:
+            again.completed = True
+        assert [step.tool for step in mind.get(episode.id).steps] == ["find", "pay"]
+    mind.resume(episode.id).step(tool="confirm")
+    with mind.resume(back) as again:
+        again.complete("success")
+    assert [step.tool for step in mind.get(episode.id).steps] == ["find", "pay", "confirm"]
+
+
+@pytest.mark.requirement("EP-05")
+def test_a_pack_that_went_on_differently_is_refused_and_changes_nothing(mind: tacit.Mind) -> None:
+    episode = half_done(mind)
+    with open_mind(MEMORY) as elsewhere:
+        away = elsewhere.resume(mind.handoff(episode.id))
+        away.step(tool="pay")
+        back = elsewhere.handoff(away.id)
+    episode.step(tool="cancel")
+    before = kinds_of(mind)
+    with pytest.raises(tacit.Conflict, match="differently"):
+        mind.resume(back)
+    assert kinds_of(mind) == before
+
+
+@pytest.mark.requirement("EP-05")
 def test_a_pack_that_arrives_twice_brings_its_episode_once(mind: tacit.Mind) -> None:
     with open_mind(MEMORY) as other:
         pack = other.handoff(half_done(other).id)

@@ -116,7 +116,7 @@ def test_the_pause_that_the_server_asks_for_is_obeyed(server: ModelServer) -> No
     decide = model._wait_after
     model._wait_after = lambda error: waits.append(decide(error)) or waits[-1]  # type: ignore[func-returns-value,method-assign]
     assert model.complete("a", "b") == "at last"
-    assert waits == [0.05]
+    assert set(waits) == {0.05}
 
 
 @pytest.mark.parametrize("pause", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1))])

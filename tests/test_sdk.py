@@ -281,6 +281,16 @@ def test_buffered_steps_are_written_when_the_oldest_is_old_enough() -> None:
 
 
 @pytest.mark.requirement("EP-08")
+def test_closing_the_mind_writes_what_is_still_buffered(tmp_path: Path) -> None:
+    mind = open_mind(tmp_path / "a.db")
+    episode = mind.episode("held back", buffered=True)
+    assert episode.step(tool="find") is None
+    mind.close()
+    with open_mind(tmp_path / "a.db") as again:
+        assert [step.tool for step in again.get(episode.id).steps] == ["find"]
+
+
+@pytest.mark.requirement("EP-08")
 @pytest.mark.parametrize("end", ["complete", "checkpoint", "leave", "raise", "interrupt"])
 def test_the_end_of_a_block_a_completion_and_a_checkpoint_write_what_is_buffered(end: str) -> None:
     with open_mind(MEMORY, buffer__seconds=3600) as mind:

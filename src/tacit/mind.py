@@ -253,17 +253,18 @@ class Mind(PastMind):
         """Go on with an open episode.
 
         Args:
-            given: an episode's id, or a hand-off pack. A pack from elsewhere brings its episode with it.
+            given: an episode's id, or a hand-off pack. A pack from elsewhere brings its episode with it, or the steps
+                that are not here yet.
             agent: who goes on.
 
         Raises:
-            Conflict: the episode is completed.
+            Conflict: the episode is completed, or went on differently here.
         """
         checkpoint = ""
         if isinstance(given, HandOff):
             checkpoint = given.checkpoint
-            if given.mind != self.id:  # what it is related to stays behind
-                self.recorder.record(msgspec.structs.replace(given.record, relations=())).result()
+            if given.mind != self.id:
+                self.recorder.take_over(given.record).result()
             id = given.record.id
         else:
             id = given

@@ -30,8 +30,8 @@ def retrying(policy: RetryPolicy, passing: Callable[[BaseException], bool | floa
     Args:
         passing: whether an error may pass; a number is the seconds to wait before the next attempt.
     """
-    growing = tenacity.wait_exponential(multiplier=policy.first_delay, exp_base=policy.factor)
-    growing = growing + tenacity.wait_random(0, policy.first_delay)
+    exponential = tenacity.wait_exponential(multiplier=policy.first_delay, exp_base=policy.factor)
+    growing = exponential + tenacity.wait_random(0, policy.first_delay)
 
     def pause(state: tenacity.RetryCallState) -> float:
         asked = passing(_error(state))

@@ -255,6 +255,7 @@ class _Buffer:
         self._timer: threading.Timer | None = None
         self._failure: Exception | None = None
         self._closed = False
+        recorder.journal.held.add(self)
 
     def add(self, prepared: Prepared) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from tacit.errors import AlreadyCompleted, InvalidInput
+from tacit.errors import AlreadyCompleted, Conflict, InvalidInput
 from tacit.experience import entrance, kinds
 from tacit.experience.episode import RELATION_KINDS, Outcome, Record, Relation, Step, Task
 from tacit.experience.fold import current_row
@@ -121,6 +121,8 @@ class Recorder:
     def _complete(self, appender: Appender, episode: bytes, outcome: Outcome, prepared: Prepared) -> None:
         row = current_row(appender.transaction, self.mind.id, episode)
         if row is None or row.status == "open":
+            if row is not None and prepared.occurred_at is not None and prepared.occurred_at < row.started_at:
+                raise InvalidInput("the episode ends before it starts", started_at=row.started_at, ended_at=prepared.occurred_at)
             appender.append(self.mind.id, prepared)
             return
         known = load_episode(appender.transaction, self.mind.id, episode).outcome
@@ -169,6 +171,27 @@ class Recorder:
             payload = {"note": note, "state": state, "number": number}
             prepared = self._prepare(kinds.EPISODE_CHECKPOINTED, payload, id=id, causation=episode)
             return appender.append(self.mind.id, prepared)
+
+        return self.journal.submit(job)
+
+    def take_over(self, record: Record) -> Future[None]:
+        """Bring in an open episode from a pack that was made elsewhere, or the steps of it that are not here yet."""
+        whole = msgspec.structs.replace(record, relations=())  # what it is related to stays behind
+        opening, episode, mind = self.prepare_record(whole), parse_id(record.id), self.mind.id
+
+        def job(appender: Appender) -> None:
+            if current_row(appender.transaction, mind, episode) is None:
+                appender.append(mind, opening)
+                return
+            known = load_episode(appender.transaction, mind, episode).steps
+            shared = min(len(known), len(record.steps))
+            if known[:shared] != record.steps[:shared]:
+                raise Conflict(
+                    f"episode {record.id} went on differently here than in this pack; start a new episode that follows it",
+                    episode=record.id,
+                )
+            for number, step in enumerate(record.steps[shared:], start=shared + 1):
+                appender.append(mind, self.prepare_step(episode, step, key=f"taken over: {number}"))
 
         return self.journal.submit(job)
 

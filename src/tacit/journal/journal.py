@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -24,6 +25,14 @@ from tacit.retry import RetryPolicy
 from tacit.stores.port import Store
 
 T = TypeVar("T")
+
+
+class Held(Protocol):
+    """Something that holds events back, such as a buffered episode."""
+
+    def flush(self) -> None:
+        """Write what is held."""
+        ...
 
 
 class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +94,8 @@ class Journal:
             entropy=entropy,
             pace=options.pace,
         )
+        self.held: weakref.WeakSet[Held] = weakref.WeakSet()
+        """What holds events back on purpose; it is flushed before the journal closes."""
         self._closing = threading.Lock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
         self.notary.anchor_missing()
@@ -115,13 +126,19 @@ class Journal:
 
         What fails is raised when everything else is done. In a forked child there is nothing to close.
         """
-        if self.writer.forked:
+        if self.writer.forked or self._closed:
             return
+        with contextlib.ExitStack() as steps:  # from the last to the first, whatever fails on the way
+            steps.callback(self._end)
+            for held in list(self.held):
+                steps.callback(held.flush)
+
+    def _end(self) -> None:
         with self._closing:
             if self._closed:
                 return
             self._closed = True
-        with contextlib.ExitStack() as steps:  # from the last to the first, whatever fails on the way
+        with contextlib.ExitStack() as steps:
             steps.callback(self.writer.close)
             steps.callback(self.notary.anchor_missing)
             steps.callback(self.notary.sign_all)

@@ -136,7 +136,7 @@ class SqliteStore:
             self._key = sqlite_file.derive_key(passphrase, os.urandom(sqlite_file.SALT_BYTES))
         try:
             with _translated(str(self._path)):
-                sqlite_file.touch_private(draft)
+                sqlite_file.touch_private(draft, self._path)
                 connection = self._connect(str(draft))
                 self._create_tables(connection)
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

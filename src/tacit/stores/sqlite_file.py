@@ -156,8 +156,10 @@ def _file_system(folder: Path, mounts: str) -> str:
     return kind
 
 
-def touch_private(path: Path) -> None:
+def touch_private(path: Path, shown: Path) -> None:
     """Make an empty file that only its owner may read; SQLite gives its log files the same rights.
+
+    ``shown`` is the name that an error speaks of.
 
     Raises:
         PermissionDenied, StoreFull: the folder does not take it.
@@ -166,8 +168,10 @@ def touch_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(f"no space is left for {path.parent}", path=str(path)) from error
-        raise PermissionDenied(f"{path} cannot be made: {error.strerror}; check the folder's permissions", path=str(path)) from error
+            raise StoreFull(f"no space is left for {shown}", path=str(shown)) from error
+        raise PermissionDenied(
+            f"{shown} cannot be made: {error.strerror}; check the folder's permissions", path=str(shown)
+        ) from error
 
 
 def publish(draft: Path, path: Path) -> bool:
