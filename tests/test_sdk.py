@@ -127,9 +127,7 @@ def test_an_exception_records_a_failure_with_its_type_without_its_message_and_go
 
 @pytest.mark.requirement("EP-08")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError, SystemExit, GeneratorExit])
-def test_an_interruption_leaves_the_episode_open_and_resumable(
-    mind: tacit.Mind, error: type[BaseException]
-) -> None:
+def test_an_interruption_leaves_the_episode_open_and_resumable(mind: tacit.Mind, error: type[BaseException]) -> None:
     with pytest.raises(error), mind.episode("interrupted") as episode:  # noqa: PT012
         episode.step(tool="before")
         raise error
@@ -314,7 +312,7 @@ def test_the_end_of_a_block_a_completion_and_a_checkpoint_write_what_is_buffered
 @pytest.mark.requirement("EP-08")
 def test_a_step_that_could_not_be_written_in_the_background_is_reported_by_the_next_call() -> None:
     too_many = open_mind(MEMORY, buffer__seconds=0.01, limits__steps_per_episode=1)
-    with pytest.raises(tacit.LimitExceeded), too_many as mind:  # the close says once more what is still not written
+    with pytest.raises(tacit.LimitExceeded), too_many as mind:  # noqa: PT012 - the close says again what is not written
         episode = mind.episode("too many", buffered=True)
         episode.step(tool="one")
         eventually(lambda: len(mind.get(episode.id).steps) == 1)

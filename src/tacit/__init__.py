@@ -91,7 +91,7 @@ _ERRORS = (
     "TacitError",
 )
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "AlreadyCompleted",
     "Artifact",
     "Closed",

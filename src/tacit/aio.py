@@ -1,8 +1,8 @@
 """The same minds for asyncio.
 
-Writes are queued to the same writing thread and awaited as futures, so a thousand waiting tasks need no thread each. Reads and
-rare operations run in a small pool of threads. Every method of :class:`tacit.Mind` is here under the same name, with the
-same arguments; a test compares the two.
+Writes are queued to the same writing thread and awaited as futures, so a thousand waiting tasks need no thread each.
+Reads and rare operations run in a small pool of threads. Every method of :class:`tacit.Mind` is here under the same
+name, with the same arguments; a test compares the two.
 """
 
 from __future__ import annotations
@@ -280,8 +280,8 @@ class Mind(PastMind):
 
 
 _THREADED = (
-    "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics", "reward",
-    "reflection", "export", "backup",
+    "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics",
+    "reward", "reflection", "export", "backup",
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))
@@ -314,7 +314,7 @@ class _Opening:
             await self._mind.close()
 
 
-def open(  # noqa: A001 - the name is the SDK's
+def open(
     location: str | Path | None = None, *, mind: str | None = None, tenant: str | None = None, **options: Any
 ) -> _Opening:
     """Open a mind: ``async with tacit.aio.open("agent.db") as mind``, or ``mind = await tacit.aio.open(…)``."""

@@ -62,7 +62,5 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidInput(
-            f"{text!r} is not a time; write it like 2026-01-31T12:00:00Z", given=text
-        ) from error
+        raise InvalidInput(f"{text!r} is not a time; write it like 2026-01-31T12:00:00Z", given=text) from error
     return to_micros(moment)

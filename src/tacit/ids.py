@@ -68,4 +68,6 @@ def parse_id(text: str) -> bytes:
     try:
         return uuid.UUID(text).bytes
     except (ValueError, AttributeError, TypeError) as error:
-        raise InvalidInput(f"{text!r} is not an id; ids look like 0190b7c2-6e1f-7a52-9d3c-…", given=str(text)) from error
+        raise InvalidInput(
+            f"{text!r} is not an id; ids look like 0190b7c2-6e1f-7a52-9d3c-…", given=str(text)
+        ) from error

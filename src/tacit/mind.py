@@ -110,13 +110,13 @@ class PastMind:
             return self._list(snapshot, wanted, limit, after)
 
     def _list(self, snapshot: Snapshot, wanted: EpisodeFilter, limit: int, after: str) -> list[EpisodeSummary]:
-        return list_episodes(
-            snapshot, self.recorder.mind.id, wanted, limit=limit, after=after, position=self._position
-        )
+        return list_episodes(snapshot, self.recorder.mind.id, wanted, limit=limit, after=after, position=self._position)
 
     def __getattr__(self, name: str) -> NoReturn:
         if not name.startswith("_") and hasattr(Mind, name):
-            raise ReadOnly(f"{name} is not there on a view of the past, which can only be read; use the mind itself", method=name)
+            raise ReadOnly(
+                f"{name} is not there on a view of the past, which can only be read; use the mind itself", method=name
+            )
         raise AttributeError(name)
 
 
@@ -216,7 +216,9 @@ class Mind(PastMind):
         )
         return ingest(self.recorder, importer_for(format, path).read(path, options), progress)
 
-    def update(self, id: str, *, add_tags: Sequence[str] = (), remove_tags: Sequence[str] = (), **changes: Any) -> Episode:
+    def update(
+        self, id: str, *, add_tags: Sequence[str] = (), remove_tags: Sequence[str] = (), **changes: Any
+    ) -> Episode:
         """Change fields of an episode's task (description, task_type, domain, …, metadata), or its tags."""
         unknown = sorted(set(changes) - set(Task.__struct_fields__))
         if unknown:
@@ -313,7 +315,9 @@ class Mind(PastMind):
             return reflect_by_rule(episode)
         remarks = (*found.successes, *found.improvements, *found.insights)
         sources = sorted({event for remark in remarks for event in remark.evidence})
-        self.recorder.reflection(parse_id(id), {"reflection": plain(found), "model": found.model, "sources": sources}).result()
+        self.recorder.reflection(
+            parse_id(id), {"reflection": plain(found), "model": found.model, "sources": sources}
+        ).result()
         return found
 
     # ── time, copies, the end ────────────────────────────────────────────────────────────────────────────────────────
@@ -333,11 +337,15 @@ class Mind(PastMind):
                     yield load_episode(snapshot, self.recorder.mind.id, parse_id(summary.id))
                 after = page[-1].id
 
-    def export(self, path: str | Path, *, overwrite: bool = False, progress: Callable[[int], None] = lambda done: None) -> int:
+    def export(
+        self, path: str | Path, *, overwrite: bool = False, progress: Callable[[int], None] = lambda done: None
+    ) -> int:
         """Write every episode as Tacit's own JSONL, which ``ingest`` reads back without loss; how many there were."""
         path = Path(path)
         if path.exists() and not overwrite:
-            raise Conflict(f"{path} exists already; name another file, or say that it may be overwritten", path=str(path))
+            raise Conflict(
+                f"{path} exists already; name another file, or say that it may be overwritten", path=str(path)
+            )
         if not path.parent.is_dir():
             raise NotFound(f"the folder {path.parent} does not exist", path=str(path.parent))
         count = 0

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from tacit.clock import Clock, SystemClock
 from tacit.experience.fold import EpisodeProjection
-from tacit.experience.recorder import Recorder
-from tacit.ids import Entropy, SystemEntropy
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.recorder import Recorder
+from tacit.ids import Entropy, SystemEntropy
 from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, list_minds, open_mind
 from tacit.journal.notary import Cadence
-from tacit.retry import RetryPolicy
 from tacit.learning.tally import Tally
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
+from tacit.retry import RetryPolicy
 from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
 from tacit.stores.port import Store
@@ -189,7 +189,9 @@ def open_store(
         raise
 
 
-def database_options(settings: Settings, location: str | Path | None = None, passphrase: str | None = None) -> dict[str, Any]:
+def database_options(
+    settings: Settings, location: str | Path | None = None, passphrase: str | None = None
+) -> dict[str, Any]:
     """What ``tacit.stores.opening.open_store`` needs, from settings."""
     given = str(location) if location is not None else settings.store
     secret = settings.encryption.passphrase

@@ -1,4 +1,4 @@
-"""Trying again what may pass: pauses that grow and are never quite alike, so that many callers do not return at once."""
+"""Trying again what may pass, with pauses that grow and are never quite alike, so that callers do not meet again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _log = logging.getLogger("tacit.retry")
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how patiently something is tried. Delays are in seconds.
 
-    The pause before attempt n + 1 is ``first_delay × factor ** (n - 1)`` and up to ``first_delay`` more at random, but never
-    more than ``max_delay`` (exponential backoff with jitter).
+    The pause before attempt n + 1 is ``first_delay × factor ** (n - 1)`` and up to ``first_delay`` more at random, but
+    never more than ``max_delay`` (exponential backoff with jitter).
     """
 
     attempts: int = 3

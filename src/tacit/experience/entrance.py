@@ -72,7 +72,9 @@ def check_step(step: Step, limits: Limits) -> None:
         size = len(canonical.encode(observation, max_depth=limits.json_depth))
         _bounded(size, limits.observation_bytes, "observation", "limits.observation_bytes")
     if step.status is not None and step.status not in STEP_STATUSES:
-        raise InvalidInput(f"{step.status!r} is not a step status; use one of {', '.join(STEP_STATUSES)}", field="status")
+        raise InvalidInput(
+            f"{step.status!r} is not a step status; use one of {', '.join(STEP_STATUSES)}", field="status"
+        )
     _counts(step.latency_ms, "latency_ms", LONGEST_MS)
     _counts(step.tokens, "tokens", MOST_TOKENS)
     check_moment(step.occurred_at, "occurred_at")
@@ -89,7 +91,9 @@ def check_outcome(outcome: Outcome, limits: Limits) -> None:
     if outcome.kind != "abstained" and outcome.signals:
         raise InvalidInput("signals belong to an abstained outcome", field="signals", kind=outcome.kind)
     if outcome.kind in ("success", "partial") and outcome.reason:
-        raise InvalidInput("a reason belongs to a failure or an abstention; use verdict here", field="reason", kind=outcome.kind)
+        raise InvalidInput(
+            "a reason belongs to a failure or an abstention; use verdict here", field="reason", kind=outcome.kind
+        )
     _fits(outcome.verdict, limits.text_bytes, "verdict", "limits.text_bytes")
     _fits(outcome.reason, limits.text_bytes, "reason", "limits.text_bytes")
     for field in ("done", "failed", "signals"):

@@ -105,8 +105,8 @@ class Relation(Data, frozen=True):
 class Record(Data, frozen=True):
     """A whole episode as it is imported and exported: one line of Tacit's own JSONL.
 
-    ``outcome`` None is an attempt that is still open. Times are µs since 1970 UTC. ``id`` is the episode's id, given when
-    it must stay the same (an export, a hand-off); otherwise ``key`` makes a second import of the same attempt
+    ``outcome`` None is an attempt that is still open. Times are µs since 1970 UTC. ``id`` is the episode's id, given
+    when it must stay the same (an export, a hand-off); otherwise ``key`` makes a second import of the same attempt
     recognisable, and importers fill it in.
     """
 

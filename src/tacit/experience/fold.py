@@ -66,8 +66,10 @@ _end_relation = (
 
 
 class EpisodeRow(msgspec.Struct, frozen=True):
-    """A version of an episode, in the order of its table. ``opened``, ``task_at`` and ``outcome_at`` are the positions of
-    the events that hold what it says."""
+    """A version of an episode, in the order of its table.
+
+    ``opened``, ``task_at`` and ``outcome_at`` are the positions of the events that hold what it says.
+    """
 
     mind: bytes
     id: bytes
@@ -136,14 +138,17 @@ class EpisodeProjection:
         if tags:
             transaction.insert(_tag, [(event.mind, tag, event.id, event.position, None) for tag in tags])
         if steps:
-            transaction.insert(_step, [_step_row(event, event.id, number, step, size) for number, step in enumerate(steps, start=1)])
+            transaction.insert(
+                _step, [_step_row(event, event.id, number, step, size) for number, step in enumerate(steps, start=1)]
+            )
 
     def _step_logged(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         episode = _subject(event)
         row = _require(transaction, event.mind, episode)
         if row.status != "open":
             raise Conflict(
-                f"episode {format_id(episode)} is completed; no step can follow. Start a new episode", episode=format_id(episode)
+                f"episode {format_id(episode)} is completed; no step can follow. Start a new episode",
+                episode=format_id(episode),
             )
         last = transaction.row(_last_step, mind=event.mind, episode=episode)
         number, total = (last[0], last[1]) if last else (0, 0)
@@ -160,9 +165,7 @@ class EpisodeProjection:
             raise AlreadyCompleted(
                 f"episode {format_id(episode)} is already completed as {row.status}", episode=format_id(episode)
             )
-        _replace(
-            transaction, event, row, status=outcome["kind"], ended_at=event.occurred_at, outcome_at=event.position
-        )
+        _replace(transaction, event, row, status=outcome["kind"], ended_at=event.occurred_at, outcome_at=event.position)
 
     def _updated(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         episode, task = _subject(event), payload["task"]
@@ -203,7 +206,12 @@ class EpisodeProjection:
     def _unrelated(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         target = parse_id(payload["target"])
         ended = transaction.execute(
-            _end_relation, of=event.mind, on=_subject(event), which=payload["kind"], toward=target, position=event.position
+            _end_relation,
+            of=event.mind,
+            on=_subject(event),
+            which=payload["kind"],
+            toward=target,
+            position=event.position,
         )
         if ended == 0:
             raise NotFound("there is no such relation", kind=payload["kind"], target=payload["target"])
@@ -211,9 +219,7 @@ class EpisodeProjection:
     def _checkpointed(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         episode = _subject(event)
         _require(transaction, event.mind, episode)
-        transaction.insert(
-            schema.handoff, ((event.mind, episode, event.position, event.id, payload["number"]),)
-        )
+        transaction.insert(schema.handoff, ((event.mind, episode, event.position, event.id, payload["number"]),))
         transaction.insert(schema.derived_from, ((event.mind, event.id, episode),))
 
     def _resumed(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
@@ -264,14 +270,15 @@ def _step_row(event: Event, episode: bytes, number: int, step: dict[str, Any], t
 def _check_room(number: int, total: int, limits: Limits) -> None:
     if number > limits.steps_per_episode:
         raise LimitExceeded(
-            f"the episode has {limits.steps_per_episode:,} steps already, the most that limits.steps_per_episode allows; "
-            "complete it and go on in a new one that follows it",
+            f"the episode has {limits.steps_per_episode:,} steps already, the most that limits.steps_per_episode "
+            "allows; complete it and go on in a new one that follows it",
             limit=limits.steps_per_episode,
             size=number,
         )
     if total > limits.episode_bytes:
         raise LimitExceeded(
-            f"the episode would grow to {total:,} bytes, more than the {limits.episode_bytes:,} of limits.episode_bytes",
+            f"the episode would grow to {total:,} bytes, more than the {limits.episode_bytes:,} of "
+            "limits.episode_bytes",
             limit=limits.episode_bytes,
             size=total,
         )

@@ -17,14 +17,17 @@ FORMAT = "tacit-handoff-1"
 
 
 class HandOff(Data, frozen=True):
-    """Everything that another agent needs to go on. ``mind`` and ``checkpoint`` are ids; ``made_at`` is µs since 1970 UTC."""
+    """Everything that another agent needs to go on.
+
+    ``mind`` and ``checkpoint`` are ids; ``made_at`` is µs since 1970 UTC.
+    """
 
     mind: str
     checkpoint: str
     record: Record
     made_at: int
     note: str = ""
-    state: dict[str, Json] = {}
+    state: dict[str, Json] = msgspec.field(default_factory=dict)
     format: str = FORMAT
 
     def to_json(self) -> bytes:
@@ -43,7 +46,9 @@ class HandOff(Data, frozen=True):
         except msgspec.MsgspecError as error:
             raise InvalidInput(f"this is not a hand-off pack: {error}") from error
         if pack.format != FORMAT:
-            raise InvalidInput(f"the pack has format {pack.format!r}, this program reads {FORMAT!r}", format=pack.format)
+            raise InvalidInput(
+                f"the pack has format {pack.format!r}, this program reads {FORMAT!r}", format=pack.format
+            )
         return pack
 
 

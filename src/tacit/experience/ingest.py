@@ -35,13 +35,14 @@ class IngestReport(msgspec.Struct, kw_only=True):
     """Secrets that were masked."""
 
 
-def ingest(recorder: Recorder, found: Iterable[Imported | Rejected], progress: Progress = lambda done: None) -> IngestReport:
+def ingest(
+    recorder: Recorder, found: Iterable[Imported | Rejected], progress: Progress = lambda done: None
+) -> IngestReport:
     """Write every record; a bad one is listed in the report and stops nothing."""
     report = IngestReport()
     waiting: deque[tuple[str, Future[Appended]]] = deque()
     relations: list[tuple[str, Relation]] = []
-    done = 0
-    for item in found:
+    for done, item in enumerate(found, start=1):
         if isinstance(item, Rejected):
             report.rejected.append(item)
         else:
@@ -49,7 +50,6 @@ def ingest(recorder: Recorder, found: Iterable[Imported | Rejected], progress: P
             relations += [(item.location, relation) for relation in item.record.relations]
         while len(waiting) > _IN_FLIGHT:
             _settle(waiting, report)
-        done += 1
         progress(done)
     while waiting:
         _settle(waiting, report)

@@ -241,7 +241,9 @@ def note_unrecorded(error: BaseException, problem: TacitError) -> None:
 def failure_of(error: Exception) -> Outcome:
     """The failure that an exception stands for: its type. Its message may hold anything, so it is not kept."""
     name = f"{type(error).__module__}.{type(error).__qualname__}"
-    return Outcome(kind="failure", reason=type(error).__qualname__, details={"exception": name, "message": "[redacted]"})
+    return Outcome(
+        kind="failure", reason=type(error).__qualname__, details={"exception": name, "message": "[redacted]"}
+    )
 
 
 class _Buffer:

@@ -1,5 +1,8 @@
-"""Writes experience to the journal. Every method checks what it was given, queues one job and returns its future, so the
-synchronous and the asynchronous surface share it."""
+"""Writes experience to the journal.
+
+Every method checks what it was given, queues one job and returns its future, so the synchronous and the asynchronous
+surface share it.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +47,11 @@ class Recorder:
         entrance.check_moment(started_at, "started_at")
         id = self._keyed("episode", key, "an episode") if key is not None else None
         return self._append(
-            self._prepare(
-                kinds.EPISODE_STARTED, {"task": plain(task)}, id=id, occurred_at=started_at, agent=task.agent
-            )
+            self._prepare(kinds.EPISODE_STARTED, {"task": plain(task)}, id=id, occurred_at=started_at, agent=task.agent)
         )
 
     def record(self, record: Record) -> Future[Appended]:
-        """Write a whole attempt as one event, with its relations. A record with an ``id`` or ``key`` is written once."""
+        """Write a whole attempt as one event, with its relations; once, if it has an ``id`` or ``key``."""
         prepared = self.prepare_record(record)
         relations = [self._prepare_relation(prepared.id, relation) for relation in record.relations]
         mind = self.mind.id
@@ -65,7 +66,9 @@ class Recorder:
 
     def _prepare_relation(self, episode: bytes, relation: Relation) -> Prepared:
         if parse_id(relation.episode) != episode:
-            raise InvalidInput("the relations of a record must be its own: 'episode' is the record's id", field="relations")
+            raise InvalidInput(
+                "the relations of a record must be its own: 'episode' is the record's id", field="relations"
+            )
         payload = {"kind": relation.kind, "target": format_id(parse_id(relation.target))}
         return self._prepare(kinds.EPISODE_RELATED, payload, causation=episode)
 
@@ -122,7 +125,9 @@ class Recorder:
         row = current_row(appender.transaction, self.mind.id, episode)
         if row is None or row.status == "open":
             if row is not None and prepared.occurred_at is not None and prepared.occurred_at < row.started_at:
-                raise InvalidInput("the episode ends before it starts", started_at=row.started_at, ended_at=prepared.occurred_at)
+                raise InvalidInput(
+                    "the episode ends before it starts", started_at=row.started_at, ended_at=prepared.occurred_at
+                )
             appender.append(self.mind.id, prepared)
             return
         known = load_episode(appender.transaction, self.mind.id, episode).outcome
@@ -135,7 +140,9 @@ class Recorder:
 
     # ── what is known about an episode ───────────────────────────────────────────────────────────────────────────────
 
-    def update(self, episode: bytes, changes: dict[str, Any], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Future[None]:
+    def update(
+        self, episode: bytes, changes: dict[str, Any], *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> Future[None]:
         """Change fields of the task, and add or remove tags. Nothing is written when nothing changes."""
 
         def job(appender: Appender) -> None:
@@ -187,7 +194,8 @@ class Recorder:
             shared = min(len(known), len(record.steps))
             if known[:shared] != record.steps[:shared]:
                 raise Conflict(
-                    f"episode {record.id} went on differently here than in this pack; start a new episode that follows it",
+                    f"episode {record.id} went on differently here than in this pack; "
+                    "start a new episode that follows it",
                     episode=record.id,
                 )
             for number, step in enumerate(record.steps[shared:], start=shared + 1):

@@ -154,7 +154,10 @@ def list_episodes(
         last = find_row(snapshot, mind, parse_id(after), position)
         started_at, id = _episode.c.started_at, _episode.c.id
         statement = statement.where(
-            or_(started_at < bindparam("last_start"), and_(started_at == bindparam("last_start"), id < bindparam("last_id")))
+            or_(
+                started_at < bindparam("last_start"),
+                and_(started_at == bindparam("last_start"), id < bindparam("last_id")),
+            )
         )
         values |= {"last_start": last.started_at, "last_id": parse_id(after)}
     return [_summary(row) for row in snapshot.rows(statement, **values)]
@@ -173,7 +176,11 @@ def _listing(wanted: EpisodeFilter, *, present: bool) -> Select[Any]:
         episode.id, episode.status, episode.description, episode.task_type, episode.domain, episode.started_at,
         episode.ended_at, _steps_of,
     ).where(episode.mind == bindparam("mind"), when)  # fmt: skip
-    for column, value in ((episode.status, wanted.status), (episode.task_type, wanted.task_type), (episode.domain, wanted.domain)):
+    for column, value in (
+        (episode.status, wanted.status),
+        (episode.task_type, wanted.task_type),
+        (episode.domain, wanted.domain),
+    ):
         if value:
             statement = statement.where(column == value)
     for word in wanted.text.split():

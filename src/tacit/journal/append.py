@@ -16,7 +16,8 @@ from sqlalchemy import bindparam, func, select, update
 from tacit.clock import Clock
 from tacit.errors import Conflict, LimitExceeded
 from tacit.ids import Entropy, new_id
-from tacit.journal import canonical, event as events
+from tacit.journal import canonical
+from tacit.journal import event as events
 from tacit.journal.event import Event
 from tacit.stores import schema
 from tacit.stores.port import Transaction
@@ -40,7 +41,9 @@ _hash_of = select(schema.event.c.hash).where(
     schema.event.c.origin == bindparam("origin"),
     schema.event.c.sequence == bindparam("sequence"),
 )
-_event_by_id = select(*schema.event.c).where(schema.event.c.mind == bindparam("mind"), schema.event.c.id == bindparam("id"))
+_event_by_id = select(*schema.event.c).where(
+    schema.event.c.mind == bindparam("mind"), schema.event.c.id == bindparam("id")
+)
 _body_at = select(schema.payload.c.body).where(
     schema.payload.c.mind == bindparam("mind"), schema.payload.c.position == bindparam("position")
 )
@@ -286,6 +289,8 @@ class Appender:
         for mind, head in self._heads.items():
             row = msgspec.structs.astuple(head)
             if mind in self._known:
-                self.transaction.execute(_set_head, of=mind, **dict(zip(head.__struct_fields__[1:], row[1:], strict=True)))
+                self.transaction.execute(
+                    _set_head, of=mind, **dict(zip(head.__struct_fields__[1:], row[1:], strict=True))
+                )
             elif head.position:
                 self.transaction.insert(schema.head, (row,))

@@ -34,9 +34,7 @@ _after = (
         _size,
     )
     .select_from(
-        _event.outerjoin(
-            _payload, (_payload.c.mind == _event.c.mind) & (_payload.c.position == _event.c.position)
-        )
+        _event.outerjoin(_payload, (_payload.c.mind == _event.c.mind) & (_payload.c.position == _event.c.position))
     )
     .where(_event.c.mind == bindparam("mind"), _event.c.position > bindparam("after"))
     .order_by(_event.c.position)

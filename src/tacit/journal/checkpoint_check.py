@@ -77,9 +77,7 @@ class CheckpointCheck:
             while waiting := self._expected[chain.origin].waiting:
                 self._beyond(waiting[0], chain.sequence)
                 self._load(chain, waiting[0].last)
-        unknown = distinct(
-            self._findings, self._snapshot, _first_origin, _next_origin, "checkpoint", mind=self._mind
-        )
+        unknown = distinct(self._findings, self._snapshot, _first_origin, _next_origin, "checkpoint", mind=self._mind)
         for origin in unknown if complete else ():
             if origin not in chains:
                 self._findings.add(
@@ -96,9 +94,7 @@ class CheckpointCheck:
         )
 
     def _load(self, chain: Chain, after: int) -> None:
-        rows = self._findings.read(
-            self._snapshot, _next_of_chain, mind=self._mind, origin=chain.origin, after=after
-        )
+        rows = self._findings.read(self._snapshot, _next_of_chain, mind=self._mind, origin=chain.origin, after=after)
         if rows is None:
             self._findings.add(
                 "checkpoint",

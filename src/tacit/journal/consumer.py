@@ -190,7 +190,9 @@ class Consumers:
             effects = consumer.prepare(snapshot, mind, events)
         new = events[-1].position
         expires_at = self._expiry()
-        moved = self._writer.run(lambda appender: self._commit(appender, consumer, mind, lease, new, expires_at, effects))
+        moved = self._writer.run(
+            lambda appender: self._commit(appender, consumer, mind, lease, new, expires_at, effects)
+        )
         if not moved:
             self._leases.pop((consumer.name, mind), None)
             return False
@@ -198,7 +200,14 @@ class Consumers:
         return True
 
     def _commit(
-        self, appender: Appender, consumer: Consumer, mind: bytes, lease: _Lease, new: int, expires_at: int, effects: Any
+        self,
+        appender: Appender,
+        consumer: Consumer,
+        mind: bytes,
+        lease: _Lease,
+        new: int,
+        expires_at: int,
+        effects: Any,
     ) -> bool:
         """Effects and offset together; False when another holder has taken over (fenced)."""
         transaction = appender.transaction
@@ -255,7 +264,10 @@ class Consumers:
     def lag(self, mind: bytes) -> dict[str, int]:
         """For each consumer, how many events of this mind it has yet to see."""
         with self._store.snapshot() as snapshot:
-            found = {consumer.name: snapshot.row(_lag_of_mind, named=consumer.name, mind=mind) for consumer in self._consumers}
+            found = {
+                consumer.name: snapshot.row(_lag_of_mind, named=consumer.name, mind=mind)
+                for consumer in self._consumers
+            }
         return {name: int(row[1]) - int(row[2]) if row else 0 for name, row in found.items()}
 
     def settle(self, mind: bytes, timeout: float) -> None:

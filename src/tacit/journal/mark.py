@@ -37,9 +37,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     def message(self) -> bytes:
         """The bytes that are signed."""
-        return message(
-            self.mind, self.origin, self.first, self.last, self.head, self.root, self.clock, self.signed_at
-        )
+        return message(self.mind, self.origin, self.first, self.last, self.head, self.root, self.clock, self.signed_at)
 
     def is_valid(self) -> bool:
         """Whether the origin's key signed exactly this."""

@@ -10,9 +10,7 @@ from tacit.stores.port import Snapshot
 
 _event = schema.event
 _READ_AHEAD = 500
-_first_origin = (
-    select(_event.c.origin).where(_event.c.mind == bindparam("mind")).order_by(_event.c.origin).limit(1)
-)
+_first_origin = select(_event.c.origin).where(_event.c.mind == bindparam("mind")).order_by(_event.c.origin).limit(1)
 _next_origin = _first_origin.where(_event.c.origin > bindparam("after"))
 _behind = (
     select(*_event.c)

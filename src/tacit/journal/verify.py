@@ -47,9 +47,7 @@ _orphans = (
 _nodes = select(schema.node.c.origin, schema.node.c.secret, schema.node.c.retired_at)
 
 
-def verify(
-    store: Store, anchor: Path | None, *, progress: Callable[[int], object] | None = None
-) -> Verification:
+def verify(store: Store, anchor: Path | None, *, progress: Callable[[int], object] | None = None) -> Verification:
     """Check the whole journal, in batches, on one consistent snapshot, while others may go on writing.
 
     Args:

@@ -1,8 +1,8 @@
 """The store port: all that Tacit asks of a database, on one screen.
 
 A store runs SQLAlchemy Core statements over the tables in ``schema``. It knows nothing of journals, episodes or minds,
-and nothing above it knows which database it is. There are three: ``sqlite`` (a file), ``sqlite`` in memory (the twin for
-tests and embedding), and ``postgres``. All pass the suite in ``conformance``.
+and nothing above it knows which database it is. There are three: ``sqlite`` (a file), ``sqlite`` in memory (the twin
+for tests and embedding), and ``postgres``. All pass the suite in ``conformance``.
 
 Transactions are durable when they return (fsync), and serialised where it matters: SQLite has one writer at a time;
 on PostgreSQL whoever changes a mind first locks that mind's row in ``head``.

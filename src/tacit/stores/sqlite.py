@@ -205,7 +205,9 @@ class SqliteStore:
 
     def _check_usable(self) -> None:
         if os.getpid() != self._process:
-            raise ForkedStore("the process forked after opening the store; open it again in the child", path=self.location)
+            raise ForkedStore(
+                "the process forked after opening the store; open it again in the child", path=self.location
+            )
         if self._closed:
             raise Closed(f"the store {self.location} is closed", path=self.location)
 
@@ -411,13 +413,22 @@ def translate(error: Exception, location: str) -> TacitError:
     text = str(error)
     lowered = text.lower()
     if "locked" in lowered or "busy" in lowered:
-        return StoreBusy(f"{location} is locked by another process; try again, or raise journal.busy_timeout_seconds", path=location)
+        return StoreBusy(
+            f"{location} is locked by another process; try again, or raise journal.busy_timeout_seconds", path=location
+        )
     if "full" in lowered:
-        return StoreFull(f"no space is left for {location}; free some and try again. Nothing acknowledged was lost", path=location)
+        return StoreFull(
+            f"no space is left for {location}; free some and try again. Nothing acknowledged was lost", path=location
+        )
     if "readonly" in lowered or "read-only" in lowered:
-        return ReadOnly(f"{location} cannot be written: {text}. Check the file's and folder's permissions", path=location)
+        return ReadOnly(
+            f"{location} cannot be written: {text}. Check the file's and folder's permissions", path=location
+        )
     if "not a database" in lowered or "malformed" in lowered or "no such table" in lowered:
-        return NotAStore(f"{location} is damaged or not a Tacit store ({text}). It was left as it is; restore a backup", path=location)
+        return NotAStore(
+            f"{location} is damaged or not a Tacit store ({text}). It was left as it is; restore a backup",
+            path=location,
+        )
     if "unable to open" in lowered:
         return PermissionDenied(f"{location} cannot be opened: {text}. Check its folder and permissions", path=location)
     return StoreError(f"the database failed on {location}: {text}", path=location)

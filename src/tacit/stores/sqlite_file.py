@@ -17,7 +17,23 @@ from tacit.stores.schema import APPLICATION_ID
 MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
 _NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "ncpfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "lustre"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ncpfs",
+        "9p",
+        "ceph",
+        "glusterfs",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "lustre",
+    }
 )
 SALT_BYTES = 16
 _ENCRYPTED_PAGE_BYTES = 4_096  # SQLCipher 4's own, which is not changed
@@ -50,7 +66,9 @@ def read_key_file(path: Path) -> str:
     except OSError as error:
         raise PermissionDenied(f"the key file {path} cannot be read: {error.strerror}", path=str(path)) from error
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"the key file {path} is not text; store the key in hex or base64", path=str(path)) from error
+        raise InvalidInput(
+            f"the key file {path} is not text; store the key in hex or base64", path=str(path)
+        ) from error
     if not text:
         raise InvalidInput(f"the key file {path} is empty", path=str(path))
     return text
@@ -80,7 +98,8 @@ def inspect(path: Path, *, encrypted: bool) -> None:
         _inspect_encrypted(path, size)
     else:
         raise NotAStore(
-            f"{path} is not a Tacit store, or it is encrypted and needs its passphrase; it was left as it is", path=str(path)
+            f"{path} is not a Tacit store, or it is encrypted and needs its passphrase; it was left as it is",
+            path=str(path),
         )
 
 
