@@ -47,7 +47,7 @@ class OpenAIMessages(FileImporter):
     description = "OpenAI chat messages with tool calls (JSON or JSONL), or dialogues displayed as text"
     suffixes = LINE_SUFFIXES | {".json"}
 
-    def recognises(self, head: bytes, path: Path) -> bool:  # noqa: ARG002 - the content decides
+    def recognises(self, head: bytes, path: Path) -> bool:
         if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"[", b"{")):
             return False
         is_messages = _MESSAGE_HEAD.search(head) and _CONTENT_HEAD.search(head)

@@ -32,7 +32,7 @@ class Otel(FileImporter):
     description = "OpenTelemetry GenAI spans: OTLP JSON, or JSONL as the collector's file exporter writes"
     suffixes = LINE_SUFFIXES | {".json"}
 
-    def recognises(self, head: bytes, path: Path) -> bool:  # noqa: ARG002 - the content decides
+    def recognises(self, head: bytes, path: Path) -> bool:
         return b'"resourceSpans"' in head or b'"resource_spans"' in head
 
     def drafts(self, file: Path) -> Iterator[Draft | Rejected]:

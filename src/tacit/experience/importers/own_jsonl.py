@@ -24,7 +24,7 @@ class OwnJsonl(FileImporter):
     description = "Tacit's own JSONL: one record a line, as exported"
     suffixes = LINE_SUFFIXES
 
-    def recognises(self, head: bytes, path: Path) -> bool:  # noqa: ARG002 - the content decides
+    def recognises(self, head: bytes, path: Path) -> bool:
         for value in complete_values(head):
             if isinstance(value, dict) and isinstance(value.get("task"), dict):
                 return "description" in value["task"] and value.keys() <= _FIELDS

@@ -48,7 +48,7 @@ class React(FileImporter):
     description = "ReAct traces: '> action' lines or Thought / Action / Observation, as JSONL or plain text"
     suffixes = LINE_SUFFIXES | {".json", ".txt"}
 
-    def recognises(self, head: bytes, path: Path) -> bool:  # noqa: ARG002 - the content decides
+    def recognises(self, head: bytes, path: Path) -> bool:
         return _HEAD.search(head) is not None
 
     def drafts(self, file: Path) -> Iterator[Draft | Rejected]:

@@ -63,7 +63,7 @@ class SessionImporter(FileImporter):
     def reader(self) -> SessionReader:
         """Something that takes a file's entries and gives its sessions."""
 
-    def recognises(self, head: bytes, path: Path) -> bool:  # noqa: ARG002 - the content decides
+    def recognises(self, head: bytes, path: Path) -> bool:
         return any(isinstance(value, dict) and self.is_entry(value) for value in complete_values(head))
 
     def drafts(self, file: Path) -> Iterator[Draft | Rejected]:
