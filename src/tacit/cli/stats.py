@@ -63,6 +63,8 @@ def show_statistics(out: Output, found: Statistics) -> None:
     out.table(columns, kinds)
     tools = {tool.name: tool for tool in found.tools}
     _show_tools(out, "Slowest tools (milliseconds a call)", [tools[name] for name in found.slowest])
+    if tools and not found.slowest:
+        out.line("\nNo step says how long it took, so no tool can be called slow.")
     _show_tools(out, "Tools that fail most", [tools[name] for name in found.failing])
     if found.errors:
         out.heading("Errors")

@@ -62,7 +62,7 @@ def _submit(
     recorder: Recorder, item: Imported, waiting: deque[tuple[str, Future[Appended]]], report: IngestReport
 ) -> None:
     try:
-        prepared = recorder.prepare_record(item.record)
+        prepared = recorder.prepare_record(item.record, checked=True)
     except InvalidInput as error:
         report.rejected.append(Rejected(item.location, error.message))
         return

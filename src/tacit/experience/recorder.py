@@ -72,9 +72,10 @@ class Recorder:
         payload = {"kind": relation.kind, "target": format_id(parse_id(relation.target))}
         return self._prepare(kinds.EPISODE_RELATED, payload, causation=episode)
 
-    def prepare_record(self, record: Record) -> Prepared:
-        """The event of a whole attempt, checked against every bound."""
-        entrance.check_record(record, self.limits)
+    def prepare_record(self, record: Record, *, checked: bool = False) -> Prepared:
+        """The event of a whole attempt; checked against every bound, unless an importer has just done that."""
+        if not checked:
+            entrance.check_record(record, self.limits)
         payload: dict[str, Any] = {"task": plain(record.task), "steps": [plain(step) for step in record.steps]}
         if record.outcome is not None:
             payload["outcome"] = plain(record.outcome)

@@ -10,13 +10,14 @@ import re
 from typing import Any
 
 import msgspec
+import re2
 import rfc8785
 
 from tacit.errors import InvalidInput, LimitExceeded
 
 LARGEST_INTEGER = 2**53 - 1
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_ESCAPED_CONTROL = re.compile(rb"\\(?:u00|[bf])")  # how they look in the bytes; an escaped backslash may look so too
+_ESCAPED_CONTROL = re2.compile(rb"\\(?:u00|[bf])")  # how they look in the bytes; an escaped backslash may look so too
 _CONTAINERS = (dict, list, tuple)
 _UNORDERED = (set, frozenset)
 _SAME_DIGITS_FROM, _SAME_DIGITS_TO = 1e-4, 1e15

@@ -26,7 +26,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import re2  # type: ignore[import-untyped]  # google-re2 has no type information
+import re2
 
 _WHOLE, _VALUE = False, True
 

@@ -53,9 +53,10 @@ class FileImporter(ABC):
                 yield found
                 continue
             shown, file = found
-            yield from self._read_file(file, shown, options)
+            yield from self.read_file(file, shown, options)
 
-    def _read_file(self, file: Path, shown: str, options: ImportOptions) -> Iterator[Imported | Rejected]:
+    def read_file(self, file: Path, shown: str, options: ImportOptions) -> Iterator[Imported | Rejected]:
+        """Every record of one file. ``shown`` is the file's name in the folder, "" for one named by the caller."""
         seen: Counter[str] = Counter()
         try:
             for draft in self.drafts(file):
@@ -116,10 +117,24 @@ def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counte
         tags=(*record.task.tags, *(tag for tag in dict.fromkeys(options.tags) if tag not in record.task.tags)),
         source_id=record.task.source_id or options.name,
     )
-    for part in fit(msgspec.structs.replace(record, task=task, key=key), options.limits, options.fit):
+    whole = msgspec.structs.replace(record, task=task, key=key)
+    if _fits(whole, options):  # as nearly all do; measuring it piece by piece would cost more than all the rest
+        yield Imported(whole, draft.location, replaced)
+        return
+    for part in fit(whole, options.limits, options.fit):
         _check(part.record, options)
         yield Imported(part.record, draft.location, part.shortened + replaced)
         replaced = 0
+
+
+def _fits(record: Record, options: ImportOptions) -> bool:
+    """Whether a record is within every limit as it is."""
+    try:
+        _check(record, options)
+    except LimitExceeded:
+        return False
+    limits = options.limits
+    return len(msgspec.json.encode(record)) <= min(limits.episode_bytes, limits.event_bytes)
 
 
 def _check(record: Record, options: ImportOptions) -> None:

@@ -6,14 +6,15 @@ import re
 from typing import Any, NamedTuple
 
 import msgspec
+import re2
 
 from tacit.experience.episode import Record
 from tacit.journal.canonical import LARGEST_INTEGER
 
 REPLACEMENT = "�"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_SUSPECT = re.compile(rb"\\(?:u00[01]|[bf])|\d{16}")
-"""What encoded JSON shows if it may hold a control character or an integer that is too large."""
+_SUSPECT = re2.compile(rb"\\(?:u00[01]|[bf])|\d{17}|9\d{15}")
+"""What encoded JSON shows if it may hold a control character or an integer beyond 2^53, which begins with a 9."""
 
 
 class Cleaned(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tacit.experience.importers.files import files_of
 from tacit.experience.importers.openai_messages import OpenAIMessages
 from tacit.experience.importers.otel import Otel
 from tacit.experience.importers.own_jsonl import OwnJsonl
-from tacit.experience.importers.port import Format, Importer, Rejected
+from tacit.experience.importers.port import Format, Imported, Importer, ImportOptions, Rejected
 from tacit.experience.importers.react import React
 
 IMPORTERS: tuple[FileImporter, ...] = (OwnJsonl(), Otel(), ClaudeCode(), Codex(), OpenAIMessages(), React())
@@ -23,8 +24,45 @@ _SUFFIXES: frozenset[str] = frozenset().union(*(importer.suffixes for importer i
 _HEAD_BYTES = 256 * 1024
 
 
+class EachByItsContent:
+    """Reads a folder whose files may be of different formats: each file by the importer that recognises it.
+
+    A file that none recognises is left to ``usual``, the importer of the folder's first telling file, which says what
+    is wrong with it; when not even its suffix fits, it is rejected.
+    """
+
+    name = "auto"
+    description = "Each file of a folder by its content"
+
+    def __init__(self, usual: FileImporter) -> None:
+        self._usual = usual
+
+    def recognises(self, head: bytes, path: Path) -> bool:
+        return any(importer.recognises(head, path) for importer in IMPORTERS)
+
+    def read(self, path: Path, options: ImportOptions) -> Iterator[Imported | Rejected]:
+        for found in files_of(path, _SUFFIXES):
+            if isinstance(found, Rejected):
+                yield found
+                continue
+            shown, file = found
+            try:
+                importer = self._importer_of(file)
+            except OSError as error:
+                yield Rejected(shown, f"cannot be read: {error.strerror or error}")
+                continue
+            if importer is None:
+                yield Rejected(shown, "is of no format that is recognised; name the format, or leave the file out")
+                continue
+            yield from importer.read_file(file, shown, options)
+
+    def _importer_of(self, file: Path) -> FileImporter | None:
+        usual = self._usual if file.suffix.lower() in self._usual.suffixes else None
+        return _recognised(file) or usual
+
+
 def importer_for(format: Format, path: Path) -> Importer:
-    """The importer of this format; with "auto", the one that recognises the path's first telling file.
+    """The importer of this format; with "auto", the one that recognises a file, or each file of a folder.
 
     Raises NotFound when there is no such path, and InvalidInput when the format is not known or nothing recognises
     the content.
@@ -35,7 +73,7 @@ def importer_for(format: Format, path: Path) -> Importer:
         return _named(format)
     for found in chain([first] if first else [], files):
         if not isinstance(found, Rejected) and (importer := _recognised(found[1])):
-            return importer
+            return EachByItsContent(importer) if path.is_dir() else importer
     raise InvalidInput(
         f"nothing in {path} looks like a format that can be imported; name its format: {_listing()}", path=str(path)
     )
@@ -48,7 +86,7 @@ def _named(format_name: str) -> Importer:
     raise InvalidInput(f"there is no format {format_name!r}; formats are {_listing()}", format=format_name)
 
 
-def _recognised(file: Path) -> Importer | None:
+def _recognised(file: Path) -> FileImporter | None:
     with file.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     return next((importer for importer in IMPORTERS if importer.recognises(head, file)), None)
