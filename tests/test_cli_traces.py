@@ -63,6 +63,17 @@ def test_a_way_to_import_that_does_not_exist_is_refused_by_name(
     assert option[1] in refused.error["message"]
 
 
+@pytest.mark.requirement("EP-07")
+@pytest.mark.parametrize("command", [["import"], ["run", "--traces"]])
+def test_a_path_that_cannot_be_imported_leaves_no_store_behind(
+    cli: CommandLine, tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("nothing that an agent did\n", encoding="utf-8")
+    assert cli(*command, str(tmp_path / "missing")).code == 3
+    assert cli(*command, str(tmp_path / "notes.txt")).code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.requirement("EP-07", "JR-10")
 def test_what_is_too_long_is_shortened_split_or_refused_as_told(cli: CommandLine, tmp_path: Path) -> None:
     long = tmp_path / "long.jsonl"

@@ -174,6 +174,20 @@ def test_a_folder_is_read_file_by_file_in_sorted_order(tmp_path: Path) -> None:
     assert [result.location for result in results] == ["a.jsonl line 1", "b.jsonl line 1", "a/z.jsonl line 1"]
 
 
+def test_each_file_of_a_folder_is_read_in_its_own_format(samples: dict[str, Path]) -> None:
+    folder = next(iter(samples.values())).parent
+    write(folder / "settings.json", {"theme": "dark"})
+    (folder / "nothing.jsonl").touch()
+    results = read(folder)
+    formats = {result.record.key.split(":")[0] for result in results if isinstance(result, Imported)}
+    assert formats == set(samples)
+    (rejected,) = [result for result in results if isinstance(result, Rejected)]
+    assert rejected.location == "settings.json"
+    assert keys(samples["codex"]) == [
+        result.record.key for result in results if isinstance(result, Imported) and result.location.startswith("codex")
+    ]
+
+
 def test_links_out_of_a_folder_are_rejected_and_links_within_it_are_read_once(tmp_path: Path) -> None:
     outside = write(tmp_path / "outside" / "secret.jsonl", CONVERSATION).parent
     folder = tmp_path / "traces"

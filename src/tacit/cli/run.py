@@ -10,7 +10,7 @@ from tacit.cli.demo import run_demo
 from tacit.cli.options import option
 from tacit.cli.session import Session
 from tacit.cli.stats import show_statistics
-from tacit.cli.traces import FormatName, ingest, show_report
+from tacit.cli.traces import FormatName, check_source, ingest, show_report
 from tacit.cli.verb import verb
 from tacit.cli.waiting import catch_up, lag_note
 from tacit.errors import InvalidInput
@@ -49,6 +49,7 @@ def add_to(app: typer.Typer) -> None:
 def report_on(session: Session, traces: Path, format: str) -> None:
     """Import, count, and show what was found."""
     out = session.out
+    check_source(traces, format)
     with session.open_mind(create=True) as mind:
         report = ingest(out, mind, traces, format=format)
         behind = catch_up(mind, LONGEST_COUNT)

@@ -59,6 +59,7 @@ def _add_import(app: typer.Typer) -> None:
         Exits 0 when at least one record could be read, 2 when all of them were rejected.
         """
         options = {"format": format, "task_type": task_type, "domain": domain, "agent": agent, "fit": fit}
+        check_source(path, format, fit)
         with session.open_mind(create=True) as mind:
             report = ingest(session.out, mind, path, tags=tag or (), **options)
         session.out.result(report, lambda: show_report(session.out, report))
@@ -66,18 +67,24 @@ def _add_import(app: typer.Typer) -> None:
             raise typer.Exit(InvalidInput.exit_code)
 
 
-def ingest(out: Output, mind: Mind, path: Path, **options: Any) -> IngestReport:
-    """Import with a counter; the options are those of ``Mind.ingest``.
+def check_source(path: Path, format: str, fit: str = "truncate") -> None:
+    """Refuse what cannot be imported before a store is made for it.
 
     Raises:
-        InvalidInput: a format or a way to fit that does not exist.
+        NotFound: there is no such path.
+        InvalidInput: a format or a way to fit that does not exist, or nothing recognises the content.
     """
-    from typing import get_args
+    from typing import cast, get_args
 
-    from tacit.experience.importers.port import Fit as Fits
+    from tacit.experience.importers import Fit, Format, importer_for
 
-    if options.get("fit", "truncate") not in get_args(Fits):
-        raise InvalidInput(f"--fit is {options['fit']!r}; use one of {', '.join(get_args(Fits))}", option="--fit")
+    if fit not in get_args(Fit):
+        raise InvalidInput(f"--fit is {fit!r}; use one of {', '.join(get_args(Fit))}", option="--fit")
+    importer_for(cast(Format, format), path)
+
+
+def ingest(out: Output, mind: Mind, path: Path, **options: Any) -> IngestReport:
+    """Import with a counter; the options are those of ``Mind.ingest``."""
     with out.progress(f"importing {path.name}", unit="records") as progress:
         return mind.ingest(path, progress=progress, **options)
 

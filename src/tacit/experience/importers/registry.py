@@ -27,15 +27,11 @@ _HEAD_BYTES = 256 * 1024
 class EachByItsContent:
     """Reads a folder whose files may be of different formats: each file by the importer that recognises it.
 
-    A file that none recognises is left to ``usual``, the importer of the folder's first telling file, which says what
-    is wrong with it; when not even its suffix fits, it is rejected.
+    A file that none recognises is rejected as a whole; an empty one holds nothing, as in every format.
     """
 
     name = "auto"
     description = "Each file of a folder by its content"
-
-    def __init__(self, usual: FileImporter) -> None:
-        self._usual = usual
 
     def recognises(self, head: bytes, path: Path) -> bool:
         return any(importer.recognises(head, path) for importer in IMPORTERS)
@@ -45,20 +41,7 @@ class EachByItsContent:
             if isinstance(found, Rejected):
                 yield found
                 continue
-            shown, file = found
-            try:
-                importer = self._importer_of(file)
-            except OSError as error:
-                yield Rejected(shown, f"cannot be read: {error.strerror or error}")
-                continue
-            if importer is None:
-                yield Rejected(shown, "is of no format that is recognised; name the format, or leave the file out")
-                continue
-            yield from importer.read_file(file, shown, options)
-
-    def _importer_of(self, file: Path) -> FileImporter | None:
-        usual = self._usual if file.suffix.lower() in self._usual.suffixes else None
-        return _recognised(file) or usual
+            yield from _read_by_content(*found, options)
 
 
 def importer_for(format: Format, path: Path) -> Importer:
@@ -73,7 +56,7 @@ def importer_for(format: Format, path: Path) -> Importer:
         return _named(format)
     for found in chain([first] if first else [], files):
         if not isinstance(found, Rejected) and (importer := _recognised(found[1])):
-            return EachByItsContent(importer) if path.is_dir() else importer
+            return EachByItsContent() if path.is_dir() else importer
     raise InvalidInput(
         f"nothing in {path} looks like a format that can be imported; name its format: {_listing()}", path=str(path)
     )
@@ -84,6 +67,20 @@ def _named(format_name: str) -> Importer:
         if importer.name == format_name:
             return importer
     raise InvalidInput(f"there is no format {format_name!r}; formats are {_listing()}", format=format_name)
+
+
+def _read_by_content(shown: str, file: Path, options: ImportOptions) -> Iterator[Imported | Rejected]:
+    try:
+        importer, empty = _recognised(file), file.stat().st_size == 0
+    except OSError as error:
+        yield Rejected(shown, f"cannot be read: {error.strerror or error}")
+        return
+    if importer is not None:
+        yield from importer.read_file(file, shown, options)
+    elif not empty:
+        yield Rejected(
+            shown, "looks like no format that can be imported; if it is one, import it alone with its format"
+        )
 
 
 def _recognised(file: Path) -> FileImporter | None:
