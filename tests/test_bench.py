@@ -48,6 +48,7 @@ def test_the_ingest_bench_tells_rates_beside_their_baselines(ingest: Report) -> 
     assert ingest.figures["bulk_ingest"].unit == "episodes/s"
     assert set(ingest.ratios) == {
         "bulk_share_of_raw_loop",
+        "bulk_record_share_of_raw_loop",
         "live_share_of_bare_1_threads",
         "live_share_of_bare_8_threads",
         "live_share_of_bare_64_threads",

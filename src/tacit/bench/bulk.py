@@ -34,6 +34,7 @@ def measure(run: Run) -> None:
     _warm_up(run.folder)
     rates: dict[str, list[float]] = {name: [] for name in ("ingest", "record", "ingest_without_consumers", "raw_loop")}
     shares: list[float] = []
+    record_shares: list[float] = []
     drains: list[float] = []
     for number in range(run.rounds):
         store = run.folder / f"ingest-{number}.db"
@@ -44,12 +45,14 @@ def measure(run: Run) -> None:
         drains.append(drain)
         seconds = _plain(run, f"record-{number}.db", lambda mind: record_all(mind, prepared))
         rates["record"].append(run.size / seconds)
+        record_shares.append(raw_seconds / seconds)
         seconds = _plain(run, f"quiet-{number}.db", lambda mind: mind.ingest(path, format="jsonl"), consumers=False)
         rates["ingest_without_consumers"].append(run.size / seconds)
     for name, values in rates.items():
         run.spread(f"bulk_{name}", values, "episodes/s")
     run.spread("bulk_drain", drains, "s")
     run.ratio("bulk_share_of_raw_loop", shares)
+    run.ratio("bulk_record_share_of_raw_loop", record_shares)
 
 
 def record_all(mind: Mind, prepared: Sequence[Record]) -> None:

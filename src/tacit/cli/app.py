@@ -30,6 +30,7 @@ from tacit.cli import (
 )
 from tacit.cli.failure import INTERRUPTED, report_usage
 from tacit.cli.session import options_from
+from tacit.cli.streams import prepare_streams
 from tacit.cli.verb import described, group, remember
 from tacit.errors import InvalidInput
 
@@ -104,4 +105,5 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the program."""
+    prepare_streams()
     sys.exit(run_command())

@@ -56,6 +56,19 @@ def report_usage(message: str, usage: str, *, as_json: bool) -> int:
     return InvalidInput.exit_code
 
 
+def report_system(error: OSError, *, as_json: bool, debug: bool) -> int:
+    """Say what the operating system refused, such as a name that is too long or a full disk; the exit code."""
+    what = error.strerror or str(error) or type(error).__name__
+    message = what if error.filename is None else f"{error.filename}: {what}"
+    if debug:
+        traceback.print_exception(error)
+    if as_json:
+        _write_json({"code": "system_error", "message": message, "retryable": False, "context": {}, "cause": None})
+    else:
+        sys.stderr.write(_red(f"error: {printable(message)}") + "\n")
+    return TacitError.exit_code
+
+
 def report_fault(error: Exception, *, as_json: bool, debug: bool) -> int:
     """Say that Tacit itself failed; with the traceback when debugging; the exit code."""
     message = f"{type(error).__name__}: {error}"

@@ -54,7 +54,7 @@ def text_of(path: str) -> str:
         return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {path}", path=path) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as text: {error}", path=path) from error
 
 
@@ -70,14 +70,14 @@ def is_id(text: str) -> bool:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file that does not exist yet.
+    """Write a file that does not exist yet, and that only its owner may read.
 
     Raises:
         Conflict: it exists.
         NotFound: its folder does not.
     """
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(data)
     except FileExistsError as error:
         raise Conflict(f"{path} exists already; name another file", path=str(path)) from error

@@ -66,7 +66,7 @@ def _show_check(out: Output, found: Check) -> None:
     journal = found.journal
     out.line(
         f"{counted(journal.events, 'event')} of {counted(journal.minds, 'mind')}, "
-        f"{counted(journal.checkpoints, 'checkpoint')}, {counted(journal.anchored, 'line')} of the anchor agree."
+        f"{counted(journal.checkpoints, 'checkpoint')}, {counted(journal.anchored, 'line')} of the anchor {agree}."
     )
     if not journal.anchored and journal.checkpoints:
         out.line("No anchor was found: a journal whose end was cut off cannot be told from a shorter one.")

@@ -5,6 +5,7 @@ Results go to standard output and nothing else does; notes and progress go to st
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,12 @@ Cell: TypeAlias = str | int | float | None
 Progress: TypeAlias = Callable[[int], None]
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+_REORDERING = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""Marks that turn the order of what follows, so that a text seems to say something else."""
+_UNSEEN = {**_CONTROLS, **_REORDERING}
 """Stored text is data: a terminal must not obey the control sequences in it."""
+_UNSEEN_IN_JSON = {code: f"\\u{code:04x}" for code in (*range(127, 160), *_REORDERING)}
+"""JSON escapes the others itself. These can only stand inside its texts, where an escape means the same."""
 _ONE_LINE = {9: " ", 10: " "}
 
 
@@ -33,10 +39,15 @@ class Output:
             view()
 
     def document(self, data: Any) -> None:
-        """Write data as one line of JSON."""
+        """Write data as one line of JSON; in ASCII where the output's encoding does not have every character."""
         import msgspec
 
-        sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
+        text = msgspec.json.encode(data).decode().translate(_UNSEEN_IN_JSON)
+        try:
+            text.encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:
+            text = json.dumps(json.loads(text))
+        sys.stdout.write(text + "\n")
 
     def line(self, text: str = "") -> None:
         """Write a line of text."""
@@ -94,12 +105,12 @@ class Output:
         from rich.progress import Progress as Bar
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a file's name is data, too
             BarColumn(),
             TextColumn("{task.completed:,.0f} {task.fields[unit]}"),
         )
         with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=None, unit=unit)
+            task = bar.add_task(one_line(printable(what)), total=None, unit=unit)
             yield lambda done: bar.update(task, completed=done)
 
 
@@ -109,7 +120,7 @@ def _unseen(_done: int) -> None:
 
 def printable(text: str) -> str:
     """The text with control characters made visible; tabs and line ends stay."""
-    return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
+    return text.translate(_UNSEEN).encode(errors="backslashreplace").decode()
 
 
 def one_line(text: str) -> str:

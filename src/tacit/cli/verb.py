@@ -77,6 +77,8 @@ def _exit_code(error: Exception, options: Options) -> int:
     if isinstance(error, TacitError):
         return failure.report(error, as_json=options.json)
     debug = (options.log_level or "").upper() == "DEBUG"
+    if isinstance(error, OSError):
+        return failure.report_system(error, as_json=options.json, debug=debug)
     return failure.report_fault(error, as_json=options.json, debug=debug)
 
 

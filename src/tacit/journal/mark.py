@@ -91,10 +91,15 @@ def read_anchor(path: Path) -> list[Checkpoint]:
 
     Raises:
         IntegrityError: a whole line is not a checkpoint.
+        StoreError: the file cannot be read.
     """
-    if not path.exists():
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
         return []
-    *lines, _cut = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise StoreError(f"the anchor {path} cannot be read: {error.strerror}", path=str(path)) from error
+    *lines, _cut = raw.split(b"\n")
     return [parse_anchor_line(line, number, path) for number, line in enumerate(lines, start=1)]
 
 

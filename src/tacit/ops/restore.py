@@ -36,7 +36,6 @@ from tacit.stores.opening import file_path, is_postgres, open_store
 from tacit.stores.port import Transaction
 from tacit.stores.sqlite import MEMORY, SqliteStore
 
-_SIDE_FILES = ("-wal", "-shm")
 _COPIED_BYTES = 1 << 20
 _WAIT_SECONDS = 1.0  # for a process that is about to close the store
 _log = structlog.stdlib.get_logger("tacit.ops.restore")
@@ -114,12 +113,12 @@ def _restore_into_file(
             with store.transaction() as transaction:
                 node, old = _renew_node(transaction, entropy, clock.now())
             anchors = RestoredAnchor.prepare(store, old, clock, anchor)
-        safety_copy = _set_aside(target, passphrase, clock.now()) if target.exists() else ""
+        safety_copy = _set_aside(target, passphrase, clock.now())
         draft.replace(target)
         sqlite_file.sync_folder(target.parent)
         kept = anchors.place(clock.now())
     finally:
-        for leftover in (draft, *(draft.with_name(draft.name + end) for end in _SIDE_FILES), draft_of(anchor)):
+        for leftover in (draft, *sqlite_file.log_paths(draft), draft_of(anchor)):
             leftover.unlink(missing_ok=True)
     return Restored(
         destination=str(target),
@@ -193,18 +192,33 @@ def _target(destination: str, *, force: bool) -> Path:
 
 
 def _copy_file(path: Path, draft: Path) -> None:
-    with path.open("rb") as source, draft.open("xb") as copy:
+    sqlite_file.touch_private(draft, draft)
+    with path.open("rb") as source, draft.open("r+b") as copy:
         shutil.copyfileobj(source, copy, _COPIED_BYTES)
         copy.flush()
         os.fsync(copy.fileno())
 
 
 def _set_aside(target: Path, passphrase: str | None, now: int) -> str:
-    """Keep what is at ``target`` under another name, as well; that name.
+    """Keep what is at ``target`` under another name, as well; that name, or empty when no store is there.
 
     Raises:
         StoreBusy: some process has the store open. One that cannot be opened at all is kept as it is.
     """
+    if not target.exists():
+        _move_logs(target, free_name(target, now))
+        return ""
+    _seal(target, passphrase)
+    kept = free_name(target, now)
+    try:
+        os.link(target, kept)
+    except OSError:  # a file system without hard links
+        shutil.copy2(target, kept)
+    _move_logs(target, kept)
+    return str(kept)
+
+
+def _seal(target: Path, passphrase: str | None) -> None:
     try:
         with closing(SqliteStore(target, passphrase=passphrase, create=False, busy_timeout=_WAIT_SECONDS)) as store:
             store.seal()
@@ -212,13 +226,10 @@ def _set_aside(target: Path, passphrase: str | None, now: int) -> str:
         raise StoreBusy(f"{target} is in use; close it everywhere, then restore", path=str(target)) from error
     except (StoreError, PermissionDenied) as error:
         _log.warning("what is replaced cannot be opened; it is kept as it is", path=str(target), error=error.message)
-    kept = free_name(target, now)
-    try:
-        os.link(target, kept)
-    except OSError:  # a file system without hard links
-        shutil.copy2(target, kept)
-    for end in _SIDE_FILES:  # a damaged store's log must not be taken for the restored one's
-        side = target.with_name(target.name + end)
-        if side.exists():
-            side.rename(kept.with_name(kept.name + end))
-    return str(kept)
+
+
+def _move_logs(target: Path, kept: Path) -> None:
+    """The log of a store that is damaged or gone must not be taken for the restored one's."""
+    for log, aside in zip(sqlite_file.log_paths(target), sqlite_file.log_paths(kept), strict=True):
+        if log.exists():
+            log.rename(aside)

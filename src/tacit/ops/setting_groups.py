@@ -308,6 +308,8 @@ class Settings(Group):
     @field_validator("store", mode="after")
     @classmethod
     def _file_or_postgres(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("must not hold the character U+0000, which no path has")
         if "://" in value and not value.startswith(_POSTGRES):
             raise ValueError(f"must be the path of a file or a URL that starts with {_POSTGRES}")
         return value

@@ -11,6 +11,7 @@ from tacit.ops.setting_definitions import definitions, group_of, suggestion
 
 PREFIX = "TACIT_"
 CONFIG_VARIABLE = "TACIT_CONFIG"
+_LARGEST_FILE = 1_000_000
 _FOR_TESTS = ("TACIT_BENCH_DATA", "TACIT_FAULT_")
 
 
@@ -98,8 +99,11 @@ def _parse(path: Path, source: str) -> Any:
             return super().construct_mapping(node, deep)
 
     try:
-        text = path.read_text(encoding="utf-8")
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+        if len(raw) > _LARGEST_FILE:
+            raise InvalidSetting(f"{source} is larger than {_LARGEST_FILE:,} bytes; it is no settings", source=source)
+        return yaml.load(raw.decode("utf-8"), Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         problem = f"cannot be read: {error.strerror or type(error).__name__}"
     except UnicodeDecodeError:
@@ -108,6 +112,6 @@ def _parse(path: Path, source: str) -> Any:
         mark = error.problem_mark
         place = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
         problem = f"is not valid YAML{place}; put values with special characters in quotes"
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         problem = "is not valid YAML"
     raise InvalidSetting(f"{source} {problem}", source=source)

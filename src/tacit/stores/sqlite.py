@@ -78,12 +78,14 @@ class SqliteStore:
         self._key: str | None = None if copied_from is None else copied_from._key
         self._write_lock = threading.RLock()  # one transaction at a time; in memory also one reader at a time
         self._readers: list[Any] = []  # connections that nobody is using; list.append and pop are atomic
+        self._identity: tuple[int, int] | None = None
         if self._memory:
             self._writer = self._connect(MEMORY)
             self._create_tables(self._writer)
         else:
             self._prepare_file(passphrase, create=create and not read_only)
-            self._writer = self._connect(str(self._path))
+            self._identity = sqlite_file.identity(self._path)
+            self._writer = self._connect_again()
         try:
             check_revision(_Cursor(self._writer, self.location), self.location, migrating=self._migrating)
         except BaseException:
@@ -123,13 +125,7 @@ class SqliteStore:
     def _create_file(self, passphrase: str | None) -> None:
         if passphrase == "":
             raise InvalidInput("an empty passphrase protects nothing; give a real one, or none", path=str(self._path))
-        anchor = sqlite_file.anchor_path(self._path)
-        if anchor.exists():
-            raise NotAStore(
-                f"{self._path} is gone, but its anchor {anchor} is still there. Restore a backup, "
-                "or delete the anchor to start a new store",
-                path=str(self._path),
-            )
+        sqlite_file.refuse_remains(self._path)
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.{threading.get_ident()}.new")
         draft.unlink(missing_ok=True)  # left by a process of the same number that was killed here
         if passphrase is not None:
@@ -157,7 +153,8 @@ class SqliteStore:
         connection.execute("COMMIT")
 
     def _connect(self, target: str) -> Any:
-        uri = target if self._memory else Path(target).as_uri() + ("?mode=ro" if self._read_only else "")
+        mode = "ro" if self._read_only else "rw"  # a file that is gone must not come back empty
+        uri = target if self._memory else f"{Path(target).as_uri()}?mode={mode}"
         with _translated(self.location):
             connection = driver.connect(
                 uri,
@@ -199,7 +196,26 @@ class SqliteStore:
     def connect(self) -> Any:
         """A connection of its own, in autocommit mode. The caller closes it."""
         self._check_usable()
-        return self._connect(str(self._path))
+        return self._connect_again()
+
+    def _connect_again(self) -> Any:
+        self._check_same_file()
+        connection = self._connect(str(self._path))
+        try:
+            self._check_same_file()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check_same_file(self) -> None:
+        """What is written to a file without a name is lost, and a log that meets another file damages it."""
+        if not self._memory and sqlite_file.identity(self._path) != self._identity:
+            raise StoreError(
+                f"{self._path} was deleted, moved or replaced while it was open, so nothing more is read or written "
+                "here; close the store and open it again",
+                path=str(self._path),
+            )
 
     # ── reading and writing ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,9 +249,11 @@ class SqliteStore:
 
     def _take_reader(self) -> Any:
         try:
-            return self._readers.pop()
+            connection = self._readers.pop()
         except IndexError:  # asking first would not help: another thread may take the last one in between
-            return self._connect(str(self._path))
+            return self._connect_again()
+        self._check_same_file()
+        return connection
 
     def _give_back(self, connection: Any) -> None:
         if self._closed or len(self._readers) >= _POOLED_READERS:
@@ -251,6 +269,7 @@ class SqliteStore:
         with self._write_lock, _translated(self.location):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
+                self._check_same_file()
                 cursor = _Cursor(self._writer, self.location)
                 check_revision(cursor, self.location, migrating=self._migrating)
                 yield cursor
@@ -277,8 +296,9 @@ class SqliteStore:
         if target.exists():
             raise Conflict(f"{target} exists already; a backup never overwrites", path=str(target))
         with self._write_lock if self._memory else contextlib.nullcontext():
-            source = self._writer if self._memory else self._connect(str(self._path))
+            source = self._writer if self._memory else self._connect_again()
             try:
+                sqlite_file.touch_private(target, target)
                 with _translated(str(target)):
                     copy = driver.connect(str(target), isolation_level=None)
                     if self._key is not None:

@@ -47,6 +47,33 @@ def anchor_path(path: Path) -> Path:
     return path.with_name(path.name + ".anchor")
 
 
+def log_paths(path: Path) -> tuple[Path, ...]:
+    """What SQLite keeps beside the file at ``path`` while it is in use, and leaves there after a crash."""
+    return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
+
+
+def refuse_remains(path: Path) -> None:
+    """Raise when an anchor or a log tells of a store that is gone: the log would be taken for the new one's."""
+    anchor, log = anchor_path(path), log_paths(path)[0]
+    remains = [("anchor", anchor)] if anchor.exists() else []
+    remains += [("log", log)] if log.exists() and log.stat().st_size > 0 else []
+    for name, left in remains:
+        raise NotAStore(
+            f"{path} is gone, but its {name} {left} is still there. Restore a backup, "
+            f"or delete the {name} to start a new store",
+            path=str(path),
+        )
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at a path; another one once it was deleted, moved or replaced. None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def derive_key(passphrase: str, salt: bytes) -> str:
     """SQLCipher's raw key (key and salt in hex) for a passphrase, as SQLCipher 4 derives it itself."""
     key = hashlib.pbkdf2_hmac("sha512", passphrase.encode(), salt, _KEY_ITERATIONS, _KEY_BYTES)
