@@ -59,6 +59,7 @@ class Echo:
     """A consumer: counts the notes, and answers each with an event of its own."""
 
     name = "echo"
+    kinds = frozenset({NOTE})
 
     def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> Any:
         return [event.position for event in events if event.kind == NOTE]

@@ -466,3 +466,15 @@ def test_a_plain_store_can_have_an_encrypted_backup(store_path: Path, folder: Pa
     assert verify_backup(Path(made.path), PASSPHRASE).ok
     assert holding(folder, MARKER) == []
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file permissions are told this way on POSIX only")
+@pytest.mark.requirement("OP-07", "SE-05")
+def test_backups_and_restored_stores_are_private_to_their_owner(store_path: Path, folder: Path, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        made = back_up(store_path, folder)
+        restored = Path(restore(made, tmp_path / "restored.db").destination)
+    finally:
+        os.umask(before)
+    assert [oct(path.stat().st_mode & 0o777) for path in (Path(made.path), restored)] == ["0o600", "0o600"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,7 @@ def test_an_open_episode_is_handed_to_another_store_and_goes_on_there(
     pack, other = tmp_path / "pack.json", CommandLine(tmp_path / "b.db")
     made = cli("episode", "handoff", id, "--note", "nearly there", "--state", '{"cart": [7]}', "--output", str(pack))
     assert (made.code, made.out) == (0, f"wrote {pack}\n")
+    assert os.name != "posix" or pack.stat().st_mode & 0o077 == 0, "a pack holds what the episode holds"
     told = json.loads(pack.read_text(encoding="utf-8"))
     assert (told["note"], told["state"]) == ("nearly there", {"cart": [7]})
     given, stdin = way(pack)

@@ -40,6 +40,7 @@ class Answerer:
     """Counts steps in a view, and answers each with an event of its own."""
 
     name = "answerer"
+    kinds = None
 
     def __init__(self, preparer: Any) -> None:
         self._preparer = preparer

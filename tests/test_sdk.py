@@ -175,6 +175,16 @@ def test_when_the_failure_cannot_be_recorded_the_agents_own_exception_still_come
     assert caught.value.__notes__ == ["Tacit could not record this failure: the store is closed"]
 
 
+@pytest.mark.requirement("AP-07")
+def test_a_status_or_an_outcome_that_does_not_exist_is_refused_with_those_that_do(mind: tacit.Mind) -> None:
+    episode = mind.episode("Buy a cup")
+    with pytest.raises(tacit.InvalidInput, match="'maybe' is not a step status; use one of success, error, timeout"):
+        episode.step(tool="buy", status="maybe")  # type: ignore[arg-type]
+    with pytest.raises(tacit.InvalidInput, match="'done' is not an outcome; use one of success, partial, failure"):
+        episode.complete("done")  # type: ignore[arg-type]
+    assert mind.get(episode.id).steps == ()
+
+
 @pytest.mark.requirement("EP-08")
 def test_the_same_completion_again_is_nothing_and_another_one_is_refused(mind: tacit.Mind) -> None:
     episode = mind.episode("once")

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from tacit import mind as blocking
 from tacit.errors import TacitError
+from tacit.experience.entrance import object_of
 from tacit.experience.episode import Artifact, Episode, Json, OutcomeKind, Step, StepStatus
 from tacit.experience.handoff import HandOff
 from tacit.experience.live import (
@@ -107,7 +108,7 @@ class AsyncEpisode:
             latency_ms=latency_ms,
             tokens=tokens,
             occurred_at=occurred_at,
-            metadata=None if metadata is None else dict(metadata),
+            metadata=None if metadata is None else object_of(metadata, "metadata"),
         )
         return await self.log(step, key=key)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tacit.experience.importers import Fit, Format, ImportOptions, importer_for,
 from tacit.experience.ingest import IngestReport, Progress, ingest
 from tacit.experience.live import Buffering, LiveEpisode
 from tacit.experience.recorder import Recorder, plain
-from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, list_episodes, load_episode
+from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
 from tacit.journal.read import position_at
 from tacit.learning.baseline import read_baseline
@@ -106,6 +106,7 @@ class PastMind:
             started_after=None if started_after is None else to_micros(started_after),
             started_before=None if started_before is None else to_micros(started_before),
         )
+        check_filter(wanted)
         with self._reading("episode.list") as snapshot:
             return self._list(snapshot, wanted, limit, after)
 
@@ -172,8 +173,8 @@ class Mind(PastMind):
             language=language,
             framework=framework,
             complexity=complexity,
-            tags=tuple(tags),
-            metadata=dict(metadata or {}),
+            tags=entrance.tags_of(tags),
+            metadata=entrance.object_of(metadata, "metadata"),
             agent=agent,
             source_id=source_id,
         )
@@ -187,7 +188,11 @@ class Mind(PastMind):
 
     def record(self, record: Record | Mapping[str, Any]) -> str:
         """Write a whole attempt at once; its episode id. With a ``key`` or ``id`` it is written only once."""
-        given = record if isinstance(record, Record) else entrance.build(Record, dict(record), "record")
+        given = (
+            record
+            if isinstance(record, Record)
+            else entrance.build(Record, entrance.object_of(record, "record"), "record")
+        )
         return format_id(self.recorder.record(given).result().event.id)
 
     def ingest(
@@ -211,8 +216,15 @@ class Mind(PastMind):
             progress: called with the number of records done so far.
         """
         path = Path(path)
+        if fit not in get_args(Fit):
+            raise InvalidInput(f"fit is {fit!r}; use one of {', '.join(get_args(Fit))}", field="fit")
         options = ImportOptions(
-            task_type=task_type, domain=domain, tags=tuple(tags), agent=agent, fit=fit, limits=self.recorder.limits
+            task_type=task_type,
+            domain=domain,
+            tags=entrance.tags_of(tags),
+            agent=agent,
+            fit=fit,
+            limits=self.recorder.limits,
         )
         return ingest(self.recorder, importer_for(format, path).read(path, options), progress)
 
@@ -223,7 +235,10 @@ class Mind(PastMind):
         unknown = sorted(set(changes) - set(Task.__struct_fields__))
         if unknown:
             raise InvalidInput(f"an episode has no field {unknown[0]!r}", field=unknown[0])
-        self.recorder.update(parse_id(id), changes, add=add_tags, remove=remove_tags).result()
+        if "tags" in changes:
+            changes["tags"] = entrance.tags_of(changes["tags"])
+        add, remove = entrance.tags_of(add_tags), entrance.tags_of(remove_tags)
+        self.recorder.update(parse_id(id), changes, add=add, remove=remove).result()
         return self.get(id)
 
     def relate(self, id: str, kind: str, target: str) -> None:
@@ -243,7 +258,7 @@ class Mind(PastMind):
 
     def handoff(self, id: str, *, note: str = "", state: Mapping[str, Json] | None = None) -> HandOff:
         """Mark where an episode stands, and make a pack with which another agent can go on, here or elsewhere."""
-        appended = self.recorder.checkpoint(parse_id(id), note=note, state=dict(state or {})).result()
+        appended = self.recorder.checkpoint(parse_id(id), note=note, state=entrance.object_of(state, "state")).result()
         return self.read_handoff(format_id(appended.event.id))
 
     def read_handoff(self, checkpoint: str) -> HandOff:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tacit.clock import Clock, SystemClock
+from tacit.errors import InvalidInput
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
@@ -193,7 +194,11 @@ def database_options(
     settings: Settings, location: str | Path | None = None, passphrase: str | None = None
 ) -> dict[str, Any]:
     """What ``tacit.stores.opening.open_store`` needs, from settings."""
+    if location is not None and not isinstance(location, str | Path):
+        raise InvalidInput(f"the store's location must be a text or a Path, not {type(location).__name__}")
     given = str(location) if location is not None else settings.store
+    if "\0" in given:
+        raise InvalidInput("the store's location holds the character U+0000, which no path has")
     secret = settings.encryption.passphrase
     if passphrase is None and secret is not None and not is_postgres(given):
         passphrase = secret.get_secret_value()

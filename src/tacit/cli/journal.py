@@ -64,6 +64,7 @@ def scratch_folder(database: object) -> Path | None:
 
 def _show_check(out: Output, found: Check) -> None:
     journal = found.journal
+    agree = "agree" if journal.ok else "were checked"
     out.line(
         f"{counted(journal.events, 'event')} of {counted(journal.minds, 'mind')}, "
         f"{counted(journal.checkpoints, 'checkpoint')}, {counted(journal.anchored, 'line')} of the anchor {agree}."

@@ -30,8 +30,8 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         """Import traces and show what they say about the agent; without --traces, show a live example.
 
-        Traces go into the store (``tacit.db`` in this folder, unless ``--store`` or a setting says otherwise), where
-        they can be browsed. The example uses a temporary store unless ``--store`` is given.
+        Traces go into the store ('tacit.db' in this folder, unless --store or a setting says otherwise), where
+        they can be browsed. The example uses a temporary store unless --store is given.
         """
         if traces is not None:
             report_on(session, traces, format)

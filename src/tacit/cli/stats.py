@@ -51,7 +51,10 @@ def add_to(app: typer.Typer) -> None:
 def show_statistics(out: Output, found: Statistics) -> None:
     """Write statistics for people."""
     if not found.totals.episodes:
-        out.line("No finished episodes yet.")
+        out.line(
+            "No finished episodes yet. What is learned comes from episodes whose outcome is known; "
+            "'tacit episode list --status open' shows the others."
+        )
         return
     _show_totals(out, found.totals)
     out.heading("Success by kind of task (with the interval that holds the true rate with 95 % confidence)")

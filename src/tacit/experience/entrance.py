@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -71,19 +72,27 @@ def check_step(step: Step, limits: Limits) -> None:
     elif observation is not None:
         size = len(canonical.encode(observation, max_depth=limits.json_depth))
         _bounded(size, limits.observation_bytes, "observation", "limits.observation_bytes")
-    if step.status is not None and step.status not in STEP_STATUSES:
-        raise InvalidInput(
-            f"{step.status!r} is not a step status; use one of {', '.join(STEP_STATUSES)}", field="status"
-        )
+    check_status(step.status)
     _counts(step.latency_ms, "latency_ms", LONGEST_MS)
     _counts(step.tokens, "tokens", MOST_TOKENS)
     check_moment(step.occurred_at, "occurred_at")
 
 
+def check_status(status: str | None) -> None:
+    """Refuse a step status that does not exist; None says nothing and is allowed."""
+    if status is not None and status not in STEP_STATUSES:
+        raise InvalidInput(f"{status!r} is not a step status; use one of {', '.join(STEP_STATUSES)}", field="status")
+
+
+def check_outcome_kind(kind: str) -> None:
+    """Refuse a kind of outcome that does not exist."""
+    if kind not in OUTCOME_KINDS:
+        raise InvalidInput(f"{kind!r} is not an outcome; use one of {', '.join(OUTCOME_KINDS)}", field="kind")
+
+
 def check_outcome(outcome: Outcome, limits: Limits) -> None:
     """Refuse an outcome that breaks a bound, or that mixes the fields of several kinds."""
-    if outcome.kind not in OUTCOME_KINDS:
-        raise InvalidInput(f"{outcome.kind!r} is not an outcome; use one of {', '.join(OUTCOME_KINDS)}", field="kind")
+    check_outcome_kind(outcome.kind)
     if outcome.score is not None:
         _within_one(outcome.score, "score")
     if outcome.kind != "partial" and (outcome.done or outcome.failed):
@@ -108,7 +117,9 @@ def check_outcome(outcome: Outcome, limits: Limits) -> None:
 
 
 def check_key(key: str, limits: Limits) -> None:
-    """Refuse an idempotency key that is too long."""
+    """Refuse an idempotency key that is too long, or no whole text."""
+    if any("\ud800" <= character <= "\udfff" for character in key):
+        raise InvalidInput("the key holds half of a surrogate pair, which is no text", field="key")
     _fits(key, limits.name_bytes, "key", "limits.name_bytes")
 
 
@@ -132,6 +143,32 @@ def check_record(record: Record, limits: Limits) -> None:
     check_moment(record.ended_at, "ended_at")
     if record.started_at is not None and record.ended_at is not None and record.ended_at < record.started_at:
         raise InvalidInput("the episode ends before it starts", started_at=record.started_at, ended_at=record.ended_at)
+
+
+def object_of(value: Any, field: str) -> dict[str, Any]:
+    """A JSON object as a caller gave it, as a dictionary of its own; empty for None.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    if value is None:
+        return {}
+    try:
+        return dict(value)
+    except (TypeError, ValueError) as error:
+        message = f"{field} must be an object (names and values), not {type(value).__name__}"
+        raise InvalidInput(message, field=field) from error
+
+
+def tags_of(value: Any) -> tuple[Any, ...]:
+    """Tags as a caller gave them. A single text is refused: it would become one tag a letter.
+
+    Raises:
+        InvalidInput: they are no list.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidInput("tags must be a list of texts, such as ['urgent']", field="tags")
+    return tuple(value)
 
 
 def build(kind: type[Any], fields: dict[str, Any], what: str) -> Any:

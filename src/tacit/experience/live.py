@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tacit.errors import Closed, TacitError
+from tacit.errors import Closed, InvalidInput, TacitError
 from tacit.experience import entrance
 from tacit.experience.episode import Artifact, Json, Outcome, OutcomeKind, Step, StepStatus
 from tacit.experience.recorder import Recorder
@@ -40,15 +40,18 @@ def make_step(
     **rest: Any,
 ) -> Step:
     """A step from the SDK's keywords; ``success`` True or False is short for the status success or error."""
+    if success is not None and not isinstance(success, bool):
+        raise InvalidInput(f"success must be True, False or None, not {success!r}", field="success")
     if status is None and success is not None:
         status = "success" if success else "error"
+    entrance.check_status(status)
     fields = {name: value for name, value in rest.items() if value is not None}
     step: Step = entrance.build(
         Step,
         {
             "tool": tool,
             "action": action,
-            "parameters": dict(parameters or {}),
+            "parameters": entrance.object_of(parameters, "parameters"),
             "observation": observation,
             "status": status,
             **fields,
@@ -60,6 +63,7 @@ def make_step(
 
 def make_outcome(kind: OutcomeKind, fields: dict[str, Any]) -> Outcome:
     """An outcome from the SDK's keywords."""
+    entrance.check_outcome_kind(kind)
     given = {name: value for name, value in fields.items() if value is not None}
     outcome: Outcome = entrance.build(Outcome, {"kind": kind, **given}, "outcome")
     return outcome
@@ -128,7 +132,7 @@ class LiveEpisode:
             latency_ms=latency_ms,
             tokens=tokens,
             occurred_at=occurred_at,
-            metadata=None if metadata is None else dict(metadata),
+            metadata=None if metadata is None else entrance.object_of(metadata, "metadata"),
         )
         return self.log(step, key=key)
 
@@ -171,7 +175,7 @@ class LiveEpisode:
                 "score": score,
                 "verdict": verdict,
                 "reason": reason,
-                "details": None if details is None else dict(details),
+                "details": None if details is None else entrance.object_of(details, "details"),
                 "done": done,
                 "failed": failed,
                 "signals": signals,
@@ -193,7 +197,9 @@ class LiveEpisode:
     def checkpoint(self, note: str = "", state: Mapping[str, Json] | None = None) -> str:
         """Mark where the agent stands; the checkpoint's id, which ``mind.handoff`` makes a pack of."""
         self.flush()
-        return format_id(self._recorder.checkpoint(self._raw, note=note, state=dict(state or {})).result().event.id)
+        return format_id(
+            self._recorder.checkpoint(self._raw, note=note, state=entrance.object_of(state, "state")).result().event.id
+        )
 
     def __enter__(self) -> LiveEpisode:
         return self

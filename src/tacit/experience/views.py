@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, and_, bindparam, exists, func, or_, select
 
-from tacit.errors import NotFound
+from tacit.errors import InvalidInput, NotFound
 from tacit.experience.episode import Data, Episode, EpisodeStatus, Outcome, Relation, Step, Task
 from tacit.experience.fold import EpisodeRow
 from tacit.ids import format_id, parse_id
@@ -88,6 +88,27 @@ class EpisodeFilter(msgspec.Struct, frozen=True, kw_only=True):
     tool: str = ""
     started_after: int | None = None
     started_before: int | None = None
+
+
+MOST_WORDS = 50
+"""Words that one search may hold: every one of them is looked for in every description."""
+
+
+def check_filter(wanted: EpisodeFilter) -> None:
+    """Refuse conditions that no episode could meet, or no database take.
+
+    Raises:
+        InvalidInput: a text that is none, holds U+0000 or half of a surrogate pair; or too many words.
+    """
+    for field in ("text", "status", "task_type", "domain", "tag", "tool"):
+        value = getattr(wanted, field)
+        if not isinstance(value, str):
+            raise InvalidInput(f"{field} must be a text, not {type(value).__name__}", field=field)
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise InvalidInput(f"{field} holds a character that no stored text has", field=field)
+    words = len(wanted.text.split())
+    if words > MOST_WORDS:
+        raise InvalidInput(f"{words:,} words are more than the {MOST_WORDS} of one search; give fewer", field="text")
 
 
 def find_row(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> EpisodeRow:

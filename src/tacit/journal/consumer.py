@@ -7,12 +7,13 @@ a write under an old epoch is refused, so a process that slept through its lease
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -23,7 +24,7 @@ from tacit.errors import Conflict, NotSettled
 from tacit.ids import Entropy
 from tacit.journal.append import Appender
 from tacit.journal.event import Event
-from tacit.journal.read import events_after
+from tacit.journal.read import events_after, head_position
 from tacit.journal.writer import Writer
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
@@ -59,6 +60,11 @@ class Consumer(Protocol):
         """Its stable name; its offset is kept under it."""
         ...
 
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """The kinds of events that it wants; None is every kind."""
+        ...
+
     def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> Any:
         """Work out the effects of a batch, outside of any transaction. Any split into batches must give the same.
 
@@ -77,6 +83,10 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     batch_events: int = 500
     poll_seconds: float = 1.0
     lease_seconds: float = 30.0
+
+
+_REST_SECONDS = 0.02
+"""Rest between two rounds: writes that come close together are consumed together."""
 
 
 class _Lease(msgspec.Struct):
@@ -108,7 +118,9 @@ class Consumers:
         self._leases: dict[tuple[str, bytes], _Lease] = {}
         self._running = threading.Lock()  # one round at a time in this process
         self._wake = threading.Event()
+        self._hurry = threading.Event()  # somebody waits until everything has been consumed
         self._progress = threading.Condition()
+        self._waiting = 0  # callers of settle; guarded by _progress
         self._stopping = False
         self._thread: threading.Thread | None = None
         self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
@@ -129,6 +141,7 @@ class Consumers:
     def stop(self) -> None:
         """Finish the batch at hand, give the leases back, and stop."""
         self._stopping = True
+        self._hurry.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -139,11 +152,14 @@ class Consumers:
     def _work(self) -> None:
         while not self._stopping:
             self._wake.clear()
+            started = time.monotonic()
             moved = self._round()
             for chore in self._chores:
                 self._do(chore)
             if not moved:
                 self._wake.wait(self._pace.poll_seconds)
+            # Writers come first: rest as long as the round took, and a moment at least, unless somebody waits for us.
+            self._hurry.wait(max(_REST_SECONDS, time.monotonic() - started if moved else 0.0))
 
     def _do(self, chore: Callable[[], object]) -> None:
         try:
@@ -183,15 +199,22 @@ class Consumers:
         lease = self._hold(consumer.name, mind)
         if lease is None:
             return False
+        most = self._pace.batch_events
         with self._store.snapshot() as snapshot:
-            events = events_after(snapshot, mind, lease.position, self._pace.batch_events)
-            if not events:
-                return False
-            effects = consumer.prepare(snapshot, mind, events)
-        new = events[-1].position
+            head = head_position(snapshot, mind)
+            events = events_after(snapshot, mind, lease.position, most, consumer.kinds)
+            effects = consumer.prepare(snapshot, mind, events) if events else None
+        new = events[-1].position if len(events) == most else head
+        if new == lease.position:
+            return False
         expires_at = self._expiry()
+
+        def apply(appender: Appender) -> None:
+            if events:
+                consumer.apply(appender, mind, effects)
+
         moved = self._writer.run(
-            lambda appender: self._commit(appender, consumer, mind, lease, new, expires_at, effects)
+            lambda appender: self._commit(appender, consumer.name, mind, lease, new, expires_at, apply)
         )
         if not moved:
             self._leases.pop((consumer.name, mind), None)
@@ -202,28 +225,28 @@ class Consumers:
     def _commit(
         self,
         appender: Appender,
-        consumer: Consumer,
+        name: str,
         mind: bytes,
         lease: _Lease,
         new: int,
         expires_at: int,
-        effects: Any,
+        apply: Callable[[Appender], None],
     ) -> bool:
         """Effects and offset together; False when another holder has taken over (fenced)."""
         transaction = appender.transaction
         touched = transaction.execute(
             _advance,
             of=mind,
-            named=consumer.name,
+            named=name,
             old_epoch=lease.epoch,
             old=lease.position,
             position=new,
             expires_at=expires_at,
         )
         if touched == 0:
-            row = transaction.row(_state, of=mind, named=consumer.name)
+            row = transaction.row(_state, of=mind, named=name)
             return row is not None and (row[0], row[1]) == (new, lease.epoch)  # this commit's first attempt got through
-        consumer.apply(appender, mind, effects)
+        apply(appender)
         return True
 
     # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,6 +299,24 @@ class Consumers:
         Raises:
             NotSettled: not within ``timeout`` seconds; the context holds the lag and the last error of each consumer.
         """
+        with self._hurried():
+            self._wait_for(mind, timeout)
+
+    @contextlib.contextmanager
+    def _hurried(self) -> Iterator[None]:
+        """While anybody is in here, consumers take no rest."""
+        with self._progress:
+            self._waiting += 1
+            self._hurry.set()
+        try:
+            yield
+        finally:
+            with self._progress:
+                self._waiting -= 1
+                if not self._waiting and not self._stopping:
+                    self._hurry.clear()
+
+    def _wait_for(self, mind: bytes, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while any((lag := self.lag(mind)).values()):
             if time.monotonic() >= deadline:

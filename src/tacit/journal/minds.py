@@ -71,7 +71,12 @@ def require_mind(snapshot: Snapshot, tenant: str, name: str) -> MindInfo:
     """
     found = find_mind(snapshot, tenant, name)
     if found is None:
-        raise NotFound(f"there is no mind {name!r} of tenant {tenant!r} in this store", mind=name, tenant=tenant)
+        raise NotFound(
+            f"there is no mind {name!r} of tenant {tenant!r} in this store; "
+            "'tacit mind list' shows those that are there, and --mind chooses one",
+            mind=name,
+            tenant=tenant,
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from tacit.errors import Closed, ForkedStore, StoreBusy, StoreUnavailable
 from tacit.ids import ID_BYTES, format_id
 from tacit.stores.port import Row, Snapshot
 
-What = Literal["event", "payload", "checkpoint", "anchor", "head", "node", "table"]
+What = Literal["event", "payload", "checkpoint", "anchor", "head", "node", "table", "consumer"]
 MOST_LISTED = 1_000
 _NOT_DAMAGE = (StoreBusy, StoreUnavailable, ForkedStore, Closed)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, or_, select
 
 from tacit.errors import IntegrityError
 from tacit.journal import canonical
@@ -51,9 +52,17 @@ def _recorded(row: Sequence[Any]) -> Recorded:
     return Recorded(Event(*row[:-1]), None if body is None else canonical.decode(bytes(body)))
 
 
-def events_after(snapshot: Snapshot, mind: bytes, position: int, most: int) -> list[Event]:
-    """Up to ``most`` events behind ``position``, in order, without their payloads."""
-    return [Event(*row) for row in snapshot.rows(_after, mind=mind, after=position, most=most)]
+def events_after(
+    snapshot: Snapshot, mind: bytes, position: int, most: int, kinds: frozenset[str] | None = None
+) -> list[Event]:
+    """Up to ``most`` events behind ``position``, of these kinds (or of all), in order, without their payloads."""
+    statement = _after if kinds is None else _after_of(kinds)
+    return [Event(*row) for row in snapshot.rows(statement, mind=mind, after=position, most=most)]
+
+
+@lru_cache
+def _after_of(kinds: frozenset[str]) -> Select[Any]:
+    return _after.where(or_(*(_event.c.kind == kind for kind in sorted(kinds))))
 
 
 def all_events(snapshot: Snapshot, mind: bytes, *, batch: int = 1_000) -> Iterator[Recorded]:

@@ -250,7 +250,7 @@ def _consume(target: Store, mind: bytes, consumer: Consumer, until: int | None) 
     position = 0
     while True:
         with target.transaction() as transaction:
-            events = events_after(transaction, mind, position, _BATCH)
+            events = events_after(transaction, mind, position, _BATCH, consumer.kinds)
             wanted = [event for event in events if until is None or event.position <= until]
             if not wanted:
                 return

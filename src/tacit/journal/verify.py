@@ -44,6 +44,11 @@ _orphans = (
     .order_by(_payload.c.position)
     .limit(1)
 )
+_offsets = (
+    select(schema.consumer.c.name, schema.consumer.c.position)
+    .where(schema.consumer.c.mind == bindparam("mind"))
+    .order_by(schema.consumer.c.name)
+)
 _nodes = select(schema.node.c.origin, schema.node.c.secret, schema.node.c.retired_at)
 
 
@@ -84,6 +89,7 @@ def _check_mind(findings: Findings, snapshot: Snapshot, mind: Any, progress: Cal
     if walked.readable:
         _check_head(findings, snapshot, mind, walked)
         _check_payload_count(findings, snapshot, mind, walked)
+        _check_offsets(findings, snapshot, mind, walked)
 
 
 def _check_head(findings: Findings, snapshot: Snapshot, mind: bytes, walked: MindCheck) -> None:
@@ -111,6 +117,20 @@ def _check_payload_count(findings: Findings, snapshot: Snapshot, mind: bytes, wa
         findings.add("payload", f"there is a payload at position {found[0][0]}, but no event", mind=mind)
     elif rows is None or found is None:
         findings.add("payload", f"the payloads cannot be counted: {findings.unreadable}", mind=mind)
+
+
+def _check_offsets(findings: Findings, snapshot: Snapshot, mind: bytes, walked: MindCheck) -> None:
+    """A consumer that claims to have seen what is not there would pass over it when it comes."""
+    assert walked.last is not None
+    rows = findings.read(snapshot, _offsets, mind=mind)
+    if rows is None:
+        findings.add("consumer", f"the offsets of the consumers cannot be read: {findings.unreadable}", mind=mind)
+        return
+    last = walked.last[0]
+    for name, position in rows:
+        if not isinstance(position, int) or not 0 <= position <= last:
+            message = f"the consumer {name} claims to be at position {position}, but the last event is {last}"
+            findings.add("consumer", message, mind=mind)
 
 
 def _check_minds_of(findings: Findings, snapshot: Snapshot, table: Table) -> None:

@@ -65,6 +65,7 @@ class Tally:
     """
 
     name = "tally"
+    kinds = frozenset({kinds.EPISODE_COMPLETED, kinds.EPISODE_RECORDED, kinds.EPISODE_UPDATED})
 
     def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> list[Contribution]:
         """The contributions that these events set: for each episode, as of the last of its events that matters."""

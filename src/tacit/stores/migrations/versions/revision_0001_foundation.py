@@ -202,7 +202,7 @@ def _payload() -> None:
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("mind", "position"),
-        sqlite_with_rowid=False,
+        sqlite_with_rowid=True,
     )
 
 
