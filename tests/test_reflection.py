@@ -75,7 +75,7 @@ def test_another_tool_got_past_nothing_when_the_first_fails_again_later() -> Non
 def test_an_error_that_nothing_got_past_is_not_called_overcome() -> None:
     found = reflect_by_rule(attempt(ok("look"), bad("pay", "card 12 refused"), outcome=FAILURE))
     assert said(found.successes, "then worked") == []
-    assert said(found.improvements, "pay) failed with 'card <number> refused', and no later step") == [(2,)]
+    assert said(found.improvements, "pay) failed with 'card 12 refused', and no later step") == [(2,)]
 
 
 def test_a_call_repeated_without_a_new_answer_is_a_loop_and_one_with_a_new_answer_is_not() -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from tacit.experience.episode import Data, Episode, Json, Step
 from tacit.learning.recovery import Recovery, has_failed, recoveries
-from tacit.learning.signature import step_signature
+from tacit.learning.signature import error_text, step_signature
 
 SLOW_TIMES_MEDIAN = 3
 SLOW_SHARE = 0.2
@@ -88,13 +88,13 @@ def overcome(episode: Episode) -> Iterator[Remark]:
     grouped: dict[tuple[str, int], list[Recovery]] = defaultdict(list)
     for recovery in recoveries(episode.steps):
         grouped[recovery.signature, recovery.worked].append(recovery)
-    for (signature, worked), group in grouped.items():
+    for (_, worked), group in grouped.items():
         failed = [recovery.failed for recovery in group]
         before, after, just_before = (episode.steps[number - 1] for number in (failed[-1], worked, worked - 1))
         between = "" if has_failed(just_before) else f", right after {name_of(just_before)}"
         yield remark(
             episode,
-            f"{_listed(failed)} ({call_of(before)}) failed with '{quote(signature)}'; "
+            f"{_listed(failed)} ({call_of(before)}) failed with '{quote(error_text(before))}'; "
             f"step {worked} ({call_of(after)}) then worked{_what_changed(before, after)}{between}.",
             [*failed, worked],
         )
@@ -152,9 +152,13 @@ def repeated_errors(episode: Episode) -> Iterator[Remark]:
     for number, step in enumerate(episode.steps, start=1):
         if has_failed(step):
             seen[step_signature(step)].append(number)
-    for signature, numbers in seen.items():
+    for numbers in seen.values():
         if len(numbers) > 1:
-            yield remark(episode, f"{_listed(numbers)} failed alike: '{quote(signature)}'.", numbers)
+            yield remark(
+                episode,
+                f"{_listed(numbers)} failed alike: '{quote(error_text(episode.steps[numbers[0] - 1]))}'.",
+                numbers,
+            )
 
 
 def unresolved(episode: Episode) -> Iterator[Remark]:
@@ -165,7 +169,7 @@ def unresolved(episode: Episode) -> Iterator[Remark]:
             what = "timed out" if step.status == "timeout" else "failed"
             yield remark(
                 episode,
-                f"Step {number} ({call_of(step)}) {what} with '{quote(step_signature(step))}', "
+                f"Step {number} ({call_of(step)}) {what} with '{quote(error_text(step))}', "
                 "and no later step got past it.",
                 [number],
             )
@@ -226,7 +230,7 @@ def how_it_ended(episode: Episode) -> Iterator[Remark]:
     reason = f" The reason given: {given}" if given else ""
     ended = f"The attempt ended as {outcome.kind} after step {number} ({name_of(last)})"
     if has_failed(last):
-        yield remark(episode, f"{ended}, which failed with '{quote(step_signature(last))}'.{reason}", [number])
+        yield remark(episode, f"{ended}, which failed with '{quote(error_text(last))}'.{reason}", [number])
     elif not any(has_failed(step) for step in episode.steps):
         yield remark(episode, f"{ended}, although no step reported an error.{reason}", [number])
     else:
@@ -247,7 +251,9 @@ def the_way(episode: Episode) -> Iterator[Remark]:
     shown = distinct[:LONGEST_PATH]
     more = f" and {len(distinct) - len(shown)} more" if len(distinct) > len(shown) else ""
     verb = "The way that succeeded" if episode.status == "success" else "The way taken"
-    yield remark(episode, f"{verb}: {' → '.join(name for _, name in shown)}{more}.", [number for number, _ in shown])
+    yield remark(
+        episode, f"{verb}: {' → '.join(name for _, name in shown).rstrip('.')}{more}.", [number for number, _ in shown]
+    )
 
 
 SUCCESSES = (first_productive, overcome, good_end)

@@ -25,6 +25,7 @@ _FILE = (
     "conf|xml|html?|css|pdf|png|jpe?g|gif|svg|zip|gz|tar|whl|log|db|sqlite|lock|parquet|ipynb|docx?|xlsx?|pptx?"
 )
 _UNIT = "(?:%|[mnuµ]?s|sec|min|[mhd]|[kmgt]?i?b|k|x|px)"
+# A possessive group looks ahead first: before Python 3.11.5 one that fails midway keeps what it has read.
 _VALUES = re.compile(
     rf"""
     (?P<keep> (?<![a-z0-9]) (?: http(?:/\d\.\d)? | status | code | errno | error | exit )
@@ -64,6 +65,12 @@ def error_signature(text: str) -> str:
     line = _telling_line(text)[:LONGEST_LINE].lower()
     masked = _LISTS.sub(r"\1", " ".join(_VALUES.sub(_mask, line).split()))
     return masked[:LONGEST_SIGNATURE].strip() or NO_TEXT
+
+
+def error_text(step: Step) -> str:
+    """The telling line of a failed step's error, as it was written; its status when nothing was."""
+    text = step.error or _text_of(step.observation)
+    return _telling_line(text) or f"({step.status or 'error'})"
 
 
 def step_signature(step: Step) -> str:
