@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -14,9 +13,11 @@ from tacit.experience.episode import Relation
 from tacit.experience.importers.port import Imported, Rejected
 from tacit.experience.recorder import Recorder
 from tacit.ids import parse_id
-from tacit.journal.append import Appended
+from tacit.journal.append import Appended, Appender, Prepared
 
-_IN_FLIGHT = 512  # records that are queued for writing at once; bounds the memory of an import
+_BATCH_RECORDS = 256
+_BATCH_BYTES = 16_000_000
+"""A batch is full at that many records or bytes, which bounds the memory of an import."""
 Progress: TypeAlias = Callable[[int], None]
 """Called with the number of records that are done."""
 
@@ -35,62 +36,77 @@ class IngestReport(msgspec.Struct, kw_only=True):
     """Secrets that were masked."""
 
 
+class _Ready(NamedTuple):
+    """A record that is prepared and waits for the rest of its batch."""
+
+    item: Imported
+    prepared: Prepared
+
+
 def ingest(
     recorder: Recorder, found: Iterable[Imported | Rejected], progress: Progress = lambda done: None
 ) -> IngestReport:
-    """Write every record; a bad one is listed in the report and stops nothing."""
+    """Write every record; a bad one is listed in the report and stops nothing.
+
+    Reading and writing take turns, a batch at a time: side by side they would fight over the interpreter's lock.
+    """
     report = IngestReport()
-    waiting: deque[tuple[str, Future[Appended]]] = deque()
+    ready: list[_Ready] = []
     relations: list[tuple[str, Relation]] = []
+    waiting_bytes = 0
     for done, item in enumerate(found, start=1):
-        if isinstance(item, Rejected):
-            report.rejected.append(item)
-        else:
-            _submit(recorder, item, waiting, report)
-            relations += [(item.location, relation) for relation in item.record.relations]
-        while len(waiting) > _IN_FLIGHT:
-            _settle(waiting, report)
+        prepared = _prepare(recorder, item, report)
+        if prepared is not None:
+            ready.append(prepared)
+            waiting_bytes += len(prepared.prepared.body)
+            relations += [(prepared.item.location, relation) for relation in prepared.item.record.relations]
+        if len(ready) >= _BATCH_RECORDS or waiting_bytes >= _BATCH_BYTES:
+            _write(recorder, ready, report)
+            ready, waiting_bytes = [], 0
         progress(done)
-    while waiting:
-        _settle(waiting, report)
+    _write(recorder, ready, report)
     for location, relation in relations:
         _relate(recorder, location, relation, report)
     return report
 
 
-def _submit(
-    recorder: Recorder, item: Imported, waiting: deque[tuple[str, Future[Appended]]], report: IngestReport
-) -> None:
+def _prepare(recorder: Recorder, item: Imported | Rejected, report: IngestReport) -> _Ready | None:
+    if isinstance(item, Rejected):
+        report.rejected.append(item)
+        return None
     try:
-        prepared = recorder.prepare_record(item.record, checked=True)
+        return _Ready(item, recorder.prepare_record(item.record, checked=True))
     except InvalidInput as error:
         report.rejected.append(Rejected(item.location, error.message))
-        return
-    mind, counted = recorder.mind.id, (len(item.record.steps), item.shortened, prepared.masked)
-    future = recorder.journal.submit(lambda appender: appender.append(mind, prepared))
-    future.add_done_callback(lambda finished: _count(finished, counted, report))
-    waiting.append((item.location, future))
+        return None
 
 
-def _count(finished: Future[Appended], counted: tuple[int, int, int], report: IngestReport) -> None:
-    if finished.exception() is None and finished.result().new:
-        steps, shortened, masked = counted
-        report.steps += steps
-        report.shortened += shortened
-        report.masked += masked
+def _write(recorder: Recorder, ready: list[_Ready], report: IngestReport) -> None:
+    mind, journal = recorder.mind.id, recorder.journal
+
+    def job(one: _Ready) -> Callable[[Appender], Appended]:
+        return lambda appender: appender.append(mind, one.prepared)
+
+    futures = [journal.submit(job(one)) for one in ready]
+    for one, future in zip(ready, futures, strict=True):
+        _count(one, future, report)
 
 
-def _settle(waiting: deque[tuple[str, Future[Appended]]], report: IngestReport) -> None:
-    location, future = waiting.popleft()
+def _count(one: _Ready, future: Future[Appended], report: IngestReport) -> None:
     try:
         appended = future.result()
     except Conflict:  # the same attempt is there, perhaps told in other words: what was written first stays
         report.skipped += 1
     except InvalidInput as error:
-        report.rejected.append(Rejected(location, error.message))
+        report.rejected.append(Rejected(one.item.location, error.message))
     else:
-        report.imported += appended.new
-        report.skipped += not appended.new
+        if not appended.new:
+            report.skipped += 1
+            return
+        report.imported += 1
+        report.steps += len(one.item.record.steps)
+        report.shortened += one.item.shortened
+        report.masked += one.prepared.masked
 
 
 def _relate(recorder: Recorder, location: str, relation: Relation, report: IngestReport) -> None:

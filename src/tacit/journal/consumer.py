@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, func, select, update
 
 from tacit.clock import MICROS_PER_SECOND, Clock
-from tacit.errors import Conflict, NotSettled
+from tacit.errors import Conflict, NotSettled, StoreError
 from tacit.ids import Entropy
 from tacit.journal.append import Appender
 from tacit.journal.event import Event
@@ -87,6 +87,10 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 _REST_SECONDS = 0.02
 """Rest between two rounds: writes that come close together are consumed together."""
+
+
+_REST_SHARE = 3
+"""Rest for each second of work while there is more to do: writers lose a quarter of one processor to consumers."""
 
 
 class _Lease(msgspec.Struct):
@@ -158,12 +162,14 @@ class Consumers:
                 self._do(chore)
             if not moved:
                 self._wake.wait(self._pace.poll_seconds)
-            # Writers come first: rest as long as the round took, and a moment at least, unless somebody waits for us.
-            self._hurry.wait(max(_REST_SECONDS, time.monotonic() - started if moved else 0.0))
+            # Writers come first: rest longer than the round took, and a moment at least, unless somebody waits for us.
+            self._hurry.wait(max(_REST_SECONDS, _REST_SHARE * (time.monotonic() - started) if moved else 0.0))
 
     def _do(self, chore: Callable[[], object]) -> None:
         try:
             chore()
+        except StoreError as error:
+            _log.warning("a chore waits for the store: %s", error)
         except Exception:  # noqa: BLE001 - a failing chore must not stop the consumers; it is reported and tried again
             _log.warning("a chore of the store failed; it is tried again", exc_info=True)
 
@@ -188,6 +194,10 @@ class Consumers:
                 if self._stopping:
                     break
                 moved = self._batch(consumer, mind) or moved
+        except StoreError as error:  # the store's trouble, not the consumer's: whoever writes hears of it too
+            self.failures[consumer.name] = f"{type(error).__name__}: {error}"
+            _log.warning("a consumer waits for the store: %s", error, extra={"consumer": consumer.name})
+            return False
         except Exception as error:  # noqa: BLE001 - a consumer's fault must not stop the others; it is reported and retried
             self.failures[consumer.name] = f"{type(error).__name__}: {error}"
             _log.exception("a consumer failed; it is tried again", extra={"consumer": consumer.name})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import logging
 import threading
 import weakref
 from collections import defaultdict
@@ -14,7 +16,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from tacit.clock import Clock
-from tacit.errors import Closed, ForkedStore
+from tacit.errors import Closed, ForkedStore, TacitError
 from tacit.ids import Entropy
 from tacit.journal.append import Appender, Masker, Preparer, Projection
 from tacit.journal.consumer import Consumer, Consumers, Pace
@@ -24,6 +26,7 @@ from tacit.journal.writer import Writer
 from tacit.retry import RetryPolicy
 from tacit.stores.port import Store
 
+_log = logging.getLogger("tacit.journal")
 T = TypeVar("T")
 
 
@@ -96,6 +99,7 @@ class Journal:
         )
         self.held: weakref.WeakSet[Held] = weakref.WeakSet()
         """What holds events back on purpose; it is flushed before the journal closes."""
+        _open.add(self)
         self._closing = threading.Lock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
         self.notary.anchor_missing()
@@ -144,6 +148,22 @@ class Journal:
             steps.callback(self.notary.sign_all)
             steps.callback(self.consumers.stop)
             steps.callback(self.writer.run, _nothing)  # behind everything that was submitted
+
+
+_open: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _flush_all() -> None:
+    """At the end of the program: write what buffered episodes of unclosed stores still hold."""
+    for journal in list(_open):
+        for held in list(journal.held):
+            try:
+                held.flush()
+            except TacitError as error:
+                _log.warning("buffered steps were not written: %s", error)
+
+
+atexit.register(_flush_all)
 
 
 def _nothing(appender: Appender) -> None:  # noqa: ARG001 - a job without effects

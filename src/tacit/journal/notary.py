@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 
 from tacit.clock import MICROS_PER_SECOND, Clock
+from tacit.errors import IntegrityError
 from tacit.journal import mark, merkle
 from tacit.journal.append import Appender
 from tacit.journal.mark import Checkpoint
@@ -18,6 +20,7 @@ from tacit.journal.writer import Writer
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
 
+_log = logging.getLogger("tacit.journal.notary")
 _event, _checkpoint = schema.event, schema.checkpoint
 _last = (
     select(func.coalesce(func.max(_checkpoint.c.last), 0))
@@ -124,12 +127,20 @@ class Notary:
         return signed
 
     def anchor_missing(self) -> None:
-        """Bring the anchor file up to date: a crash may have come between the commit and the file."""
+        """Bring the anchor file up to date: a crash may have come between the commit and the file.
+
+        A damaged anchor stays as it is, and is warned of: it must not keep anybody from the store.
+        """
         if self._anchor is None:
             return
         with self._anchoring:
             latest: dict[tuple[bytes, bytes], int] = {}
-            for known in mark.read_anchor(self._anchor):
+            try:
+                anchored = mark.read_anchor(self._anchor)
+            except IntegrityError as error:
+                _log.warning("%s; run 'tacit journal verify', then move it away", error)
+                return
+            for known in anchored:
                 chain = (known.mind, known.origin)
                 latest[chain] = max(latest.get(chain, 0), known.last)
             missing = [made for made in self._checkpoints() if made.last > latest.get((made.mind, made.origin), 0)]

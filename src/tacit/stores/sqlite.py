@@ -34,6 +34,7 @@ from tacit.errors import (
     TacitError,
 )
 from tacit.stores import schema, sqlite_file
+from tacit.stores.forking import GATE
 from tacit.stores.port import Row, Snapshot, Transaction
 from tacit.stores.revision import check_revision
 from tacit.stores.statements import Compiler
@@ -178,6 +179,7 @@ class SqliteStore:
         self._unlock(connection)
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
+        connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
         if not self._read_only:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -230,10 +232,16 @@ class SqliteStore:
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         self._check_usable()
-        if self._memory:
-            with self._write_lock, _translated(self.location):
-                yield _Cursor(self._writer, self.location)
-            return
+        with GATE.entered(), self._memory_snapshot() if self._memory else self._file_snapshot() as cursor:
+            yield cursor
+
+    @contextlib.contextmanager
+    def _memory_snapshot(self) -> Iterator[Snapshot]:
+        with self._write_lock, _translated(self.location):
+            yield _Cursor(self._writer, self.location)
+
+    @contextlib.contextmanager
+    def _file_snapshot(self) -> Iterator[Snapshot]:
         connection = self._take_reader()
         try:
             with _translated(self.location):
@@ -266,7 +274,7 @@ class SqliteStore:
         self._check_usable()
         if self._read_only:
             raise ReadOnly(f"{self.location} was opened read-only", path=self.location)
-        with self._write_lock, _translated(self.location):
+        with self._write_lock, GATE.entered(), _translated(self.location):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 self._check_same_file()
@@ -415,6 +423,10 @@ class _Cursor:
         compiled = _compiler.compiled(statement)
         rows = self._connection.execute("EXPLAIN QUERY PLAN " + compiled.sql, compiled.values(values)).fetchall()
         return [str(row[3]) for row in rows]
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 @contextlib.contextmanager

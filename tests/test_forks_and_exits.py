@@ -1,0 +1,80 @@
+"""Forking while the store is busy, and programs that end without closing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import tacit
+from trials import assert_sound, open_mind
+
+
+def _tell(path: Path, number: int) -> None:
+    with open_mind(path) as mind, mind.episode(f"child {number}") as episode:
+        episode.complete("success")
+
+
+@pytest.mark.requirement("JR-04")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_children_that_are_forked_while_the_store_is_busy_can_open_it_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with open_mind(path) as mind:
+        for number in range(20):
+            with mind.episode(f"parent {number}") as episode:
+                episode.complete("success")
+        context = multiprocessing.get_context("fork")
+        children = [context.Process(target=_tell, args=(path, number)) for number in range(8)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(60)
+        assert [child.exitcode for child in children] == [0] * 8
+        assert len(mind.episodes(limit=100)) == 28
+    assert_sound(path)
+
+
+@pytest.mark.requirement("EP-08")
+def test_a_program_that_ends_without_closing_still_writes_its_buffered_steps(tmp_path: Path) -> None:
+    program = f"""
+        import tacit
+        mind = tacit.open({str(tmp_path / "a.db")!r})
+        episode = mind.episode("forgotten", buffered=True)
+        episode.step(tool="find")
+        print(episode.id)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=True
+    )
+    with open_mind(tmp_path / "a.db") as mind:
+        assert [step.tool for step in mind.get(done.stdout.strip()).steps] == ["find"]
+
+
+@pytest.mark.requirement("EP-01")
+def test_searching_ignores_case_in_every_script(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "a.db") as mind:
+        mind.record({"task": {"description": "ÄPFEL und БИЛЕТ kaufen"}})
+        assert len(mind.episodes("äpfel билет")) == 1
+        assert mind.episodes("birnen") == []
+
+
+@pytest.mark.requirement("JR-01")
+def test_a_damaged_anchor_keeps_nobody_from_the_store_and_verification_finds_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    _tell(path, 1)
+    anchor = tmp_path / "a.db.anchor"
+    anchor.write_bytes(anchor.read_bytes() + b"rubbish\n")
+    _tell(path, 2)
+    with open_mind(path) as mind:
+        assert len(mind.episodes()) == 2
+    from tacit.journal.verify import verify
+
+    with tacit.open_store(path) as store:
+        found = verify(store.store, anchor)
+    assert not found.ok
+    assert found.first is not None
+    assert found.first.what == "anchor"
