@@ -61,11 +61,12 @@ def check_step(step: Step, limits: Limits) -> None:
     if not (step.tool or step.action or step.observation is not None or step.thought):
         raise InvalidInput("a step needs at least a tool, an action, a thought or an observation", field="step")
     _fits(step.tool, limits.name_bytes, "tool", "limits.name_bytes")
-    _fits(step.action, limits.text_bytes, "action", "limits.text_bytes")
-    _fits(step.thought, limits.text_bytes, "thought", "limits.text_bytes")
-    _fits(step.error, limits.text_bytes, "error", "limits.text_bytes")
-    canonical.check_depth(step.parameters, limits.json_depth, "parameters")
-    canonical.check_depth(step.metadata, limits.json_depth, "metadata")
+    for field in ("action", "thought", "error"):
+        if text := getattr(step, field):
+            _fits(text, limits.text_bytes, field, "limits.text_bytes")
+    for field in ("parameters", "metadata"):
+        if value := getattr(step, field):
+            canonical.check_depth(value, limits.json_depth, field)
     observation = step.observation
     if type(observation) is str:
         _fits(observation, limits.observation_bytes, "observation", "limits.observation_bytes")

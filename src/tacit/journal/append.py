@@ -1,7 +1,7 @@
 """The way in: events are prepared in the caller's thread, and written in groups by one thread.
 
-A group is one durable transaction; each job in it runs in a savepoint of its own, so a bad event fails alone. A
-job's future resolves only after the commit that made it durable.
+A group is one durable transaction in which a bad event fails alone. A job's future resolves only after the commit that
+made it durable.
 """
 
 from __future__ import annotations

@@ -1,12 +1,17 @@
-"""Group commit: one thread writes for all, many jobs to one durable transaction."""
+"""Group commit: one thread writes for all, many jobs to one durable transaction.
+
+A bad job fails alone. Most groups hold none, so a group is tried without savepoints first: they are a tenth of the cost
+of a short job. When a job fails, the group is undone and run again with a savepoint for each.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
@@ -155,20 +160,52 @@ class Writer:
         raise AssertionError("the last attempt returns or raises")
 
     def _commit(self, jobs: list[Job], *, retrying: bool) -> list[Any]:
-        results: list[Any] = []
+        """The result of each job, or why it failed. A savepoint for each is set only once one of them has failed."""
+        try:
+            with self._appender(retrying=retrying) as appender:
+                return [_attempt(job, appender) for job in jobs]
+        except _JobFailedError as failed:
+            if len(jobs) == 1:
+                return [_Failed(failed.error)]
+        with self._appender(retrying=retrying) as appender:
+            return [_attempt_alone(job, appender) for job in jobs]
+
+    @contextlib.contextmanager
+    def _appender(self, *, retrying: bool) -> Iterator[Appender]:
         with self._store.transaction() as transaction:
             appender = Appender(
                 transaction, origin=self._origin, clock=self._clock, projections=self._projections, retrying=retrying
             )
-            for job in jobs:
-                try:
-                    results.append(appender.run(job))
-                except StoreError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - one bad job fails alone; its caller gets the error
-                    results.append(_Failed(error))
+            yield appender
             appender.finish()
-        return results
+
+
+def _attempt(job: Job, appender: Appender) -> Any:
+    """The result of a job; when it raises, the whole transaction must be undone."""
+    try:
+        return job(appender)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise _JobFailedError(error) from error
+
+
+def _attempt_alone(job: Job, appender: Appender) -> Any:
+    """The result of a job, or its failure; only what it did itself is undone."""
+    try:
+        return appender.run(job)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bad job fails alone; its caller gets the error
+        return _Failed(error)
+
+
+class _JobFailedError(Exception):
+    """A job raised, in a transaction without savepoints."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class _Failed:
