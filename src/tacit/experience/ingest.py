@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -13,7 +12,7 @@ from tacit.experience.episode import Relation
 from tacit.experience.importers.port import Imported, Rejected
 from tacit.experience.recorder import Recorder
 from tacit.ids import parse_id
-from tacit.journal.append import Appended, Appender, Prepared
+from tacit.journal.append import Appended, Prepared
 
 _BATCH_RECORDS = 256
 _BATCH_BYTES = 16_000_000
@@ -64,7 +63,8 @@ def ingest(
             _write(recorder, ready, report)
             ready, waiting_bytes = [], 0
         progress(done)
-    _write(recorder, ready, report)
+    if ready:
+        _write(recorder, ready, report)
     for location, relation in relations:
         _relate(recorder, location, relation, report)
     return report
@@ -82,31 +82,37 @@ def _prepare(recorder: Recorder, item: Imported | Rejected, report: IngestReport
 
 
 def _write(recorder: Recorder, ready: list[_Ready], report: IngestReport) -> None:
+    """Write a batch as one job; when one of it is refused, each as a job of its own, so that only that one fails."""
     mind, journal = recorder.mind.id, recorder.journal
-
-    def job(one: _Ready) -> Callable[[Appender], Appended]:
-        return lambda appender: appender.append(mind, one.prepared)
-
-    futures = [journal.submit(job(one)) for one in ready]
-    for one, future in zip(ready, futures, strict=True):
-        _count(one, future, report)
-
-
-def _count(one: _Ready, future: Future[Appended], report: IngestReport) -> None:
     try:
-        appended = future.result()
+        written = journal.run(lambda appender: [appender.append(mind, one.prepared) for one in ready])
+    except (Conflict, InvalidInput):
+        for one in ready:
+            _write_alone(recorder, one, report)
+        return
+    for one, appended in zip(ready, written, strict=True):
+        _count(one, appended, report)
+
+
+def _write_alone(recorder: Recorder, one: _Ready, report: IngestReport) -> None:
+    try:
+        appended = recorder.journal.run(lambda appender: appender.append(recorder.mind.id, one.prepared))
     except Conflict:  # the same attempt is there, perhaps told in other words: what was written first stays
         report.skipped += 1
     except InvalidInput as error:
         report.rejected.append(Rejected(one.item.location, error.message))
     else:
-        if not appended.new:
-            report.skipped += 1
-            return
-        report.imported += 1
-        report.steps += len(one.item.record.steps)
-        report.shortened += one.item.shortened
-        report.masked += one.prepared.masked
+        _count(one, appended, report)
+
+
+def _count(one: _Ready, appended: Appended, report: IngestReport) -> None:
+    if not appended.new:
+        report.skipped += 1
+        return
+    report.imported += 1
+    report.steps += len(one.item.record.steps)
+    report.shortened += one.item.shortened
+    report.masked += one.prepared.masked
 
 
 def _relate(recorder: Recorder, location: str, relation: Relation, report: IngestReport) -> None:

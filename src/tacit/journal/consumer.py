@@ -89,8 +89,8 @@ _REST_SECONDS = 0.02
 """Rest between two rounds: writes that come close together are consumed together."""
 
 
-_REST_SHARE = 3
-"""Rest for each second of work while there is more to do: writers lose a quarter of one processor to consumers."""
+_REST_SHARE = 4
+"""Rest for each second of work while there is more to do: writers lose a fifth of one processor to consumers."""
 
 
 class _Lease(msgspec.Struct):
