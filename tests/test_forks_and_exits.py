@@ -54,14 +54,6 @@ def test_a_program_that_ends_without_closing_still_writes_its_buffered_steps(tmp
         assert [step.tool for step in mind.get(done.stdout.strip()).steps] == ["find"]
 
 
-@pytest.mark.requirement("EP-01")
-def test_searching_ignores_case_in_every_script(tmp_path: Path) -> None:
-    with open_mind(tmp_path / "a.db") as mind:
-        mind.record({"task": {"description": "ÄPFEL und БИЛЕТ kaufen"}})
-        assert len(mind.episodes("äpfel билет")) == 1
-        assert mind.episodes("birnen") == []
-
-
 @pytest.mark.requirement("JR-01")
 def test_a_damaged_anchor_keeps_nobody_from_the_store_and_verification_finds_it(tmp_path: Path) -> None:
     path = tmp_path / "a.db"

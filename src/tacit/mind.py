@@ -91,7 +91,7 @@ class PastMind:
         """Episodes that match all that is given, newest first.
 
         Args:
-            text: words that must all stand in the description, regardless of case.
+            text: words that must all stand in the description, in small or capital letters (of ASCII).
             limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
         """
         if not 1 <= limit <= 1_000:

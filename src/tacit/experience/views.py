@@ -80,7 +80,7 @@ class EpisodeFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which episodes to list; empty fields do not narrow. All given ones must hold."""
 
     text: str = ""
-    """Words that must all stand in the description, regardless of case."""
+    """Words that must all stand in the description, in small or capital letters (of ASCII)."""
     status: str = ""
     task_type: str = ""
     domain: str = ""

@@ -179,7 +179,6 @@ class SqliteStore:
         self._unlock(connection)
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
-        connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
         if not self._read_only:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -194,6 +193,8 @@ class SqliteStore:
                     f"{self.location} cannot be opened with this passphrase", path=self.location
                 ) from error
             raise
+        except UnicodeDecodeError as error:  # the driver cannot even put its own complaint about the damage into words
+            raise driver.DatabaseError("malformed database schema") from error
 
     def connect(self) -> Any:
         """A connection of its own, in autocommit mode. The caller closes it."""
@@ -423,10 +424,6 @@ class _Cursor:
         compiled = _compiler.compiled(statement)
         rows = self._connection.execute("EXPLAIN QUERY PLAN " + compiled.sql, compiled.values(values)).fetchall()
         return [str(row[3]) for row in rows]
-
-
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
 
 
 @contextlib.contextmanager
