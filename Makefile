@@ -23,8 +23,9 @@ $(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Tacit needs Python 3.11 or newer; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@echo "installing the locked dependencies into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/dev.txt  # the lock is whole: nothing is left to resolve
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) check > /dev/null
 	@touch $@
 
 run: setup  ## import TRACES=path and report on it, or show the live example; STORE=path instead of tacit.db
