@@ -107,7 +107,8 @@ def _exact_members(value: dict[Any, Any], room: int) -> Any:
             raise InvalidInput(f"the key {name!r} is not text; JSON keys must be", key=repr(name))
         if not name.isascii() and max(name) > "\uffff":
             exotic = True
-        if type(item) is str:  # most are, and they need nothing
+        kind = type(item)
+        if kind is str or item is None or kind is bool:  # most are, and they need nothing
             continue
         exact = _exact(item, room)
         if exact is not item:
@@ -118,8 +119,15 @@ def _exact_members(value: dict[Any, Any], room: int) -> Any:
 
 
 def _exact_items(value: list[Any] | tuple[Any, ...], room: int) -> Any:
-    items = [_exact(item, room) for item in value]
-    return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    changed: list[Any] | None = None
+    for place, item in enumerate(value):
+        kind = type(item)
+        # the members of objects go round without a call in between: lists of them are most of what is written
+        exact = _exact_members(item, room - 1) if kind is dict and room > 0 else _exact(item, room)
+        if exact is not item:
+            changed = changed if changed is not None else list(value)
+            changed[place] = exact
+    return value if changed is None else changed
 
 
 def _exact_float(value: float) -> Any:

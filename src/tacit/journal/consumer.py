@@ -25,6 +25,7 @@ from tacit.ids import Entropy
 from tacit.journal.append import Appender
 from tacit.journal.event import Event
 from tacit.journal.read import events_after, head_position
+from tacit.journal.rest import Rest
 from tacit.journal.writer import Writer
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
@@ -85,14 +86,6 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: float = 30.0
 
 
-_REST_SECONDS = 0.02
-"""Rest between two rounds: writes that come close together are consumed together."""
-
-
-_REST_SHARE = 4
-"""Rest for each second of work while there is more to do: writers lose a fifth of one processor to consumers."""
-
-
 class _Lease(msgspec.Struct):
     epoch: int
     position: int
@@ -125,6 +118,7 @@ class Consumers:
         self._hurry = threading.Event()  # somebody waits until everything has been consumed
         self._progress = threading.Condition()
         self._waiting = 0  # callers of settle; guarded by _progress
+        self.rest = Rest()
         self._stopping = False
         self._thread: threading.Thread | None = None
         self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
@@ -162,8 +156,7 @@ class Consumers:
                 self._do(chore)
             if not moved:
                 self._wake.wait(self._pace.poll_seconds)
-            # Writers come first: rest longer than the round took, and a moment at least, unless somebody waits for us.
-            self._hurry.wait(max(_REST_SECONDS, _REST_SHARE * (time.monotonic() - started) if moved else 0.0))
+            self._hurry.wait(self.rest.seconds(time.monotonic() - started, moved=moved))
 
     def _do(self, chore: Callable[[], object]) -> None:
         try:

@@ -119,6 +119,7 @@ class Journal:
         with self._closing:
             if self._closed:
                 raise Closed("the store is closed")
+            self.consumers.rest.written()
             return self.writer.submit(job)
 
     def run(self, job: Callable[[Appender], T]) -> T:

@@ -22,6 +22,8 @@ from tacit.experience.importers.shorten import cut
 
 _SOURCE_ID_BYTES = 100
 """How much of a source's own id stands readable in a key; all of it goes into the hash."""
+_LONGEST_ESCAPE = 6
+"""Bytes that a byte of text takes in JSON at most; what was replaced did not become longer than that."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ def finished(
 
 
 def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counter[str]) -> Iterator[Imported]:
-    record, replaced = clean(draft.record)
+    record, replaced, size = clean(draft.record)
     if replaced and options.fit == "refuse":
         raise InvalidInput(
             "holds control characters, or integers beyond ±2^53; import it with fit='truncate' to replace them"
@@ -118,7 +120,7 @@ def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counte
         source_id=record.task.source_id or options.name,
     )
     whole = msgspec.structs.replace(record, task=task, key=key)
-    if _fits(whole, options):  # as nearly all do; measuring it piece by piece would cost more than all the rest
+    if _fits(whole, size, options):  # as nearly all do; measuring it piece by piece would cost more than all the rest
         yield Imported(whole, draft.location, replaced)
         return
     for part in fit(whole, options.limits, options.fit):
@@ -127,14 +129,16 @@ def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counte
         replaced = 0
 
 
-def _fits(record: Record, options: ImportOptions) -> bool:
-    """Whether a record is within every limit as it is."""
+def _fits(record: Record, size: int, options: ImportOptions) -> bool:
+    """Whether a record is within every limit as it is; ``size`` are its bytes before the options were applied."""
     try:
         _check(record, options)
     except LimitExceeded:
         return False
-    limits = options.limits
-    return len(msgspec.json.encode(record)) <= min(limits.episode_bytes, limits.event_bytes)
+    most = min(options.limits.episode_bytes, options.limits.event_bytes)
+    if size * _LONGEST_ESCAPE + len(msgspec.json.encode(record.task)) + len(record.key) * _LONGEST_ESCAPE < most:
+        return True
+    return len(msgspec.json.encode(record)) <= most
 
 
 def _check(record: Record, options: ImportOptions) -> None:

@@ -22,15 +22,18 @@ class Cleaned(NamedTuple):
 
     record: Record
     replaced: int
+    size: int
+    """Bytes of the record as JSON, before anything was replaced."""
 
 
 def clean(record: Record) -> Cleaned:
     """Replace what no store keeps: control characters by U+FFFD, integers beyond ±(2^53 − 1) by their digits."""
-    if not _SUSPECT.search(msgspec.json.encode(record)):
-        return Cleaned(record, 0)
+    body = msgspec.json.encode(record)
+    if not _SUSPECT.search(body):
+        return Cleaned(record, 0, len(body))
     cleaner = _Cleaner()
     plain = cleaner.value(msgspec.to_builtins(record))
-    return Cleaned(msgspec.convert(plain, Record), cleaner.count) if cleaner.count else Cleaned(record, 0)
+    return Cleaned(msgspec.convert(plain, Record) if cleaner.count else record, cleaner.count, len(body))
 
 
 class _Cleaner:

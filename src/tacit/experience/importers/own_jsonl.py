@@ -14,6 +14,7 @@ from tacit.experience.importers.files import LINE_SUFFIXES, complete_values, dec
 from tacit.experience.importers.port import Rejected
 
 _FIELDS = frozenset(Record.__struct_fields__)
+_record = msgspec.json.Decoder(Record).decode
 _CUT_OFF = (b'{"task":{"description":', b'{"task": {"description":')
 
 
@@ -44,6 +45,9 @@ class OwnJsonl(FileImporter):
 def record_in(line: bytes | msgspec.Raw) -> Record:
     """The record that one line holds, or InvalidInput naming the field that is wrong."""
     try:
-        return msgspec.convert(decode(line), Record)
+        return _record(line)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"is not a record: {error}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        decode(line)  # says what is wrong in the words that are used everywhere
+        raise

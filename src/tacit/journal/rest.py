@@ -1,0 +1,42 @@
+"""How long consumers rest between two rounds, so that whoever writes comes first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+MOMENT_SECONDS = 0.02
+"""The shortest rest: writes that come close together are consumed together."""
+QUIET_SECONDS = 0.25
+"""Nobody wrote for so long: nobody is in the way."""
+PATIENCE_SECONDS = 5.0
+"""Consumers that have been behind for so long take the larger share."""
+_REST_IN_A_BURST = 9
+_REST_LATER = 4
+"""Rest for each second of work: in a short burst writers lose a tenth of one processor to consumers, later a fifth."""
+
+
+class Rest:
+    """Remembers when somebody last wrote, and since when consumers have had something to do."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._written_at = float("-inf")
+        self._behind_since: float | None = None
+
+    def written(self) -> None:
+        """Somebody other than a consumer hands in something to write. Cheap: it is called for every write."""
+        self._written_at = self._now()
+
+    def seconds(self, worked: float, *, moved: bool) -> float:
+        """The rest after a round that took ``worked`` seconds and did something (``moved``) or found nothing."""
+        now = self._now()
+        if not moved:
+            self._behind_since = None
+            return MOMENT_SECONDS
+        if self._behind_since is None:
+            self._behind_since = now - worked
+        if now - self._written_at > QUIET_SECONDS:
+            return MOMENT_SECONDS
+        patient = now - self._behind_since <= PATIENCE_SECONDS
+        return max(MOMENT_SECONDS, worked * (_REST_IN_A_BURST if patient else _REST_LATER))

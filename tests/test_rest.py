@@ -1,0 +1,58 @@
+"""Consumers rest so that writers come first, and no longer than that."""
+
+from __future__ import annotations
+
+import pytest
+
+from tacit.journal.rest import MOMENT_SECONDS, PATIENCE_SECONDS, QUIET_SECONDS, Rest
+
+pytestmark = pytest.mark.requirement("JR-13")
+
+
+class Hand:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_nobody_writes_so_consumers_go_on_at_once() -> None:
+    assert Rest(Hand()).seconds(2.0, moved=True) == MOMENT_SECONDS
+
+
+def test_in_a_short_burst_of_writes_consumers_take_a_tenth() -> None:
+    rest = Rest(Hand())
+    rest.written()
+    assert rest.seconds(0.1, moved=True) == pytest.approx(0.9)
+
+
+def test_consumers_that_have_been_behind_for_long_take_a_fifth() -> None:
+    clock = Hand()
+    rest = Rest(clock)
+    rest.written()
+    rest.seconds(0.1, moved=True)
+    clock.seconds += PATIENCE_SECONDS + 0.1
+    rest.written()
+    assert rest.seconds(0.1, moved=True) == pytest.approx(0.4)
+
+
+def test_having_caught_up_they_are_patient_again() -> None:
+    clock = Hand()
+    rest = Rest(clock)
+    rest.written()
+    rest.seconds(0.1, moved=True)
+    clock.seconds += PATIENCE_SECONDS + 0.1
+    assert rest.seconds(0.1, moved=False) == MOMENT_SECONDS
+    rest.written()
+    assert rest.seconds(0.1, moved=True) == pytest.approx(0.9)
+
+
+def test_once_the_writers_have_stopped_consumers_no_longer_rest() -> None:
+    clock = Hand()
+    rest = Rest(clock)
+    rest.written()
+    clock.seconds += QUIET_SECONDS + 0.01
+    assert rest.seconds(0.5, moved=True) == MOMENT_SECONDS
