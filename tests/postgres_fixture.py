@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,17 @@ class Server(msgspec.Struct):
         return f"postgresql://{user}@/{database}?host={self.folder / 'data'}"
 
     def restart(self) -> None:
+        with self.down():
+            pass
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """While this lasts there is no server."""
         self.handle.stop()
-        self.handle.start()
+        try:
+            yield
+        finally:
+            self.handle.start()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import tacit
 from faults import lossy
 from tacit.clock import SystemClock
 from tacit.ids import SystemEntropy, parse_id
+from tacit.retry import RetryPolicy, retrying
 from tacit.stores.port import Transaction
 from tacit.stores.sqlite import MEMORY, SqliteStore
 from trials import assert_sound, kinds_of, settings
@@ -193,6 +194,21 @@ def test_the_pauses_grow_by_the_factor_up_to_the_longest(caplog: pytest.LogCaptu
     assert 0.002 <= first <= 0.004  # up to one first delay is added at random, so that processes do not meet again
     assert 0.006 <= second <= 0.008
     assert (third, fourth) == pytest.approx((0.011, 0.011))
+
+
+def test_no_attempt_begins_when_patience_has_run_out() -> None:
+    def attempts(patience: float) -> int:
+        begun = 0
+        policy = RetryPolicy(first_delay=0.001, patience=patience)
+        with contextlib.suppress(tacit.StoreBusy):
+            for attempt in retrying(policy, lambda error: True):
+                begun += 1
+                with attempt:
+                    raise busy()
+        return begun
+
+    assert attempts(patience=0.0) == 1
+    assert attempts(patience=60.0) == 3
 
 
 def test_by_default_three_attempts_a_tenth_of_a_second_apart_doubling_up_to_two_seconds() -> None:

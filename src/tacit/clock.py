@@ -6,10 +6,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, StoreError
 
 MICROS_PER_SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_YEAR = 2254
+"""The last whole year whose microseconds, with ten bits to count events within one, are a signed number of 64 bits."""
+_END = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 class Clock(Protocol):
@@ -39,6 +42,25 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move by that many seconds; a negative number is a clock that jumps back."""
         self.micros += round(seconds * MICROS_PER_SECOND)
+
+
+def storable(now: int) -> int:
+    """The present as a clock told it (µs since 1970 UTC), if an event can have it.
+
+    Raises:
+        StoreError: it lies before 1970 or after ``LAST_YEAR``, so the clock is wrong.
+    """
+    if 0 <= now < _END:
+        return now
+    try:
+        told = from_micros(now).isoformat()
+    except OverflowError:  # a year that datetime does not know
+        told = f"{now:,} µs since 1970"
+    raise StoreError(
+        f"the machine's clock says {told}, but events can be stored from 1970 to {LAST_YEAR} only. Nothing was stored; "
+        "set the clock and try again",
+        now=now,
+    )
 
 
 def to_micros(moment: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -53,7 +54,7 @@ class OpenStore:
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
-            options=_options(settings, anchor_of(store, settings)),
+            options=_options(settings, store),
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
         self.journal.start(self.backups.run_due)
@@ -129,7 +130,7 @@ def _schedule(settings: Settings) -> Schedule:
     return Schedule(directory=backup.directory, every_seconds=backup.every_seconds, keep=backup.keep)
 
 
-def _options(settings: Settings, anchor: Path | None) -> JournalOptions:
+def _options(settings: Settings, store: Store) -> JournalOptions:
     journal = settings.journal
     retry = settings.retry
     following = settings.consumers
@@ -142,6 +143,7 @@ def _options(settings: Settings, anchor: Path | None) -> JournalOptions:
             first_delay=retry.first_delay_seconds,
             factor=retry.factor,
             max_delay=retry.max_delay_seconds,
+            patience=settings.postgres.pool_timeout_seconds if is_postgres(store.location) else math.inf,
         ),
         cadence=Cadence(events=journal.checkpoint_events, seconds=journal.checkpoint_seconds),
         pace=Pace(
@@ -149,7 +151,7 @@ def _options(settings: Settings, anchor: Path | None) -> JournalOptions:
             poll_seconds=following.poll_seconds,
             lease_seconds=following.lease_seconds,
         ),
-        anchor=anchor,
+        anchor=anchor_of(store, settings),
         slow_seconds=settings.log.slow_ms / 1_000,
         background=following.enabled,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -22,6 +23,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     first_delay: float = 0.1
     factor: float = 2.0
     max_delay: float = 2.0
+    patience: float = math.inf
+    """No further attempt begins when it would be this many seconds or more after the first one began."""
 
 
 def retrying(policy: RetryPolicy, passing: Callable[[BaseException], bool | float]) -> tenacity.Retrying:
@@ -50,7 +53,7 @@ def retrying(policy: RetryPolicy, passing: Callable[[BaseException], bool | floa
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: passing(error) is not False),
-        stop=tenacity.stop_after_attempt(policy.attempts),
+        stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(policy.patience),
         wait=pause,
         before_sleep=report,
         reraise=True,

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from sqlalchemy import bindparam, func, select, update
 
-from tacit.clock import Clock
+from tacit.clock import Clock, storable
 from tacit.errors import Conflict, LimitExceeded
 from tacit.ids import Entropy, new_id
 from tacit.journal import canonical
@@ -109,7 +109,7 @@ class Preparer:
 
     def new_id(self) -> bytes:
         """An id for an event that is yet to be prepared."""
-        return new_id(self._clock.now(), self._entropy)
+        return new_id(storable(self._clock.now()), self._entropy)
 
     def prepare(
         self,
@@ -218,6 +218,7 @@ class Appender:
 
         Raises:
             Conflict: the id was used before, for something else.
+            StoreError: the machine's clock is wrong, see ``tacit.clock.storable``.
         """
         head = self._lock(mind)
         if prepared.repeatable or self._retrying:
@@ -257,7 +258,7 @@ class Appender:
         )
 
     def _next(self, head: _Head, prepared: Prepared) -> Event:
-        now = self._clock.now()
+        now = storable(self._clock.now())
         recorded_at = max(now, head.recorded_at)
         clock = max(now << CLOCK_SHIFT, head.clock + 1)
         occurred_at = recorded_at if prepared.occurred_at is None else prepared.occurred_at

@@ -122,6 +122,7 @@ class Consumers:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
+        self._delayed: set[Callable[[], object]] = set()  # chores that wait for the store, which has been said
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,8 +162,10 @@ class Consumers:
     def _do(self, chore: Callable[[], object]) -> None:
         try:
             chore()
+            self._delayed.discard(chore)
         except StoreError as error:
-            _log.warning("a chore waits for the store: %s", error)
+            _log.log(_again(chore in self._delayed), "a chore waits for the store: %s", error)
+            self._delayed.add(chore)
         except Exception:  # noqa: BLE001 - a failing chore must not stop the consumers; it is reported and tried again
             _log.warning("a chore of the store failed; it is tried again", exc_info=True)
 
@@ -188,8 +191,9 @@ class Consumers:
                     break
                 moved = self._batch(consumer, mind) or moved
         except StoreError as error:  # the store's trouble, not the consumer's: whoever writes hears of it too
+            level = _again(consumer.name in self.failures)
             self.failures[consumer.name] = f"{type(error).__name__}: {error}"
-            _log.warning("a consumer waits for the store: %s", error, extra={"consumer": consumer.name})
+            _log.log(level, "a consumer waits for the store: %s", error, extra={"consumer": consumer.name})
             return False
         except Exception as error:  # noqa: BLE001 - a consumer's fault must not stop the others; it is reported and retried
             self.failures[consumer.name] = f"{type(error).__name__}: {error}"
@@ -336,6 +340,11 @@ class Consumers:
             self._wake.set()
             with self._progress:
                 self._progress.wait(0.05)  # not longer: another process may be the one that makes progress
+
+
+def _again(said: bool) -> int:
+    """The level of a line that would be repeated each second for as long as the store is away."""
+    return logging.DEBUG if said else logging.WARNING
 
 
 def _is_dead(holder: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import bindparam, select
 
+from tacit.clock import storable
 from tacit.errors import InvalidInput, NotFound
 from tacit.ids import Entropy, new_id
 from tacit.journal.append import Appender
@@ -93,7 +94,7 @@ def open_mind(journal: Journal, entropy: Entropy, tenant: str, name: str) -> Min
         found = find_mind(snapshot, tenant, name)
     if found is not None:
         return found
-    mind = new_id(journal.clock.now(), entropy)
+    mind = new_id(storable(journal.clock.now()), entropy)
     secret = entropy.bytes(_SECRET_BYTES).hex()
     prepared = journal.preparer.prepare(MIND_CREATED, {"tenant": tenant, "name": name, "secret": secret}, secret=True)
 

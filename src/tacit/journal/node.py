@@ -7,6 +7,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import bindparam, select, update
 
+from tacit.clock import storable
 from tacit.ids import Entropy
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store, Transaction
@@ -56,7 +57,7 @@ def load_node(store: Store, entropy: Entropy, now: int, *, create: bool = True) 
             node = active_node(transaction)  # another process may have been first
             if node is None:
                 node = new_node(entropy)
-                transaction.insert(schema.node, ((node.origin, node.secret, now, None),))
+                transaction.insert(schema.node, ((node.origin, node.secret, storable(now), None),))
     return node
 
 

@@ -53,7 +53,8 @@ def configure(log: LogSettings, *, stream: TextIO | None = None, mask: Mask | No
     """Write log lines as the settings say: to ``stream`` (standard error by default) and to ``log.file`` if set.
 
     ``mask`` finds and masks secrets inside text; fields named like secrets are masked in any case. Other libraries
-    are logged from WARNING up, and Python's own warnings become log lines. Calling it again replaces the set-up.
+    are logged from WARNING up (the driver of PostgreSQL only with ``log.level`` DEBUG: Tacit reports itself what that
+    warns of), and Python's own warnings become log lines. Calling it again replaces the set-up.
     InvalidSetting if the log file cannot be written; InvalidInput if the stream is standard output, which belongs
     to results and protocols.
     """
@@ -67,6 +68,8 @@ def configure(log: LogSettings, *, stream: TextIO | None = None, mask: Mask | No
     root = logging.getLogger()
     _configured.handlers, _configured.root_level, _configured.slow_ms = handlers, root.level, log.slow_ms
     for handler in handlers:
+        if log.level != "DEBUG":
+            handler.addFilter(_is_no_warning_of_the_driver)
         root.addHandler(handler)
     _TACIT.setLevel(log.level)
     root.setLevel(max(logging.WARNING, _TACIT.level))
@@ -87,6 +90,10 @@ def unconfigure() -> None:
     logging.captureWarnings(False)
     _configured.unroute()
     _configured.handlers, _configured.slow_ms = [], _DEFAULT_SLOW_MS
+
+
+def _is_no_warning_of_the_driver(record: logging.LogRecord) -> bool:
+    return not record.name.startswith("psycopg") or record.levelno >= logging.ERROR
 
 
 def _handlers(log: LogSettings, stream: TextIO, redactor: Redactor) -> list[logging.Handler]:

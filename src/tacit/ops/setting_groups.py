@@ -228,7 +228,10 @@ class PostgresSettings(Group):
     pool_min: int = Field(default=10, ge=0, le=10_000, description="Connections kept open.")
     pool_max: int = Field(default=100, ge=1, le=10_000, description="Most connections open at once.")
     pool_timeout_seconds: float = Field(
-        default=30, ge=0.1, le=3_600, description="Wait this many seconds for a free connection."
+        default=30,
+        ge=0.1,
+        le=3_600,
+        description="Wait this many seconds, all attempts together, for a free connection or a server that is down.",
     )
 
     @field_validator("pool_max", mode="after")

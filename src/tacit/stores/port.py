@@ -66,7 +66,11 @@ class Store(Protocol):
         ...
 
     def integrity(self) -> list[str]:
-        """What the database's own check finds wrong; empty when it is sound."""
+        """What the database's own check finds wrong, and what is not as the schema says; empty when it is sound.
+
+        Tables, columns, keys and indexes that are missing, altered or not ours are named, and so are triggers and
+        views: Tacit has none.
+        """
         ...
 
     def backup(self, target: Path) -> None:

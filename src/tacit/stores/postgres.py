@@ -35,7 +35,8 @@ from tacit.stores.revision import check_revision
 from tacit.stores.statements import Compiler
 
 _CONNECT_SECONDS = 10  # for one attempt to connect, unless the URL says connect_timeout
-_GIVE_UP_SECONDS = 5.0  # of trying in the background; the next call for a connection then tries anew at once
+_PROBE_SECONDS = 2  # to find out whether the server can be reached at all
+_GIVE_UP_SECONDS = 5.0  # of trying in the background with growing pauses; while somebody waits, it then begins anew
 _compiler = Compiler(postgres_tables.DIALECT)
 
 
@@ -47,7 +48,9 @@ class PostgresStore:
             connection's current schema. An empty database gets them when ``create`` is true.
         pool_min: connections that are kept open.
         pool_max: connections at most. Every open snapshot and transaction holds one.
-        pool_timeout: seconds to wait for a free connection, and for a lock that another process holds.
+        pool_timeout: seconds to wait for a free connection, and for a lock that another process holds. Whoever has
+            waited that long for a server that is down is told so, and from then on others are told at once, until it
+            can be reached again.
         read_only: open without the right to change anything.
         migrating: accept an older schema, which ``tacit migrate`` is about to change.
     """
@@ -75,6 +78,7 @@ class PostgresStore:
         self._migrating = migrating
         self._process = os.getpid()
         self._closed = False
+        self._unreachable = False  # somebody has waited in vain for the server, and nobody has reached it since
         with contextlib.closing(self.connect()) as connection, self._translated():
             postgres_tables.ensure_tables(connection, self._location, create=create and not read_only)
             check_revision(_Cursor(connection, self._location), self._location, migrating=migrating)
@@ -84,6 +88,7 @@ class PostgresStore:
             max_size=pool_max,
             timeout=pool_timeout,
             reconnect_timeout=_GIVE_UP_SECONDS,
+            reconnect_failed=_keep_trying,
             configure=self._configure,
             name="tacit",
             open=True,
@@ -98,10 +103,14 @@ class PostgresStore:
     def _arguments(self) -> dict[str, Any]:
         return {"application_name": "tacit", "connect_timeout": _CONNECT_SECONDS, **self._parts, "autocommit": True}
 
-    def connect(self) -> Any:
-        """A connection of its own, outside the pool, in autocommit mode. The caller closes it."""
+    def connect(self, **options: Any) -> Any:
+        """A connection of its own, outside the pool, in autocommit mode. The caller closes it.
+
+        Args:
+            options: of libpq's, before those of the URL.
+        """
         with self._translated():
-            connection = psycopg.connect(**self._arguments())
+            connection = psycopg.connect(**self._arguments() | options)
             self._configure(connection)
         return connection
 
@@ -119,12 +128,7 @@ class PostgresStore:
     @contextlib.contextmanager
     def _pooled(self) -> Iterator[Any]:
         """A connection from the pool. When it breaks, the idle ones are checked, so that the next one is good."""
-        try:
-            connection = self._pool.getconn()
-        except psycopg_pool.PoolTimeout as error:
-            raise self._why_none_is_free() from error
-        except psycopg_pool.PoolClosed as error:
-            raise Closed(f"the store {self._location} is closed", path=self._location) from error
+        connection = self._take()
         try:
             with self._translated():
                 yield connection
@@ -134,12 +138,28 @@ class PostgresStore:
             if lost:
                 self._pool.check()
 
-    def _why_none_is_free(self) -> TacitError:
-        """Whether the server cannot be reached, or the pool is exhausted."""
+    def _take(self) -> Any:
+        """A connection from the pool, after waiting for it no longer than the pool's timeout."""
+        if self._unreachable:
+            self._probe()
         try:
-            self.connect().close()
+            return self._pool.getconn()
+        except psycopg_pool.PoolTimeout as error:
+            self._probe()
+            raise self._exhausted() from error
+        except psycopg_pool.PoolClosed as error:
+            raise Closed(f"the store {self._location} is closed", path=self._location) from error
+
+    def _probe(self) -> None:
+        """Raise what keeps this process from connecting to the server, if anything does."""
+        try:
+            self.connect(connect_timeout=_PROBE_SECONDS).close()
         except TacitError as error:
-            return error
+            self._unreachable = isinstance(error, StoreUnavailable)
+            raise
+        self._unreachable = False
+
+    def _exhausted(self) -> StoreBusy:
         return StoreBusy(
             f"all {self._pool_max} connections to {self._location} were in use for {self._pool_timeout:g} s. Try "
             "again, raise postgres.pool_max (and max_connections of the server), or let go of snapshots earlier",
@@ -228,6 +248,12 @@ class PostgresStore:
             return
         self._closed = True
         self._pool.close()
+
+
+def _keep_trying(pool: Any) -> None:
+    """The pool has given up connecting: let it begin anew when somebody is still waiting for a connection."""
+    if pool.get_stats()["requests_waiting"]:
+        pool.check()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from urllib.parse import quote, urlencode
 
@@ -29,6 +30,10 @@ except ImportError as error:
     raise StoreError(
         "a postgresql:// store needs its driver, which is not installed; run: pip install 'tacit[postgres]'"
     ) from error
+
+for _driver in ("psycopg", "psycopg_pool"):
+    # What the driver and its pool warn of, we raise. Without a handler somewhere, logging would write it to stderr.
+    logging.getLogger(_driver).addHandler(logging.NullHandler())
 
 _SECRETS = ("password", "sslpassword")
 _LOST = "08006"  # connection_failure

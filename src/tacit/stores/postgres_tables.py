@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import UniqueConstraint
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tacit.errors import InvalidInput, NotAStore, NotFound
-from tacit.stores import schema
+from tacit.stores import objects, postgres_objects, schema
 
 DIALECT: Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 SCHEMA_LOCK = 0x5441434954
@@ -22,7 +21,7 @@ _OURS = [table.name for table in schema.metadata.sorted_tables]
 _JOURNAL = {table.name for table in schema.tables("journal")}
 _PRESENT = """
     SELECT relname FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname = ANY(%s)
+    WHERE relnamespace = current_schema()::regnamespace AND relkind::text = ANY(%s) AND relname = ANY(%s)
 """
 _INDEXES = """
     SELECT index.relname, indisvalid AND indisready, index.oid::bigint, access.amname
@@ -58,9 +57,9 @@ def ensure_tables(connection: Any, location: str, *, create: bool) -> None:
     _check_ours(_present(connection), location)
 
 
-def _present(connection: Any) -> set[str]:
-    """Which of our tables' names exist in the schema that new tables would go to."""
-    return {row[0] for row in connection.execute(_PRESENT, (_OURS,)).fetchall()}
+def _present(connection: Any, kinds: str = "rpvmf") -> set[str]:
+    """Which of our tables' names exist in the schema that new tables would go to, as tables or as views."""
+    return {row[0] for row in connection.execute(_PRESENT, (list(kinds), _OURS)).fetchall()}
 
 
 def _check_ours(present: set[str], location: str) -> None:
@@ -89,30 +88,23 @@ def _create(connection: Any, location: str) -> None:
 
 
 def faults(connection: Any) -> list[str]:
-    """What is wrong with the tables: missing tables or indexes, indexes that are not valid, and failed checksums.
+    """What is wrong with the tables: what is not as the schema says, indexes that are not valid, and failed checksums.
 
     Where the extension ``amcheck`` is installed, every row of every table and every index is read and checked too.
     """
-    present = _present(connection)
-    found = [f"table {name} is missing" for name in _OURS if name not in present]
-    indexes = connection.execute(_INDEXES, (_OURS,)).fetchall()
-    names = {row[0] for row in indexes}
-    found += [f"index {name} is missing" for name in _expected_indexes(present) if name not in names]
-    found += [f"index {name} is not valid; run REINDEX INDEX {name}" for name, valid, _, _ in indexes if not valid]
+    found = objects.differences(postgres_objects.found(connection, _OURS), objects.wanted(DIALECT))
+    trees = []
+    for name, valid, oid, access in connection.execute(_INDEXES, (_OURS,)).fetchall():
+        if not valid:
+            found.append(f"index {name} is not valid; run REINDEX INDEX {name}")
+        elif access == "btree":
+            trees.append(oid)
     failures = connection.execute(_CHECKSUM_FAILURES).fetchone()
     if failures is not None and failures[0]:
         found.append(f"the server has met {failures[0]} pages with a wrong checksum")
     if connection.execute(_HAS_AMCHECK).fetchone():
-        trees = [oid for _, valid, oid, access in indexes if valid and access == "btree"]
-        found += _check_deeply(connection, sorted(present), trees)
+        found += _check_deeply(connection, sorted(_present(connection, kinds="r")), trees)
     return found
-
-
-def _expected_indexes(present: set[str]) -> list[str]:
-    tables = [table for table in schema.metadata.sorted_tables if table.name in present]
-    named = [part.name for table in tables for part in table.constraints if isinstance(part, UniqueConstraint)]
-    named += [index.name for table in tables for index in table.indexes]
-    return sorted([f"{table.name}_pkey" for table in tables] + [str(name) for name in named])
 
 
 def _check_deeply(connection: Any, tables: list[str], indexes: list[int]) -> list[str]:

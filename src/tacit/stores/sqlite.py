@@ -33,8 +33,9 @@ from tacit.errors import (
     StoreFull,
     TacitError,
 )
-from tacit.stores import schema, sqlite_file
+from tacit.stores import schema, sqlite_file, sqlite_objects
 from tacit.stores.forking import GATE
+from tacit.stores.objects import differences, wanted
 from tacit.stores.port import Row, Snapshot, Transaction
 from tacit.stores.revision import check_revision
 from tacit.stores.statements import Compiler
@@ -293,12 +294,14 @@ class SqliteStore:
     def integrity(self) -> list[str]:
         with self.snapshot() as snapshot:
             assert isinstance(snapshot, _Cursor)
+            said: list[str] = []
             try:
-                found = [str(row[0]) for row in snapshot.pragma("integrity_check")]
-                found += [str(row[0]) for row in snapshot.pragma("cipher_integrity_check")] if self.encrypted else []
-            except driver.DatabaseError as error:
-                return [str(error)]
-        return [line for line in found if line != "ok"]
+                said += [str(row[0]) for row in snapshot.pragma("integrity_check")]
+                said += [str(row[0]) for row in snapshot.pragma("cipher_integrity_check")] if self.encrypted else []
+                said += differences(sqlite_objects.found(snapshot.ask), wanted(dialect.dialect()))
+            except (driver.DatabaseError, UnicodeDecodeError) as error:  # what it met cannot even be read
+                said.append(str(error))
+        return [line for line in said if line != "ok"]
 
     def backup(self, target: Path) -> None:
         self._check_usable()
@@ -416,7 +419,11 @@ class _Cursor:
 
     def pragma(self, name: str) -> list[Row]:
         """The rows of one of SQLite's own questions."""
-        result: list[Row] = self._connection.execute(f"PRAGMA {name}").fetchall()
+        return self.ask(f"PRAGMA {name}")
+
+    def ask(self, sql: str) -> list[Row]:
+        """The rows of a query about the database itself."""
+        result: list[Row] = self._connection.execute(sql).fetchall()
         return result
 
     def query_plan(self, statement: Executable, **values: Any) -> list[str]:
