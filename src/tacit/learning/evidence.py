@@ -1,0 +1,122 @@
+"""How much counts say: posteriors with intervals, lift between groups, decay with age, and many questions at once.
+
+Counts are whole numbers; everything here is a pure function of them, computed when it is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import NormalDist
+
+import msgspec
+
+LEVEL = 0.95
+"""The share of intervals that hold the true value."""
+_NORMAL = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A chance between 0 and 1: the mean of its posterior, and the interval that holds it with probability ``level``."""
+
+    mean: float
+    low: float
+    high: float
+    level: float = LEVEL
+
+
+class Lift(msgspec.Struct, frozen=True):
+    """How much higher the share of successes is with something than without, from -1 to 1, with its interval.
+
+    ``p_value`` is two-sided: how often chance alone would show a difference at least this large.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+class Stratum(msgspec.Struct, frozen=True):
+    """Episodes of one kind: how many with and without something, and how many successes among each. May be decayed."""
+
+    with_: float
+    with_successes: float
+    without: float
+    without_successes: float
+
+
+def posterior(successes: float, trials: float, *, prior_mean: float = 0.5, prior_trials: float = 2.0) -> Estimate:
+    """The Beta posterior of a rate; ``prior_trials`` imagined trials went as ``prior_mean`` says.
+
+    With its defaults the prior is uniform (T. Bayes). A. Gelman et al., "Bayesian Data Analysis", 3rd ed., 2.4.
+    """
+    from scipy.special import betaincinv
+
+    alpha = successes + prior_mean * prior_trials
+    beta = trials - successes + (1 - prior_mean) * prior_trials
+    low, high = betaincinv(alpha, beta, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return Estimate(alpha / (alpha + beta), float(low), float(high))
+
+
+def lift(strata: Iterable[Stratum]) -> Lift | None:
+    """The difference of success rates, pooled over kinds of task so that an easy kind cannot pass for a good habit.
+
+    The Mantel-Haenszel risk difference with the variance of T. Sato ("On the variance estimator for the
+    Mantel-Haenszel risk difference", Biometrics 45, 1989), and the Cochran-Mantel-Haenszel test with a continuity
+    correction for the p-value. For the variance half a success and half a failure are added on each side, so that it
+    is not zero where all went alike. None when no kind has episodes both with and without.
+    """
+    weighted = weights = observed = expected = hypergeometric = spread_p = spread_q = 0.0
+    for each in strata:
+        with_, without, total = each.with_, each.without, each.with_ + each.without
+        if with_ <= 0 or without <= 0:
+            continue
+        a, c = each.with_successes, each.without_successes
+        weighted += (a * without - c * with_) / total
+        weights += with_ * without / total
+        successes = a + c
+        observed += a
+        expected += with_ * successes / total
+        if total > 1:
+            hypergeometric += with_ * without * successes * (total - successes) / (total * total * (total - 1))
+        p, q = _sato(a + 0.5, with_ + 1, c + 0.5, without + 1)
+        spread_p, spread_q = spread_p + p, spread_q + q
+    if weights <= 0:
+        return None
+    difference = weighted / weights
+    deviation = math.sqrt(max(0.0, difference * spread_p + spread_q) / (weights * weights))
+    distance = max(0.0, abs(observed - expected) - 0.5)
+    p_value = math.erfc(distance / math.sqrt(2 * hypergeometric)) if hypergeometric > 0 else 1.0
+    return Lift(
+        difference, max(-1.0, difference - _NORMAL * deviation), min(1.0, difference + _NORMAL * deviation), p_value
+    )
+
+
+def _sato(a: float, with_: float, c: float, without: float) -> tuple[float, float]:
+    """The terms P and Q of one stratum in Sato's variance."""
+    total = with_ + without
+    p = with_ * with_ * c - without * without * a + with_ * without * (without - with_) / 2
+    return p / (total * total), (a * (without - c) + c * (with_ - a)) / (2 * total)
+
+
+def discoveries(p_values: Sequence[float], false_rate: float) -> list[bool]:
+    """Which of many findings stand when at most ``false_rate`` of those that stand may be false, on average.
+
+    Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B 57 (1995). It holds for
+    findings that depend on each other positively, as overlapping patterns do (Benjamini and Yekutieli, 2001).
+    """
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    standing = 0
+    for rank, place in enumerate(order, start=1):
+        if p_values[place] <= false_rate * rank / len(p_values):
+            standing = rank
+    stands = [False] * len(p_values)
+    for place in order[:standing]:
+        stands[place] = True
+    return stands
+
+
+def weight_at(age: float, half_life: float) -> float:
+    """What an observation of that age counts for: 1 when new, a half after each half-life. Same unit for both."""
+    return float(0.5 ** (max(0.0, age) / half_life))

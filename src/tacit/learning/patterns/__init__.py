@@ -1,0 +1,1 @@
+"""The six strategies that find patterns in episodes. Each is a file; ``catalogue`` lists them, ``mining`` runs them."""

@@ -1,0 +1,47 @@
+"""Context patterns: which tools suit which context (LE-04).
+
+A context is a feature of the task: a tag, the language, the framework, a word of the description, or nothing but the
+kind of task; the approach is a tool that was used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tacit.learning.patterns.claim import ANY, Claim, Words
+from tacit.learning.patterns.pattern import Key, Strategy
+from tacit.learning.trace import Trace
+
+_FEATURE, _APPROACH = "feature", "approach"
+_NO_FEATURE = ""
+MOST_TOOLS = 20
+"""Different tools of an episode that are looked at, in order of first use."""
+
+
+class Contexts:
+    strategy: Strategy = "context"
+
+    def claims(self, trace: Trace) -> Iterator[Claim]:
+        tools = list(dict.fromkeys(call.tool for call in trace.calls))[:MOST_TOOLS]
+        for feature in (_NO_FEATURE, *trace.features):
+            case = _case(feature)
+            yield Claim(case, case)
+            yield from (Claim(case, (_APPROACH, feature, tool)) for tool in tools)
+
+    def owns(self, key: Key) -> bool:
+        return key[0] == _APPROACH
+
+    def case_of(self, key: Key) -> Key:
+        return _case(key[1])
+
+    def words(self, key: Key) -> Words:
+        _, feature, tool = key
+        if feature == _NO_FEATURE:
+            return Words(f"use {tool}", (tool,))
+        name, _, value = feature.partition(":")
+        condition = f"the task mentions “{value}”" if name == "word" else f"{name} is {value}"
+        return Words(f"when {condition}: use {tool}", (tool,), (feature,))
+
+
+def _case(feature: str) -> Key:
+    return ANY if feature == _NO_FEATURE else (_FEATURE, feature)

@@ -1,0 +1,68 @@
+"""A pattern: a regularity in episodes, with what it rests on."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+from tacit.learning.contribution import encode_key
+from tacit.learning.evidence import Estimate, Lift
+
+Strategy: TypeAlias = Literal["sequence", "decision", "recovery", "context", "heuristic", "hybrid"]
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+
+Key: TypeAlias = tuple[str, ...]
+"""What is counted, as words: a family's name and its parts. Equal keys are the same thing, in whatever episode."""
+
+
+class Pattern(msgspec.Struct, frozen=True, kw_only=True):
+    """A regularity mined from episodes, with its evidence.
+
+    ``support`` and ``successes`` count episodes exactly; ``posterior`` and ``lift`` weigh them by age (half-life).
+    """
+
+    signature: str
+    """Its canonical name: the same regularity always has the same one. ``id`` is short for it."""
+    strategy: Strategy
+    text: str
+    """In words."""
+    tools: tuple[str, ...] = ()
+    condition: tuple[str, ...] = ()
+    """When it applies: features of the context, or the state within an episode."""
+    support: int
+    successes: int
+    others: int
+    """Episodes of the same kinds of task in which it did not occur."""
+    other_successes: int
+    posterior: Estimate
+    """The chance of success where it occurs."""
+    lift: Lift | None
+    """How much higher that chance is than where it does not occur, kind by kind of task; None when that cannot be said."""
+    stands: bool
+    """Whether its lift stands among all that were looked at (see ``evidence.discoveries``)."""
+    last_seen: int
+    """µs since 1970 UTC."""
+    evidence: tuple[str, ...] = ()
+    """Ids of the newest episodes in which it occurred."""
+
+    @property
+    def id(self) -> str:
+        return pattern_id(self.signature)
+
+    @property
+    def harmful(self) -> bool:
+        """Whether episodes in which it occurs succeed less often, beyond chance."""
+        return self.stands and self.lift is not None and self.lift.high < 0
+
+
+def signature_of(*parts: str) -> str:
+    """The canonical signature of these parts."""
+    return encode_key(*parts)
+
+
+def pattern_id(signature: str) -> str:
+    """A short name for a signature, such as people can type: 12 hexadecimal digits of its SHA-256."""
+    import hashlib
+
+    return hashlib.sha256(signature.encode()).hexdigest()[:12]
