@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -34,6 +35,7 @@ _log = logging.getLogger("tacit.journal.consumer")
 _row = schema.consumer
 _this = and_(_row.c.mind == bindparam("of"), _row.c.name == bindparam("named"))
 _state = select(_row.c.position, _row.c.epoch, _row.c.holder, _row.c.expires_at).where(_this).with_for_update()
+_reached = select(_row.c.position).where(_row.c.mind == bindparam("mind"), _row.c.name == bindparam("named"))
 _take = (
     update(_row)
     .where(_this, _row.c.epoch == bindparam("old_epoch"))
@@ -53,29 +55,69 @@ _behind = _lag.where(schema.head.c.position > _position)
 _lag_of_mind = _lag.where(schema.head.c.mind == bindparam("mind"))
 
 
+class Span(msgspec.Struct, frozen=True):
+    """What lies before a consumer: the events behind ``position``, up to ``head``."""
+
+    position: int
+    head: int
+    most: int
+    """Events that one batch may hold."""
+    hurried: bool
+    """Whether somebody waits until everything has been consumed."""
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a consumer made of a span: how far it has come, and what is to be written. None is nothing."""
+
+    position: int
+    effects: Any = None
+
+
 class Consumer(Protocol):
-    """Something computed from the journal. ``prepare`` reads and thinks; ``apply`` writes."""
+    """Something computed from the journal. ``take`` reads and thinks; ``apply`` writes."""
 
     @property
     def name(self) -> str:
         """Its stable name; its offset is kept under it."""
         ...
 
-    @property
-    def kinds(self) -> frozenset[str] | None:
-        """The kinds of events that it wants; None is every kind."""
-        ...
-
-    def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> Any:
-        """Work out the effects of a batch, outside of any transaction. Any split into batches must give the same.
-
-        Events come without their payloads; ``journal.read`` fetches those that are wanted.
-        """
+    def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
+        """Work out the effects of what is new, outside of any transaction; None puts it off."""
         ...
 
     def apply(self, appender: Appender, mind: bytes, effects: Any) -> None:
         """Write the effects, in the transaction that also moves the offset."""
         ...
+
+
+class EventConsumer(ABC):
+    """A consumer that takes events as they come, in batches, and keeps views: a replay runs it too."""
+
+    name: str
+    kinds: frozenset[str] | None
+    """The kinds of events that it wants; None is every kind."""
+
+    @abstractmethod
+    def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> Any:
+        """Work out the effects of a batch, outside of any transaction. Any split into batches must give the same.
+
+        Events come without their payloads; ``journal.read`` fetches those that are wanted.
+        """
+
+    @abstractmethod
+    def apply(self, appender: Appender, mind: bytes, effects: Any) -> None:
+        """Write the effects, in the transaction that also moves the offset."""
+
+    def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
+        events = events_after(snapshot, mind, span.position, span.most, self.kinds)
+        effects = self.prepare(snapshot, mind, events) if events else None
+        return Taken(events[-1].position if len(events) == span.most else span.head, effects)
+
+
+def consumer_position(snapshot: Snapshot, mind: bytes, name: str) -> int:
+    """How far the consumer of that name has come on a mind; 0 when it has not begun."""
+    row = snapshot.row(_reached, mind=mind, named=name)
+    return int(row[0]) if row else 0
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,18 +248,17 @@ class Consumers:
         lease = self._hold(consumer.name, mind)
         if lease is None:
             return False
-        most = self._pace.batch_events
         with self._store.snapshot() as snapshot:
-            head = head_position(snapshot, mind)
-            events = events_after(snapshot, mind, lease.position, most, consumer.kinds)
-            effects = consumer.prepare(snapshot, mind, events) if events else None
-        new = events[-1].position if len(events) == most else head
-        if new == lease.position:
+            span = Span(
+                lease.position, head_position(snapshot, mind), self._pace.batch_events, bool(self._waiting)
+            )
+            taken = consumer.take(snapshot, mind, span)
+        if taken is None or taken.position == lease.position:
             return False
-        expires_at = self._expiry()
+        new, effects, expires_at = taken.position, taken.effects, self._expiry()
 
         def apply(appender: Appender) -> None:
-            if events:
+            if effects is not None:
                 consumer.apply(appender, mind, effects)
 
         moved = self._writer.run(

@@ -23,7 +23,7 @@ from tacit.errors import Conflict, IntegrityError
 from tacit.ids import format_id
 from tacit.journal import canonical
 from tacit.journal.append import Appended, Appender, Prepared, Projection
-from tacit.journal.consumer import Consumer
+from tacit.journal.consumer import EventConsumer
 from tacit.journal.event import Event
 from tacit.journal.journal import by_kind
 from tacit.journal.order import TotalOrder
@@ -77,7 +77,7 @@ def replay(
     source: Store,
     target: Store,
     projections: Sequence[Projection],
-    consumers: Sequence[Consumer] = (),
+    consumers: Sequence[EventConsumer] = (),
     *,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, str]:
@@ -103,7 +103,7 @@ def differing_views(
     source: Store,
     target: Store,
     projections: Sequence[Projection],
-    consumers: Sequence[Consumer] = (),
+    consumers: Sequence[EventConsumer] = (),
     *,
     progress: Callable[[int], object] | None = None,
 ) -> list[str]:
@@ -150,7 +150,7 @@ def _copy_journal(snapshot: Snapshot, target: Store) -> None:
 def _rebuild(
     target: Store,
     projections: Sequence[Projection],
-    consumers: Sequence[Consumer],
+    consumers: Sequence[EventConsumer],
     offsets: Offsets | None,
     progress: Callable[[int], object] | None,
 ) -> dict[str, str]:
@@ -246,7 +246,7 @@ class ReplayAppender(Appender):
         return Appended(recorded.event, new=False)
 
 
-def _consume(target: Store, mind: bytes, consumer: Consumer, until: int | None) -> None:
+def _consume(target: Store, mind: bytes, consumer: EventConsumer, until: int | None) -> None:
     position = 0
     while True:
         with target.transaction() as transaction:

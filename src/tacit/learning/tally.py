@@ -18,6 +18,7 @@ from tacit.experience import kinds
 from tacit.experience.views import load_episode
 from tacit.journal import canonical
 from tacit.journal.append import Appender
+from tacit.journal.consumer import EventConsumer
 from tacit.journal.event import Event
 from tacit.learning.contribution import contribution
 from tacit.stores import schema
@@ -58,7 +59,7 @@ class Contribution(msgspec.Struct, frozen=True):
     counts: dict[str, int]
 
 
-class Tally:
+class Tally(EventConsumer):
     """Keeps the tables ``contribution`` and ``statistic``.
 
     An episode whose content was erased before this consumer came to it contributes nothing.

@@ -4,7 +4,7 @@ Three classes of tables, never mixed (``Table.info["class"]``):
 
 - *journal*: what happened. Nothing else is needed to rebuild the rest.
 - *view*: a deterministic fold of the journal. Can be dropped and replayed to the same digest.
-- *operational*: heads, consumer offsets, keys. Not replayed.
+- *operational*: heads, consumer offsets, keys; and caches of what learning has read out of episodes. Not replayed.
 
 ``mind`` comes first in every primary key: it is the unit of sharding. A *position* is an event's place in its mind's
 journal as this store received it. ``since`` and ``until`` are positions too: a row of a versioned view was true from
@@ -254,6 +254,30 @@ consumer = _table(
     _number("epoch"),
     _text("holder"),
     _number("expires_at"),
+)
+
+lesson = _table(
+    "lesson",
+    "operational",
+    _key("mind"),
+    _key("episode"),
+    _key("since", BigInteger()),
+    _number("until", optional=True),
+    _id("body"),
+    Index("lesson_since", "mind", "since"),
+    Index("lesson_until", "mind", "until"),
+    with_rowid=True,
+)
+
+book = _table(
+    "book",
+    "operational",
+    _key("mind"),
+    _key("position", BigInteger()),
+    _number("at"),
+    _number("episodes"),
+    _id("body"),
+    with_rowid=True,
 )
 
 node = _table(

@@ -71,6 +71,11 @@ class PatternCounts:
                 del self.cells[key]
             self._forget(key, trace.ended_at, id)
 
+    def kinds(self, key: Key) -> tuple[Kind, ...]:
+        """The kinds of task in which a key occurred, most frequent first."""
+        sums = {kind: sum(count[0] for count in cell.values()) for kind, cell in self.cells.get(key, {}).items()}
+        return tuple(sorted(sums, key=lambda kind: (-sums[kind], kind)))
+
     def evidence(self, key: Key) -> tuple[str, ...]:
         """Ids of up to five of the newest episodes in which a key occurred, newest first.
 

@@ -104,6 +104,7 @@ def _pattern(counts: PatternCounts, found: _Found, stands: bool) -> Pattern:
         text=words.text,
         tools=words.tools,
         condition=words.condition,
+        kinds=counts.kinds(found.key),
         support=found.exact[0],
         successes=found.exact[1],
         others=found.exact[2],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from tacit.learning.contribution import encode_key
+from tacit.learning.contribution import decode_key, encode_key
 from tacit.learning.evidence import Estimate, Lift
 
 Strategy: TypeAlias = Literal["sequence", "decision", "recovery", "context", "heuristic", "hybrid"]
@@ -30,6 +31,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] = ()
     condition: tuple[str, ...] = ()
     """When it applies: features of the context, or the state within an episode."""
+    kinds: tuple[tuple[str, str], ...] = ()
+    """The kinds of task (type, domain) in which it occurred, most frequent first."""
     support: int
     successes: int
     others: int
@@ -45,14 +48,26 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     """µs since 1970 UTC."""
     evidence: tuple[str, ...] = ()
     """Ids of the newest episodes in which it occurred."""
+    merged: tuple[str, ...] = ()
+    """Signatures of the patterns that say the same, which a hybrid has taken in."""
+
+    @property
+    def key(self) -> Key:
+        """What was counted; of a hybrid, by its strongest part."""
+        return tuple(str(part) for part in decode_key(self.signature))
 
     @property
     def id(self) -> str:
         return pattern_id(self.signature)
 
     @property
+    def helpful(self) -> bool:
+        """Whether episodes in which it occurs succeed more often, beyond chance."""
+        return self.stands and self.lift is not None and self.lift.low > 0
+
+    @property
     def harmful(self) -> bool:
-        """Whether episodes in which it occurs succeed less often, beyond chance."""
+        """Whether they succeed less often, beyond chance."""
         return self.stands and self.lift is not None and self.lift.high < 0
 
 
@@ -63,6 +78,4 @@ def signature_of(*parts: str) -> str:
 
 def pattern_id(signature: str) -> str:
     """A short name for a signature, such as people can type: 12 hexadecimal digits of its SHA-256."""
-    import hashlib
-
     return hashlib.sha256(signature.encode()).hexdigest()[:12]
