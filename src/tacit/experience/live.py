@@ -74,6 +74,9 @@ class LiveEpisode:
 
     Use it as a context manager: an exception inside records a failure and goes on its way; leaving without
     ``complete()`` leaves the episode open, with a warning. Safe to use from several threads.
+
+    The bodies of ``step`` and ``complete`` serve ``tacit.aio`` too, so all they do with an episode is to return what
+    its ``log`` or ``_end`` returns.
     """
 
     def __init__(self, recorder: Recorder, id: bytes, *, buffering: Buffering | None = None) -> None:
@@ -182,6 +185,9 @@ class LiveEpisode:
                 "artifacts": artifacts,
             },
         )
+        return self._end(outcome, ended_at)
+
+    def _end(self, outcome: Outcome, ended_at: int | None) -> None:
         self.flush()
         self._recorder.complete(self._raw, outcome, ended_at=ended_at).result()
         self.completed = True
