@@ -90,7 +90,7 @@ class PastMind:
         """Episodes that match all that is given, newest first.
 
         Args:
-            text: words that must all stand in the description, in small or capital letters (of ASCII).
+            text: words that must all stand in the description, in small or capital letters of any script.
             limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
         """
         if not 1 <= limit <= 1_000:
