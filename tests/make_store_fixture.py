@@ -15,7 +15,7 @@ from pathlib import Path
 import tacit
 from tacit.clock import ManualClock
 from tacit.ids import SeededEntropy
-from tacit.ops.settings import Settings
+from tacit.ops.settings import load
 from tacit.stores import schema
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -36,7 +36,8 @@ def main() -> None:
 def fill(path: Path) -> None:
     """A store in which a few episodes with steps were lived."""
     clock = ManualClock()
-    with tacit.open_store(path, settings=Settings(), clock=clock, entropy=SeededEntropy(1)) as store:
+    quiet = load({"consumers.enabled": False}, environ={}).settings  # how far consumers come is a matter of luck
+    with tacit.open_store(path, settings=quiet, clock=clock, entropy=SeededEntropy(1)) as store:
         mind = store.mind("support", tenant="acme")
         for number in range(EPISODES):
             with mind.episode(

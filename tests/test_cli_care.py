@@ -244,6 +244,10 @@ def test_a_wrong_setting_exits_with_2_and_an_unknown_variable_is_a_warning(monke
     monkeypatch.setenv("TACIT_LOG__FILES", "many")
     refused = run_here("config", "check", "--json")
     assert (refused.code, refused.error["context"]["key"]) == (2, "log.files")
+    monkeypatch.delenv("TACIT_LOG__FILES")
+    monkeypatch.setenv("TACIT_MIND", "x" * 101)
+    refused = run_here("config", "check", "--json")
+    assert (refused.code, refused.error["context"]["key"]) == (2, "mind")
 
 
 @pytest.mark.requirement("OP-01")

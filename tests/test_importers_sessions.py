@@ -12,6 +12,7 @@ import pytest
 from tacit.clock import parse_time
 from tacit.experience.episode import Outcome, Record
 from tacit.experience.importers import Imported, ImportOptions, Rejected, importer_for
+from trials import open_mind
 
 pytestmark = pytest.mark.requirement("EP-07")
 
@@ -310,3 +311,41 @@ def test_an_older_rollout_without_wrappers_is_read_too(tmp_path: Path) -> None:
     )
     assert (found.task.description, found.task.source_id, len(found.steps)) == ("Fix the test.", "r0", 4)
     assert found.started_at == parse_time("2025-05-01T00:00:00Z")
+
+
+UNUSABLE_TIMES = {
+    "not a time": "yesterday",
+    "without a zone": "2026-01-01T00:00:00",
+    "a number": 5,
+    "before the year 1": "0001-01-01T00:00:00+14:00",
+    "after the year 9999": "9999-12-31T23:59:59-14:00",
+    "too early to be kept": "1684-01-01T00:00:00Z",
+    "too late to be kept": "2256-01-01T00:00:00Z",
+    "so early that a call took decades": "1700-01-01T00:00:00Z",
+    "so late that a call took decades": "2255-01-01T00:00:00Z",
+}
+SESSIONS = {"claude-code": CLAUDE, "codex": [item(payload, second) for second, payload in enumerate(ITEMS)]}
+
+
+@pytest.mark.parametrize("time", UNUSABLE_TIMES.values(), ids=UNUSABLE_TIMES)
+@pytest.mark.parametrize("lines", SESSIONS.values(), ids=SESSIONS)
+def test_an_unusable_time_costs_a_session_no_more_than_that_time(
+    tmp_path: Path, lines: list[dict[str, Any]], time: Any
+) -> None:
+    whole = only(tmp_path / "whole.jsonl", *lines)
+    for number in range(len(lines)):
+        path = tmp_path / f"{number}.jsonl"
+        found = only(path, *lines[:number], {**lines[number], "timestamp": time}, *lines[number + 1 :])
+        assert [(step.tool, step.observation) for step in found.steps] == [
+            (step.tool, step.observation) for step in whole.steps
+        ]
+        with open_mind(":memory:") as mind:
+            report = mind.ingest(path)
+            assert (report.imported, report.rejected) == (1, [])
+
+
+def test_a_duration_that_cannot_be_is_left_out(tmp_path: Path) -> None:
+    for seconds in (-1, 1e300):
+        output = json.dumps({"output": "1 failed", "metadata": {"exit_code": 1, "duration_seconds": seconds}})
+        lines = [item(payload) for payload in (*ITEMS[:5], {**ITEMS[5], "output": output}, ITEMS[-1])]
+        assert only(tmp_path / "r.jsonl", *lines).steps[0].latency_ms is None

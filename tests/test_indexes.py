@@ -90,7 +90,7 @@ def rows_of(mind: int) -> dict[str, list[Row]]:
             found["step"].append((of, episode, step, position, "tool", "", None, 100))
         else:
             times = (position, None, position, position, None)
-            found["episode"].append((of, id, position, None, "open", "Change a seat", "", "", "", *times))
+            found["episode"].append((of, id, position, None, "open", "Change a seat", "", "", "", *times, None))
     found["head"].append((of, position, position, position, ORIGIN, position, DIGEST))
     found["mind"].append((of, "t", f"mind {mind}", b"secret", 0))
     return found

@@ -16,37 +16,42 @@ from sqlalchemy import create_engine, inspect, text
 import make_store_fixture
 import tacit
 from tacit.errors import InvalidInput, NotAStore, NotFound, PermissionDenied, SchemaMismatch, StoreError
+from tacit.journal.replay import differing_views, scratch_store
 from tacit.journal.verify import verify
+from tacit.opening import consumers, projections
 from tacit.ops.settings import Settings
 from tacit.stores import migrate as migrations
 from tacit.stores import schema
 from tacit.stores.conformance import add, counts
 from tacit.stores.migrate import migrate, upgrade
 from tacit.stores.opening import open_store
+from tacit.stores.port import Store
+from trials import settings
 
 pytestmark = pytest.mark.requirement("JR-08")
 
 PASSPHRASE = "correct horse"
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("store-*.sql"))
-STEP_2 = '''
+LAST, NEXT, NEXT_BUT_ONE = (f"{int(schema.SCHEMA_REVISION) + more:04}" for more in range(3))
+STEP = f'''
 """Remember who said it."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{LAST}"
 
 
 def upgrade() -> None:
     op.add_column("statistic", sa.Column("said_by", sa.Text(), nullable=False, server_default="nobody"))
     op.execute("UPDATE statistic SET said_by = 'é ' || key")
 '''
-STEP_3_FAILS = '''
+STEP_FAILS = f'''
 """A step with a mistake in it."""
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{NEXT_BUT_ONE}"
+down_revision = "{NEXT}"
 
 
 def upgrade() -> None:
@@ -72,10 +77,11 @@ def with_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     def pretend(*steps: str) -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(migrations.SCRIPTS, folder, dirs_exist_ok=True)
-        for number, step in enumerate(steps, start=2):
-            (folder / "versions" / f"revision_{number:04}.py").write_text(step, encoding="utf-8")
+        names = (NEXT, NEXT_BUT_ONE)[: len(steps)]
+        for name, step in zip(names, steps, strict=True):
+            (folder / "versions" / f"revision_{name}.py").write_text(step, encoding="utf-8")
         monkeypatch.setattr(migrations, "SCRIPTS", folder)
-        monkeypatch.setattr(schema, "SCHEMA_REVISION", f"{len(steps) + 1:04}")
+        monkeypatch.setattr(schema, "SCHEMA_REVISION", names[-1])
 
     return pretend
 
@@ -105,19 +111,19 @@ def tables(target: Target) -> set[str]:
 def test_a_store_that_is_up_to_date_stays_as_it_is(target: Target) -> None:
     make_old_store(target)
     report = migrate(*target)
-    assert (report.found, report.target, report.steps, report.sql, report.done) == ("0001", "0001", [], [], True)
+    assert (report.found, report.target, report.steps, report.sql, report.done) == (LAST, LAST, [], [], True)
     with opened(target) as store:
         assert counts(store) == {"a": 1, "b": 2}
 
 
 def test_an_older_store_is_refused_until_it_is_migrated(target: Target, with_steps: Callable[..., None]) -> None:
     make_old_store(target)
-    with_steps(STEP_2)
+    with_steps(STEP)
     with pytest.raises(SchemaMismatch, match="tacit migrate"), opened(target):
         pass
     report = migrate(*target)
-    assert (report.found, report.target, report.done) == ("0001", "0002", True)
-    assert report.steps == ["0002: Remember who said it."]
+    assert (report.found, report.target, report.done) == (LAST, NEXT, True)
+    assert report.steps == [f"{NEXT}: Remember who said it."]
     with opened(target) as store:
         assert counts(store) == {"a": 1, "b": 2}
     assert said_by(target) == [("a", "é a"), ("b", "é b")]
@@ -125,17 +131,17 @@ def test_an_older_store_is_refused_until_it_is_migrated(target: Target, with_ste
 
 def test_migrating_twice_is_migrating_once(target: Target, with_steps: Callable[..., None]) -> None:
     make_old_store(target)
-    with_steps(STEP_2)
+    with_steps(STEP)
     migrate(*target)
     before = said_by(target)
     again = migrate(*target)
-    assert (again.found, again.steps, again.sql, again.done) == ("0002", [], [], True)
+    assert (again.found, again.steps, again.sql, again.done) == (NEXT, [], [], True)
     assert said_by(target) == before
 
 
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(target: Target, with_steps: Callable[..., None]) -> None:
     make_old_store(target)
-    with_steps(STEP_2)
+    with_steps(STEP)
     before = fingerprint(target)
     dry = migrate(*target, dry_run=True)
     assert fingerprint(target) == before
@@ -143,7 +149,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(target: Target, w
     assert len(dry.sql) == 3
     assert "ADD COLUMN said_by" in dry.sql[0]
     assert dry.sql[1] == "UPDATE statistic SET said_by = 'é ' || key"
-    assert dry.sql[2].startswith("UPDATE alembic_version SET version_num='0002'")
+    assert dry.sql[2].startswith(f"UPDATE alembic_version SET version_num='{NEXT}'")
     real = migrate(*target)
     assert (real.found, real.target, real.steps, real.sql) == (dry.found, dry.target, dry.steps, dry.sql)
 
@@ -159,11 +165,11 @@ def fingerprint(target: Target) -> Any:
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(target: Target, with_steps: Callable[..., None]) -> None:
     make_old_store(target)
-    with_steps(STEP_2, STEP_3_FAILS)
+    with_steps(STEP, STEP_FAILS)
     with pytest.raises((StoreError, NotAStore)):
         migrate(*target)
     assert "half_way" not in tables(target)
-    assert migrate(*target, dry_run=True).found == "0001"
+    assert migrate(*target, dry_run=True).found == LAST
 
 
 def test_a_writer_that_is_too_old_stops_when_the_store_is_migrated(
@@ -171,9 +177,9 @@ def test_a_writer_that_is_too_old_stops_when_the_store_is_migrated(
 ) -> None:
     make_old_store(target)
     with opened(target) as old:
-        with_steps(STEP_2)
+        with_steps(STEP)
         migrate(*target)
-        monkeypatch.setattr(schema, "SCHEMA_REVISION", "0001")  # what the older program knows
+        monkeypatch.setattr(schema, "SCHEMA_REVISION", LAST)  # what the older program knows
         with pytest.raises(SchemaMismatch, match="newer Tacit"):
             add(old, c=3)
         assert counts(old) == {"a": 1, "b": 2}
@@ -278,6 +284,49 @@ def test_every_step_has_a_title_and_the_last_is_the_one_that_the_program_knows()
     assert all(step.doc for step in steps)
 
 
+# ── what each step does ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that fill a column do it some rows at a time."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations.SCRIPTS, folder)
+    for step in (folder / "versions").glob("*.py"):
+        step.write_text(step.read_text(encoding="utf-8").replace("_BATCH = 1_000", "_BATCH = 7"), encoding="utf-8")
+    monkeypatch.setattr(migrations, "SCRIPTS", folder)
+
+
+def test_descriptions_of_a_store_without_folded_ones_are_found_after_its_migration(
+    target: Target, in_small_batches: None
+) -> None:
+    location, passphrase = target
+    texts = ["Straße sperren", "ΟΔΟΣ", "Change seat", *(f"Рейс {number}" for number in range(30))]
+    with tacit.open_store(location, passphrase=passphrase, settings=settings()) as store:
+        mind = store.mind()
+        ids = [mind.record({"task": {"description": text}, "steps": []}) for text in texts]
+        mind.update(ids[0], description="Straße öffnen")
+    with migrations._connected(*target) as connection:
+        connection.execute(text("ALTER TABLE episode DROP COLUMN folded"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(SchemaMismatch, match="tacit migrate"), opened(target):
+        pass
+    report = migrate(*target)
+    assert (report.found, report.done) == ("0001", True)
+    with tacit.open_store(location, passphrase=passphrase, settings=settings(), create=False) as store:
+        mind = store.mind()
+        assert [found.id for found in mind.episodes("STRASSE ÖFFNEN")] == [ids[0]]
+        assert [found.id for found in mind.episodes("οδος")] == [ids[1]]
+        assert [found.id for found in mind.episodes("SEAT")] == [ids[2]]
+        assert len(mind.episodes("рейс", limit=100)) == 30
+        assert_views_are_what_the_journal_says(store.store)
+
+
+def assert_views_are_what_the_journal_says(store: Store) -> None:
+    with scratch_store() as empty:
+        assert differing_views(store, empty, projections(), consumers()) == []
+
+
 # ── stores of every released schema ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -290,10 +339,14 @@ def test_a_store_of_every_released_schema_can_be_migrated_and_read(fixture: Path
     path = tmp_path / "store.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript(fixture.read_text(encoding="utf-8"))
+    if fixture.stem != f"store-{schema.SCHEMA_REVISION}":
+        with pytest.raises(SchemaMismatch, match="tacit migrate"):
+            tacit.open_store(path, settings=Settings())
     assert migrate(str(path)).done
     with tacit.open_store(path, settings=Settings()) as store:
         assert verify(store.store, None).problems == ()
         assert store.store.integrity() == []
+        assert_views_are_what_the_journal_says(store.store)
         mind = store.mind("support", tenant="acme")
         episodes = mind.episodes()
         assert len(episodes) == make_store_fixture.EPISODES

@@ -14,8 +14,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tacit.errors import InvalidSetting
+from tacit.errors import InvalidInput, InvalidSetting
 from tacit.experience.limits import Limits
+from tacit.journal.minds import NAME_RULE, check_name
 from tacit.ops.setting_groups import LimitSettings
 from tacit.ops.settings import Loaded, Settings, definitions, describe, load
 
@@ -132,8 +133,8 @@ def test_a_file_with_nothing_in_it_changes_nothing(text: str) -> None:
 
 BAD_VALUES: dict[str, list[Any]] = {
     "store": ["", "mysql://host/db", 5, None],
-    "mind": ["", "x" * 257, True],
-    "tenant": ["", ["acme"]],
+    "mind": ["", "x" * 101, " a", "a/b", True],
+    "tenant": ["", "x" * 101, "a\tb", ["acme"]],
     "encryption.passphrase": ["", 12345],
     "encryption.key_file": ["no/such/file", 5],
     "masking.enabled": ["perhaps", 2],
@@ -189,6 +190,16 @@ def test_a_wrong_value_from_the_environment_or_a_flag_says_which_and_what_is_all
     assert (
         "log.level is 'loud' (from flag): allowed is one of DEBUG, INFO" in refused(flags={"log.level": "loud"}).message
     )
+
+
+@pytest.mark.requirement("OP-01")
+def test_the_name_of_a_mind_is_what_a_mind_can_be_called() -> None:
+    longest = "x" * 100
+    assert load({"mind": longest}, environ={}).settings.mind == longest
+    check_name(longest, "mind")
+    with pytest.raises(InvalidInput):
+        check_name(longest + "x", "mind")
+    assert refused(environ={"TACIT_MIND": longest + "x"}).message.endswith(f": must be {NAME_RULE}")
 
 
 @pytest.mark.requirement("OP-01")

@@ -8,26 +8,24 @@ name, with the same arguments; a test compares the two.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from tacit import mind as blocking
 from tacit.errors import TacitError
-from tacit.experience.entrance import object_of
-from tacit.experience.episode import Artifact, Episode, Json, OutcomeKind, Step, StepStatus
+from tacit.experience.episode import Episode, Json, Outcome, Step
 from tacit.experience.handoff import HandOff
 from tacit.experience.live import (
     LiveEpisode,
     OpenEpisodeWarning,
     failure_of,
-    make_outcome,
-    make_step,
     note_unrecorded,
     note_unwritten,
 )
@@ -37,6 +35,21 @@ from tacit.opening import open_mind_alone
 P = ParamSpec("P")
 T = TypeVar("T")
 _READERS = 4  # SQLite reads rarely wait; more threads would only queue for the interpreter
+
+
+def _awaited(told: Callable[Concatenate[LiveEpisode, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """The async twin of a method of the blocking episode: the same keywords and the same body.
+
+    The body hands what it made to ``log`` or ``_end``, which are an ``AsyncEpisode``'s own here, and to be awaited.
+    """
+
+    async def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        waiting: Any = told(self, *args, **kwargs)
+        result: T = await waiting
+        return result
+
+    functools.update_wrapper(method, told)
+    return method
 
 
 class AsyncEpisode:
@@ -78,39 +91,7 @@ class AsyncEpisode:
             self._episode = await self._mind.in_thread(self._begin)
         return self
 
-    async def step(
-        self,
-        *,
-        tool: str = "",
-        action: str = "",
-        parameters: Mapping[str, Json] | None = None,
-        observation: Json = None,
-        success: bool | None = None,
-        status: StepStatus | None = None,
-        error: str | None = None,
-        thought: str | None = None,
-        latency_ms: float | None = None,
-        tokens: int | None = None,
-        occurred_at: int | None = None,
-        metadata: Mapping[str, Json] | None = None,
-        key: str | None = None,
-    ) -> str | None:
-        """Log one step; see :meth:`LiveEpisode.step`."""
-        step = make_step(
-            tool=tool,
-            action=action,
-            parameters=parameters,
-            observation=observation,
-            success=success,
-            status=status,
-            error=error,
-            thought=thought,
-            latency_ms=latency_ms,
-            tokens=tokens,
-            occurred_at=occurred_at,
-            metadata=None if metadata is None else object_of(metadata, "metadata"),
-        )
-        return await self.log(step, key=key)
+    step = _awaited(LiveEpisode.step)
 
     async def log(self, step: Step, *, key: str | None = None) -> str | None:
         """Log a step that was made before; see :meth:`LiveEpisode.log`."""
@@ -126,23 +107,9 @@ class AsyncEpisode:
         """Write what is buffered and hold nothing back any more."""
         await self._mind.in_thread(self.live.end_buffering)
 
-    async def complete(
-        self,
-        kind: OutcomeKind,
-        *,
-        score: float | None = None,
-        verdict: str | None = None,
-        reason: str | None = None,
-        details: Mapping[str, Json] | None = None,
-        done: Sequence[str] | None = None,
-        failed: Sequence[str] | None = None,
-        signals: Sequence[str] | None = None,
-        artifacts: Sequence[Artifact | Mapping[str, Any]] | None = None,
-        ended_at: int | None = None,
-    ) -> None:
-        """Say how the attempt ended; see :meth:`LiveEpisode.complete`."""
-        given = {"score": score, "verdict": verdict, "reason": reason, "details": details, "done": done}
-        outcome = make_outcome(kind, {**given, "failed": failed, "signals": signals, "artifacts": artifacts})
+    complete = _awaited(LiveEpisode.complete)
+
+    async def _end(self, outcome: Outcome, ended_at: int | None) -> None:
         if self.buffered:
             await self.flush()
         await asyncio.wrap_future(self._mind.recorder.complete(parse_id(self.id), outcome, ended_at=ended_at))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +14,7 @@ import msgspec
 from tacit.clock import to_micros
 from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly
 from tacit.experience import entrance
+from tacit.experience.draft import draft_of
 from tacit.experience.episode import Episode, Json, Record, Task
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
@@ -91,7 +90,7 @@ class PastMind:
         """Episodes that match all that is given, newest first.
 
         Args:
-            text: words that must all stand in the description, in small or capital letters (of ASCII).
+            text: words that must all stand in the description, in small or capital letters of any script.
             limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
         """
         if not 1 <= limit <= 1_000:
@@ -364,17 +363,10 @@ class Mind(PastMind):
         if not path.parent.is_dir():
             raise NotFound(f"the folder {path.parent} does not exist", path=str(path.parent))
         count = 0
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
-            try:
-                for count, episode in enumerate(self.all_episodes(), start=1):
-                    draft.write(line_of(record_of(episode)))
-                    progress(count)
-                draft.flush()
-                os.fsync(draft.fileno())
-                Path(draft.name).replace(path)
-            except BaseException:
-                Path(draft.name).unlink(missing_ok=True)
-                raise
+        with draft_of(path) as draft:
+            for count, episode in enumerate(self.all_episodes(), start=1):
+                draft.write(line_of(record_of(episode)))
+                progress(count)
         return count
 
     def backup(self, target: str | Path) -> BackupInfo:

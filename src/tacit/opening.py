@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
+import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -35,7 +37,11 @@ if TYPE_CHECKING:
 
 
 class OpenStore:
-    """An open store and its journal. Hands out minds; close it when done, or use it as a context manager."""
+    """An open store and its journal. Hands out minds; close it when done, or use it as a context manager.
+
+    One that is left unclosed is closed when neither it nor any mind or episode of it is referred to any more, with a
+    ResourceWarning. (One that is still there when the program ends is not closed; only buffered steps are written.)
+    """
 
     def __init__(self, store: Store, settings: Settings, *, clock: Clock, entropy: Entropy) -> None:
         from tacit.journal.masking import Masker, NoMasking
@@ -58,6 +64,8 @@ class OpenStore:
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
         self.journal.start(self.backups.run_due)
+        self._abandoned = weakref.finalize(self, _abandon, self.journal, store)
+        self._abandoned.atexit = False
 
     @property
     def location(self) -> str:
@@ -72,7 +80,7 @@ class OpenStore:
             info = open_mind(self.journal, self._entropy, tenant, name)
             with self._lock:
                 self._minds[tenant, name] = info
-        return Mind(Recorder(self.journal, info, self._limits), self.backups, _buffering(self.settings))
+        return Mind(Recorder(self.journal, info, self._limits, keeper=self), self.backups, _buffering(self.settings))
 
     def minds(self) -> list[MindInfo]:
         """Every mind in the store."""
@@ -89,10 +97,8 @@ class OpenStore:
 
     def close(self) -> None:
         """Finish what was begun, sign what is unsigned, and let the database go."""
-        try:
-            self.journal.close()
-        finally:
-            self.store.close()
+        self._abandoned.detach()
+        _close(self.journal, self.store)
 
     def __enter__(self) -> OpenStore:
         return self
@@ -101,6 +107,25 @@ class OpenStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _close(journal: Journal, store: Store) -> None:
+    try:
+        journal.close()
+    finally:
+        store.close()
+
+
+def _abandon(journal: Journal, store: Store) -> None:
+    """The end of an unclosed store. Any thread may be the one that drops it, even the journal's own, so none waits."""
+    if journal.writer.forked:  # the store is the parent's
+        return
+    threading.Thread(target=_close, args=(journal, store), name="tacit-close").start()
+    warnings.warn(
+        f"the store {store.location} was never closed; call close(), or use it in a 'with' block",
+        ResourceWarning,
+        stacklevel=3,
+    )
 
 
 def anchor_of(store: Store, settings: Settings) -> Path | None:

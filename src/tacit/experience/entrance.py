@@ -13,9 +13,8 @@ from tacit.experience.episode import OUTCOME_KINDS, STEP_STATUSES, Outcome, Reco
 from tacit.experience.limits import Limits
 from tacit.journal import canonical
 
-EARLIEST = -62_135_596_800_000_000
-LATEST = 253_402_300_799_999_999
-"""The first and the last microsecond of the years 1 to 9999, which every calendar here can show."""
+EARLIEST, LATEST = -canonical.LARGEST_INTEGER, canonical.LARGEST_INTEGER
+"""Times that JSON holds to the microsecond: from July 1684 to June 2255."""
 LONGEST_MS = 1_000_000_000_000
 """Some thirty years: no step takes longer."""
 MOST_TOKENS = 1_000_000_000_000
@@ -206,10 +205,10 @@ def _within_one(value: float, field: str) -> None:
 
 
 def check_moment(micros: int | None, field: str) -> None:
-    """Refuse a time (µs since 1970 UTC) outside the years 1 to 9999."""
+    """Refuse a time (µs since 1970 UTC) before 1684 or after 2255: see ``EARLIEST``."""
     if micros is not None and not EARLIEST <= micros <= LATEST:
         raise InvalidInput(
-            f"{field} {micros} is no time between the years 1 and 9999; give microseconds since 1970-01-01 UTC",
+            f"{field} {micros} is no time between July 1684 and June 2255; give microseconds since 1970-01-01 UTC",
             field=field,
             value=str(micros),
         )

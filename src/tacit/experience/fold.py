@@ -14,6 +14,7 @@ from tacit.experience.limits import Limits
 from tacit.ids import format_id, parse_id
 from tacit.journal.event import Event
 from tacit.stores import schema
+from tacit.stores.folding import folded_or_none
 from tacit.stores.port import Row, Snapshot, Transaction
 
 _episode, _step, _tag, _relation = schema.episode, schema.step, schema.tag, schema.relation
@@ -71,7 +72,8 @@ _end_relation = (
 class EpisodeRow(msgspec.Struct, frozen=True):
     """A version of an episode, in the order of its table.
 
-    ``opened``, ``task_at`` and ``outcome_at`` are the positions of the events that hold what it says.
+    ``opened``, ``task_at`` and ``outcome_at`` are the positions of the events that hold what it says. ``folded`` is the
+    description as a search compares it; None when it is ASCII.
     """
 
     mind: bytes
@@ -88,6 +90,7 @@ class EpisodeRow(msgspec.Struct, frozen=True):
     opened: int
     task_at: int
     outcome_at: int | None
+    folded: str | None
 
 
 class EpisodeProjection:
@@ -134,7 +137,7 @@ class EpisodeProjection:
         row = EpisodeRow(
             event.mind, event.id, event.position, None, outcome["kind"] if outcome else "open", task["description"],
             task.get("task_type", ""), task.get("domain", ""), task.get("source_id", ""), event.occurred_at, ended_at,
-            event.position, event.position, event.position if outcome else None,
+            event.position, event.position, event.position if outcome else None, folded_or_none(task["description"]),
         )  # fmt: skip
         transaction.insert(_episode, (msgspec.structs.astuple(row),))
         tags = task.get("tags", ())
@@ -184,6 +187,7 @@ class EpisodeProjection:
             domain=task.get("domain", ""),
             source_id=task.get("source_id", ""),
             task_at=event.position,
+            folded=folded_or_none(task["description"]),
         )
         before = {tag for (tag,) in transaction.rows(_current_tags, mind=event.mind, episode=episode)}
         after = set(task.get("tags", ()))

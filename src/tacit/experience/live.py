@@ -13,9 +13,10 @@ import msgspec
 from tacit.errors import Closed, InvalidInput, TacitError
 from tacit.experience import entrance
 from tacit.experience.episode import Artifact, Json, Outcome, OutcomeKind, Step, StepStatus
-from tacit.experience.recorder import Recorder
+from tacit.experience.recorder import Recorder, write_steps
 from tacit.ids import format_id
 from tacit.journal.append import Prepared
+from tacit.journal.journal import Journal
 
 
 class OpenEpisodeWarning(UserWarning):
@@ -74,6 +75,9 @@ class LiveEpisode:
 
     Use it as a context manager: an exception inside records a failure and goes on its way; leaving without
     ``complete()`` leaves the episode open, with a warning. Safe to use from several threads.
+
+    The bodies of ``step`` and ``complete`` serve ``tacit.aio`` too, so all they do with an episode is to return what
+    its ``log`` or ``_end`` returns.
     """
 
     def __init__(self, recorder: Recorder, id: bytes, *, buffering: Buffering | None = None) -> None:
@@ -82,7 +86,7 @@ class LiveEpisode:
         self._recorder = recorder
         self.completed = False
         """Whether the episode was ended through this handle."""
-        self._buffer = None if buffering is None else _Buffer(recorder, buffering)
+        self._buffer = None if buffering is None else _Buffer(recorder.journal, recorder.mind.id, buffering)
 
     @property
     def buffered(self) -> bool:
@@ -182,6 +186,9 @@ class LiveEpisode:
                 "artifacts": artifacts,
             },
         )
+        return self._end(outcome, ended_at)
+
+    def _end(self, outcome: Outcome, ended_at: int | None) -> None:
         self.flush()
         self._recorder.complete(self._raw, outcome, ended_at=ended_at).result()
         self.completed = True
@@ -253,17 +260,22 @@ def failure_of(error: Exception) -> Outcome:
 
 
 class _Buffer:
-    """Steps that are not written yet. A step that could not be written is reported by the next call."""
+    """Steps that are not written yet. A step that could not be written is reported by the next call.
 
-    def __init__(self, recorder: Recorder, policy: Buffering) -> None:
-        self._recorder = recorder
+    Its timer refers to it, so it must not refer to the recorder: a store that nobody else uses is closed, and that
+    writes what is held here.
+    """
+
+    def __init__(self, journal: Journal, mind: bytes, policy: Buffering) -> None:
+        self._journal = journal
+        self._mind = mind
         self._policy = policy
         self._held: list[Prepared] = []
         self._lock = threading.RLock()  # steps are written in the order in which they were added
         self._timer: threading.Timer | None = None
         self._failure: Exception | None = None
         self._closed = False
-        recorder.journal.held.add(self)
+        journal.held.add(self)
 
     def add(self, prepared: Prepared) -> None:
         with self._lock:
@@ -285,7 +297,7 @@ class _Buffer:
                 self._timer = None
             self._raise_failure()
             if self._held:
-                self._recorder.steps(self._held).result()
+                write_steps(self._journal, self._mind, self._held).result()
                 self._held = []
 
     def close(self) -> None:

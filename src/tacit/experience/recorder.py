@@ -32,12 +32,17 @@ _NOT_JSON = (bytes, bytearray, memoryview, datetime, date, time, timedelta, UUID
 
 
 class Recorder:
-    """What happened to one mind goes through here into the journal."""
+    """What happened to one mind goes through here into the journal.
 
-    def __init__(self, journal: Journal, mind: MindInfo, limits: Limits) -> None:
+    Args:
+        keeper: what closes the store once nobody refers to it; whoever can still use the store refers to a recorder.
+    """
+
+    def __init__(self, journal: Journal, mind: MindInfo, limits: Limits, keeper: object = None) -> None:
         self.journal = journal
         self.mind = mind
         self.limits = limits
+        self._keeper = keeper
 
     # ── whole episodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,8 +111,7 @@ class Recorder:
 
     def steps(self, prepared: Sequence[Prepared]) -> Future[list[Appended]]:
         """Write several prepared steps, all or none."""
-        mind = self.mind.id
-        return self.journal.submit(lambda appender: [appender.append(mind, one) for one in prepared])
+        return write_steps(self.journal, self.mind.id, prepared)
 
     def complete(self, episode: bytes, outcome: Outcome, *, ended_at: int | None = None) -> Future[None]:
         """End an episode. The same outcome again is nothing; another one raises AlreadyCompleted."""
@@ -247,6 +251,11 @@ class Recorder:
             raise InvalidInput(f"the key of {spoken} must be a non-empty text", field="key")
         entrance.check_key(key, self.limits)
         return keyed_id(self.mind.secret, what, *scope, key)
+
+
+def write_steps(journal: Journal, mind: bytes, prepared: Sequence[Prepared]) -> Future[list[Appended]]:
+    """Write several prepared steps, all or none; for callers that must not keep a store open by a recorder."""
+    return journal.submit(lambda appender: [appender.append(mind, one) for one in prepared])
 
 
 def plain(data: msgspec.Struct) -> dict[str, Any]:

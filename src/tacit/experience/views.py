@@ -16,6 +16,7 @@ from tacit.journal import canonical
 from tacit.journal.event import Recorded
 from tacit.journal.read import event_at
 from tacit.stores import schema
+from tacit.stores.folding import folded
 from tacit.stores.port import Snapshot
 
 _episode, _step, _tag, _relation = schema.episode, schema.step, schema.tag, schema.relation
@@ -55,6 +56,9 @@ _relations = (
     )
     .order_by(_relation.c.since)
 )
+_searched = func.coalesce(_episode.c.folded, _episode.c.description)
+"""Descriptions that are ASCII are not kept folded: every database ignores the case of ASCII letters itself."""
+
 _steps_of = (
     select(func.max(_step.c.number))
     .where(_step.c.mind == _episode.c.mind, _step.c.episode == _episode.c.id, _step.c.position <= bindparam("position"))
@@ -80,7 +84,7 @@ class EpisodeFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which episodes to list; empty fields do not narrow. All given ones must hold."""
 
     text: str = ""
-    """Words that must all stand in the description, in small or capital letters (of ASCII)."""
+    """Words that must all stand in the description, in small or capital letters."""
     status: str = ""
     task_type: str = ""
     domain: str = ""
@@ -106,7 +110,7 @@ def check_filter(wanted: EpisodeFilter) -> None:
             raise InvalidInput(f"{field} must be a text, not {type(value).__name__}", field=field)
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InvalidInput(f"{field} holds a character that no stored text has", field=field)
-    words = len(wanted.text.split())
+    words = len(_words(wanted.text))
     if words > MOST_WORDS:
         raise InvalidInput(f"{words:,} words are more than the {MOST_WORDS} of one search; give fewer", field="text")
 
@@ -204,8 +208,8 @@ def _listing(wanted: EpisodeFilter, *, present: bool) -> Select[Any]:
     ):
         if value:
             statement = statement.where(column == value)
-    for word in wanted.text.split():
-        statement = statement.where(episode.description.icontains(word, autoescape=True))
+    for word in _words(wanted.text):
+        statement = statement.where(_searched.icontains(word, autoescape=True))
     if wanted.tag:
         statement = statement.where(_has_tag(wanted.tag))
     if wanted.tool:
@@ -215,6 +219,10 @@ def _listing(wanted: EpisodeFilter, *, present: bool) -> Select[Any]:
     if wanted.started_before is not None:
         statement = statement.where(episode.started_at < wanted.started_before)
     return statement.order_by(episode.started_at.desc(), episode.id.desc())
+
+
+def _words(text: str) -> list[str]:
+    return folded(text).split()
 
 
 def _has_tag(tag: str) -> Any:

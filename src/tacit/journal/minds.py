@@ -20,6 +20,7 @@ from tacit.stores.port import Snapshot, Transaction
 MIND_CREATED = "mind.created"
 _SECRET_BYTES = 32
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]{0,98}[^\s/\x00-\x1f\x7f])?")
+NAME_RULE = "1 to 100 characters without '/' or control characters, and without space at the ends"
 
 _mind = schema.mind
 _by_name = select(*_mind.c).where(_mind.c.tenant == bindparam("tenant"), _mind.c.name == bindparam("name"))
@@ -49,13 +50,15 @@ class MindProjection:
         transaction.insert(_mind, ((event.mind, payload["tenant"], payload["name"], secret, event.recorded_at),))
 
 
+def is_name(name: object) -> bool:
+    """Whether this can be the name of a mind or a tenant: see ``NAME_RULE``."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str, what: str) -> None:
-    """Refuse a name of a mind or tenant that is empty, too long, or holds a slash or control characters."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidInput(
-            f"{name!r} is not a name for a {what}; use 1 to 100 characters without '/' and without space at the ends",
-            field=what,
-        )
+    """Refuse what cannot be the name of a mind or a tenant."""
+    if not is_name(name):
+        raise InvalidInput(f"{name!r} is not a name for a {what}; use {NAME_RULE}", field=what)
 
 
 def find_mind(snapshot: Snapshot, tenant: str, name: str) -> MindInfo | None:

@@ -99,6 +99,7 @@ class Writer:
             if last:
                 return
             callers = len(group) + self._queue.qsize()
+            del first, group  # while the thread waits, it keeps nothing alive that belongs to a caller
 
     def _gather(self, first: _Item, callers: int) -> tuple[list[_Item], bool]:
         """The next group, and whether it is the last one.

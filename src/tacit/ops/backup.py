@@ -7,8 +7,10 @@ complete and has been verified.
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import msgspec
 from sqlalchemy import select
 
 from tacit.clock import Clock, from_micros
-from tacit.errors import Conflict, IntegrityError, InvalidInput, NotFound, StoreError
+from tacit.errors import Conflict, IntegrityError, InvalidInput, NotFound, SchemaMismatch, StoreError
 from tacit.ids import Entropy, SystemEntropy, format_id
 from tacit.journal.replay import compare, view_digests
 from tacit.journal.verify import Verification, verify
@@ -139,9 +141,29 @@ def _describe(copy: SqliteStore, draft: Path, source: str, now: int) -> BackupIn
 
 @contextmanager
 def open_backup(path: Path, passphrase: str | None) -> Iterator[SqliteStore]:
-    """The backup as a store that can only be read."""
-    with closing(SqliteStore(path, passphrase=passphrase, create=False, read_only=True)) as store:
-        yield store
+    """The backup as a store that can only be read. It stays as it is: an older one is migrated in a copy."""
+    with ExitStack() as until_closed:
+        try:
+            store = SqliteStore(path, passphrase=passphrase, create=False, read_only=True)
+        except SchemaMismatch:
+            folder = until_closed.enter_context(tempfile.TemporaryDirectory(prefix="tacit-backup-"))
+            copy = Path(folder) / path.name
+            shutil.copyfile(path, copy)
+            migrate(copy, passphrase)
+            store = SqliteStore(copy, passphrase=passphrase, create=False, read_only=True)
+        with closing(store):
+            yield store
+
+
+def migrate(path: Path, passphrase: str | None) -> None:
+    """Bring a copy of a backup to the schema that this program knows.
+
+    Raises:
+        SchemaMismatch: a newer Tacit made the backup.
+    """
+    from tacit.stores.migrate import migrate as migrate_store  # slow to import, and rarely needed
+
+    migrate_store(str(path), passphrase)
 
 
 def file_digest(path: Path) -> str:
@@ -201,7 +223,9 @@ def verify_backup(path: Path, passphrase: str | None = None) -> BackupCheck:
 
 def _differences(snapshot: Snapshot, info: BackupInfo) -> tuple[str, ...]:
     """What the backup holds other than its metadata says."""
-    found = [f"view {name} is not as its metadata says" for name in compare(view_digests(snapshot), info.views)]
+    same_tables = info.schema == schema.SCHEMA_REVISION  # of an older one, the digest of the whole file must do
+    changed = compare(view_digests(snapshot), info.views) if same_tables else []
+    found = [f"view {name} is not as its metadata says" for name in changed]
     if read_heads(snapshot) != info.heads:
         found.insert(0, "the heads of its minds are not as its metadata says")
     return tuple(found)

@@ -27,7 +27,7 @@ from tacit.errors import (
 )
 from tacit.ids import Entropy
 from tacit.journal.node import Node, active_node, rotate_node
-from tacit.ops.backup import open_backup, verify_backup
+from tacit.ops.backup import migrate, open_backup, verify_backup
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.restored_anchor import RestoredAnchor, draft_of, free_name
 from tacit.stores import schema, sqlite_file
@@ -109,6 +109,8 @@ def _restore_into_file(
     draft = target.with_name(f".{target.name}.{entropy.bytes(4).hex()}.restoring")
     try:
         _copy_file(path, draft)
+        if info.schema != schema.SCHEMA_REVISION:
+            migrate(draft, passphrase)
         with closing(SqliteStore(draft, passphrase=passphrase, create=False)) as store:
             with store.transaction() as transaction:
                 node, old = _renew_node(transaction, entropy, clock.now())

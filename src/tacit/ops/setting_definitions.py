@@ -88,12 +88,10 @@ def _allowed(field: FieldInfo) -> str:
     if field.annotation is bool:
         return "`true` or `false`"
     bounds = {name: getattr(item, name) for item in field.metadata for name in _bounds_of(item)}
-    if field.annotation is str:
-        return f"text of {bounds['min_length']} to {bounds['max_length']} characters"
     kind = "whole number" if field.annotation is int else "number"
     return f"{kind} from {bounds['ge']:,} to {bounds['le']:,}"
 
 
 def _bounds_of(constraint: Any) -> list[str]:
     """The names of the bounds that a constraint of ``annotated_types`` carries, such as ``ge``."""
-    return [name for name in ("ge", "le", "min_length", "max_length") if hasattr(constraint, name)]
+    return [name for name in ("ge", "le") if hasattr(constraint, name)]

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from tacit.experience.limits import DEFAULT_LIMITS, Limits
+from tacit.journal.minds import NAME_RULE, is_name
 
 _POSTGRES = "postgresql://"
 _URL_PASSWORD = re.compile(r"(://[^:@]*:).*@", re.DOTALL)
@@ -294,9 +295,11 @@ class Settings(Group):
         json_schema_extra={"allowed": "path, or `postgresql://…` URL (its password is never shown)"},
     )
     mind: str = Field(
-        default="default", min_length=1, max_length=256, description="The mind to use when none is named."
+        default="default", description="The mind to use when none is named.", json_schema_extra={"allowed": NAME_RULE}
     )
-    tenant: str = Field(default="default", min_length=1, max_length=256, description="The owner of that mind.")
+    tenant: str = Field(
+        default="default", description="The owner of that mind.", json_schema_extra={"allowed": NAME_RULE}
+    )
     encryption: EncryptionSettings = EncryptionSettings()
     limits: LimitSettings = LimitSettings()
     masking: MaskingSettings = MaskingSettings()
@@ -315,6 +318,13 @@ class Settings(Group):
             raise ValueError("must not hold the character U+0000, which no path has")
         if "://" in value and not value.startswith(_POSTGRES):
             raise ValueError(f"must be the path of a file or a URL that starts with {_POSTGRES}")
+        return value
+
+    @field_validator("mind", "tenant", mode="after")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if not is_name(value):
+            raise ValueError(f"must be {NAME_RULE}")
         return value
 
     def __repr_args__(self) -> Any:

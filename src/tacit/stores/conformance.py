@@ -301,7 +301,7 @@ class SharedStoreConformance(StoreConformance):
 
 # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_EPISODE = ("open", "", "", "", "", 0, None, 0, 0, None)
+_EPISODE = ("open", "", "", "", "", 0, None, 0, 0, None, None)
 
 
 @contextlib.contextmanager

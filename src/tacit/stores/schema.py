@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 APPLICATION_ID = 0x54414349  # "TACI"
 
 metadata = MetaData()
@@ -141,6 +141,7 @@ episode = _table(
     _number("opened"),
     _number("task_at"),
     _number("outcome_at", optional=True),
+    _text("folded", optional=True),  # the description for searches; None when it is ASCII
     Index(
         "episode_current",
         "mind",

@@ -161,7 +161,7 @@ def _unwrapped(output: Any) -> tuple[str, int | None, float | None]:
     if isinstance(success := fields.get("success"), bool) and code is None:
         code = 0 if success else 1
     text = text_of(fields.get("output", fields.get("content")))
-    timed = isinstance(seconds, int | float) and seconds >= 0
+    timed = isinstance(seconds, int | float)
     return text, code if isinstance(code, int) else None, seconds if timed else None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tacit.experience.entrance import LONGEST_MS
 from tacit.experience.episode import Step, StepStatus
 from tacit.experience.importers.evidence import error_in
 
@@ -147,7 +148,8 @@ class Dialogue:
         turn.tool = turn.tool or tool
         turn.observation = observation
         turn.failed = failed
-        turn.latency_ms = latency_ms if latency_ms is not None else _elapsed_ms(turn.at, at)
+        taken = latency_ms if latency_ms is not None else _elapsed_ms(turn.at, at)
+        turn.latency_ms = taken if taken is not None and 0 <= taken <= LONGEST_MS else None  # a clock was wrong
 
     def close(self) -> None:
         """What was written since the last call was an answer."""
@@ -197,4 +199,4 @@ def _joined(before: Any, text: str) -> str:
 
 
 def _elapsed_ms(start: int | None, end: int | None) -> float | None:
-    return (end - start) / 1000 if start is not None and end is not None and end >= start else None
+    return (end - start) / 1000 if start is not None and end is not None else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from tacit.clock import parse_time
 from tacit.errors import InvalidInput
+from tacit.experience.entrance import check_moment
 from tacit.experience.episode import Record, Task
 from tacit.experience.importers.base import UNREADABLE, Draft, FileImporter, rejection
 from tacit.experience.importers.dialogue import Dialogue
@@ -101,11 +102,15 @@ def _problem_with(item: Item | Rejected, reader: SessionReader) -> Rejected | No
 
 
 def time_of(value: Any) -> int | None:
-    """The time of an entry in µs since 1970 UTC; None when it has none that can be read."""
+    """The time of an entry in µs since 1970 UTC; None when it has none that can be read and kept."""
+    if not isinstance(value, str):
+        return None
     try:
-        return parse_time(value) if isinstance(value, str) else None
+        at = parse_time(value)
+        check_moment(at, "timestamp")
     except InvalidInput:
-        return None  # a transcript without a readable time is still a transcript
+        return None  # a transcript without a usable time is still a transcript
+    return at
 
 
 def spoken(text: str) -> str:

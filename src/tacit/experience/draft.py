@@ -1,0 +1,53 @@
+"""A file that takes its name when it is complete, and whose remains are cleared away when its writer was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_PREFIX = ".tacit-draft-"
+
+
+@contextlib.contextmanager
+def draft_of(path: Path) -> Iterator[IO[bytes]]:
+    """A hidden file beside ``path``, to be written to. It becomes ``path`` when the block ends without an error.
+
+    Its writer holds a lock on it, which ends with the process. So a draft in the same folder that nobody has locked was
+    left by a process that was killed, and is removed.
+    """
+    _remove_abandoned(path.parent)
+    with _locked_draft(path.parent) as draft:
+        try:
+            yield draft
+            draft.flush()
+            os.fsync(draft.fileno())
+            Path(draft.name).replace(path)
+        except BaseException:
+            Path(draft.name).unlink(missing_ok=True)
+            raise
+
+
+def _locked_draft(folder: Path) -> IO[bytes]:
+    while True:
+        draft = tempfile.NamedTemporaryFile("wb", dir=folder, prefix=_PREFIX, delete=False)  # noqa: SIM115 - handed out
+        with contextlib.suppress(OSError):  # a file system without locks: nobody there can take it for abandoned either
+            fcntl.flock(draft, fcntl.LOCK_EX)
+        if os.fstat(draft.fileno()).st_nlink:
+            return draft
+        draft.close()  # somebody found it before it was locked
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for left in folder.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # locked, somebody else's, or gone by now: in nobody's way
+            handle = os.open(left, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
+            finally:
+                os.close(handle)
