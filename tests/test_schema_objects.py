@@ -12,7 +12,7 @@ from sqlalchemy import Column, MetaData, Text
 from command_line import run_here
 from tacit.stores import schema
 from tacit.stores.migrate import migrate
-from test_migrations import PASSPHRASE, STEP_2, Target, make_old_store, opened, target, with_steps
+from test_migrations import PASSPHRASE, STEP, Target, make_old_store, opened, target, with_steps
 from trials import open_mind
 
 pytestmark = pytest.mark.requirement("JR-01")
@@ -136,7 +136,7 @@ def test_a_migrated_store_is_as_the_new_schema_says(
     target: Target, with_steps: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_old_store(target)
-    with_steps(STEP_2)
+    with_steps(STEP)
     migrate(*target)
     with opened(target) as store:
         assert store.integrity() == [f"column statistic.said_by {STRAY}"]
@@ -145,7 +145,7 @@ def test_a_migrated_store_is_as_the_new_schema_says(
 
 
 def newer() -> MetaData:
-    """The schema after STEP_2."""
+    """The schema after STEP."""
     metadata = MetaData()
     for table in schema.metadata.sorted_tables:
         table.to_metadata(metadata)
