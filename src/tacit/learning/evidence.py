@@ -13,7 +13,8 @@ import msgspec
 
 LEVEL = 0.95
 """The share of intervals that hold the true value."""
-_NORMAL = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+NORMAL_QUANTILE = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+"""Standard deviations to each side of the mean that hold that share of a normal distribution."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -89,7 +90,7 @@ def lift(strata: Iterable[Stratum]) -> Lift | None:
     distance = max(0.0, abs(observed - expected) - 0.5)
     p_value = math.erfc(distance / math.sqrt(2 * hypergeometric)) if hypergeometric > 0 else 1.0
     return Lift(
-        difference, max(-1.0, difference - _NORMAL * deviation), min(1.0, difference + _NORMAL * deviation), p_value
+        difference, max(-1.0, difference - NORMAL_QUANTILE * deviation), min(1.0, difference + NORMAL_QUANTILE * deviation), p_value
     )
 
 

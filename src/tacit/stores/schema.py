@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 APPLICATION_ID = 0x54414349  # "TACI"
 
 metadata = MetaData()
@@ -230,6 +230,36 @@ statistic = _table(
     _key("mind"),
     _key("key", TEXT),
     _number("count"),
+)
+
+exposure = _table(
+    "exposure",
+    "view",
+    _key("mind"),
+    _key("id"),
+    _number("position"),
+    _id("episode", optional=True),
+    _text("outcome", optional=True),
+    _number("judged_at", optional=True),
+    Index("exposure_episode", "mind", "episode"),
+)
+
+draw = _table(
+    "draw",
+    "view",
+    _key("mind"),
+    _key("item", TEXT),
+    _key("exposure"),
+    _number("shown"),
+    _number("chance"),
+)
+
+demotion = _table(
+    "demotion",
+    "view",
+    _key("mind"),
+    _key("item", TEXT),
+    _key("position", BigInteger()),
 )
 
 # ── operational ──────────────────────────────────────────────────────────────────────────────────────────────────────
