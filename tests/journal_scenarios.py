@@ -21,7 +21,7 @@ from tacit.experience import kinds
 from tacit.experience.fold import EpisodeProjection
 from tacit.ids import SystemEntropy, keyed_id
 from tacit.journal.append import Appender, Preparer
-from tacit.journal.consumer import Consumer, Pace
+from tacit.journal.consumer import Consumer, EventConsumer, Pace
 from tacit.journal.event import Event
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, open_mind
@@ -55,7 +55,7 @@ class Unmasked:
         return value, 0
 
 
-class Echo:
+class Echo(EventConsumer):
     """A consumer: counts the notes, and answers each with an event of its own."""
 
     name = "echo"

@@ -14,7 +14,7 @@ from tacit.clock import SystemClock
 from tacit.errors import IntegrityError
 from tacit.ids import SystemEntropy
 from tacit.journal.replay import differing_views, scratch_store
-from tacit.opening import consumers, projections
+from tacit.opening import projections, view_consumers
 from tacit.ops.backup import file_digest, verify_backup
 from tacit.ops.backup_catalog import BackupInfo, write_metadata
 from tacit.ops.restore import restore_backup
@@ -57,7 +57,7 @@ def test_an_older_backup_is_verified_and_restored(
     with tacit.open_store(target, passphrase=key, settings=settings(), create=False) as store:
         assert [found.description for found in store.mind().episodes("STRASSE")] == ["Straße sperren"]
         with scratch_store() as empty:
-            assert differing_views(store.store, empty, projections(), consumers()) == []
+            assert differing_views(store.store, empty, projections(), view_consumers()) == []
 
 
 def test_a_backup_of_a_newer_schema_is_refused_and_says_why(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tacit.clock import ManualClock, SystemClock
 from tacit.errors import Conflict, IntegrityError
 from tacit.ids import SeededEntropy, SystemEntropy, keyed_id
 from tacit.journal.append import Appender
+from tacit.journal.consumer import EventConsumer
 from tacit.journal.event import Event
 from tacit.journal.minds import open_mind
 from tacit.journal.order import TotalOrder
@@ -36,7 +37,7 @@ ANSWERED = "step.answered"
 SECRET = b"s" * 32
 
 
-class Answerer:
+class Answerer(EventConsumer):
     """Counts steps in a view, and answers each with an event of its own."""
 
     name = "answerer"

@@ -18,10 +18,13 @@ from tacit.experience.live import Buffering
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
 from tacit.journal.append import Projection
-from tacit.journal.consumer import Consumer, Pace
+from tacit.journal.consumer import Consumer, EventConsumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, list_minds, open_mind
 from tacit.journal.notary import Cadence
+from tacit.learning.exposure import ExposureProjection
+from tacit.learning.lessons import Lessons
+from tacit.learning.study import Study
 from tacit.learning.tally import Tally
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
@@ -56,7 +59,7 @@ class OpenStore:
         self.journal = Journal(
             store,
             projections=projections(limits),
-            consumers=consumers(),
+            consumers=consumers(clock),
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
@@ -138,12 +141,17 @@ def anchor_of(store: Store, settings: Settings) -> Path | None:
 
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    return [MindProjection(), EpisodeProjection(limits)]
+    return [MindProjection(), EpisodeProjection(limits), ExposureProjection()]
 
 
-def consumers() -> list[Consumer]:
+def view_consumers() -> list[EventConsumer]:
+    """What follows the journal in the background and keeps views."""
+    return [Tally(), Lessons()]
+
+
+def consumers(clock: Clock) -> list[Consumer]:
     """Whatever follows the journal in the background."""
-    return [Tally()]
+    return [*view_consumers(), Study(clock)]
 
 
 def _buffering(settings: Settings) -> Buffering:

@@ -9,7 +9,7 @@ import msgspec
 
 from tacit.journal.replay import differing_views, replay, scratch_store, view_digests
 from tacit.journal.verify import Verification, verify
-from tacit.opening import consumers, projections
+from tacit.opening import projections, view_consumers
 from tacit.stores.port import Store
 
 Progress = Callable[[int], None]
@@ -49,7 +49,7 @@ def check(store: Store, anchor: Path | None, *, views: bool, scratch: Path | Non
         skipped = "the journal or the database is damaged"
     else:
         with scratch_store(scratch) as empty:
-            differing = differing_views(store, empty, projections(), consumers(), progress=progress)
+            differing = differing_views(store, empty, projections(), view_consumers(), progress=progress)
     ok = journal.ok and not database and not differing
     return Check(ok=ok, journal=journal, database=database, views=tuple(map(str, differing)), views_skipped=skipped)
 
@@ -60,12 +60,12 @@ def rebuild(store: Store, scratch: Path | None, progress: Progress) -> Rebuild:
     The last two must be equal; the first must be what the live store holds.
     """
     with scratch_store(scratch) as empty:
-        differing = differing_views(store, empty, projections(), consumers(), progress=progress)
+        differing = differing_views(store, empty, projections(), view_consumers(), progress=progress)
         with empty.snapshot() as snapshot:
             live = _named(view_digests(snapshot))
         with scratch_store(scratch) as first, scratch_store(scratch) as second:
-            rebuilt = _named(replay(empty, first, projections(), consumers()))
-            again = _named(replay(first, second, projections(), consumers()))
+            rebuilt = _named(replay(empty, first, projections(), view_consumers()))
+            again = _named(replay(first, second, projections(), view_consumers()))
     if differing:
         with store.snapshot() as snapshot:
             live |= {name: digest for name, digest in _named(view_digests(snapshot)).items() if name in differing}

@@ -7,6 +7,7 @@ import time
 import msgspec
 from sqlalchemy import select
 
+from tacit.clock import SystemClock
 from tacit.journal.minds import list_minds
 from tacit.journal.read import head_position
 from tacit.opening import consumers
@@ -32,10 +33,11 @@ def read_lag(snapshot: Snapshot) -> list[Lag]:
     """Every consumer of every mind."""
     states = {(bytes(mind), name): rest for mind, name, *rest in snapshot.rows(_states)}
     now = time.time() * 1_000_000
+    names = [consumer.name for consumer in consumers(SystemClock())]
     found = []
     for mind in list_minds(snapshot):
         events = head_position(snapshot, mind.id)
-        for consumer in [consumer.name for consumer in consumers()]:
+        for consumer in names:
             position, holder, expires_at = states.get((mind.id, consumer), (0, "", 0))
             found.append(
                 Lag(

@@ -44,6 +44,11 @@ _at = (
 _recorded_at = select(_event.c.recorded_at).where(
     _event.c.mind == bindparam("mind"), _event.c.position == bindparam("position")
 )
+_still_there = select(_payload.c.position).where(
+    _payload.c.mind == bindparam("mind"),
+    _payload.c.position >= bindparam("first"),
+    _payload.c.position <= bindparam("last"),
+)
 _head_position = select(schema.head.c.position).where(schema.head.c.mind == bindparam("mind"))
 
 
@@ -92,6 +97,11 @@ def event_at(snapshot: Snapshot, mind: bytes, position: int) -> Recorded:
             position=position,
         )
     return _recorded(row)
+
+
+def still_there(snapshot: Snapshot, mind: bytes, first: int, last: int) -> set[int]:
+    """The positions from ``first`` to ``last`` whose payload has not been erased."""
+    return {row[0] for row in snapshot.rows(_still_there, mind=mind, first=first, last=last)}
 
 
 def head_position(snapshot: Snapshot, mind: bytes) -> int:

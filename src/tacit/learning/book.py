@@ -41,6 +41,9 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     at: int = 0
     """When it was written, in µs since 1970 UTC."""
     episodes: int = 0
+    """Finished episodes that were studied."""
+    known: int = 0
+    """Finished episodes that there were, also those too old to be studied."""
     patterns: tuple[Pattern, ...] = ()
     """Found by the six strategies, merged, strongest first."""
     heuristics: tuple[Heuristic, ...] = ()

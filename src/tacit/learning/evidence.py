@@ -18,7 +18,7 @@ NORMAL_QUANTILE = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A chance between 0 and 1: the mean of its posterior, and the interval that holds it with probability ``level``."""
+    """A chance from 0 to 1: the mean of its posterior, and the interval that holds it with probability ``level``."""
 
     mean: float
     low: float
@@ -89,9 +89,8 @@ def lift(strata: Iterable[Stratum]) -> Lift | None:
     deviation = math.sqrt(max(0.0, difference * spread_p + spread_q) / (weights * weights))
     distance = max(0.0, abs(observed - expected) - 0.5)
     p_value = math.erfc(distance / math.sqrt(2 * hypergeometric)) if hypergeometric > 0 else 1.0
-    return Lift(
-        difference, max(-1.0, difference - NORMAL_QUANTILE * deviation), min(1.0, difference + NORMAL_QUANTILE * deviation), p_value
-    )
+    reach = NORMAL_QUANTILE * deviation
+    return Lift(difference, max(-1.0, difference - reach), min(1.0, difference + reach), p_value)
 
 
 def _sato(a: float, with_: float, c: float, without: float) -> tuple[float, float]:

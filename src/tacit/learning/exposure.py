@@ -140,9 +140,7 @@ class ExposureProjection:
                 exposure=format_id(exposure),
             )
         if outcome:
-            transaction.execute(
-                _judge, of=event.mind, which=exposure, turned_out=outcome["kind"], at=event.position
-            )
+            transaction.execute(_judge, of=event.mind, which=exposure, turned_out=outcome["kind"], at=event.position)
 
     def _ended(self, transaction: Transaction, event: Event, outcome: str) -> None:
         row = transaction.row(_by_episode, mind=event.mind, episode=event.causation)

@@ -101,9 +101,7 @@ def settle_conflicts(found: Sequence[Heuristic]) -> list[Heuristic]:
         equals = [other for other in against if set(other.condition) == set(each.condition)]
         if any((other.priority, other.signature) > (each.priority, each.signature) for other in equals):
             continue
-        remaining.append(
-            msgspec.structs.replace(each, exception_to=tuple(sorted(other.id for other in narrower)))
-        )
+        remaining.append(msgspec.structs.replace(each, exception_to=tuple(sorted(other.id for other in narrower))))
     return remaining
 
 

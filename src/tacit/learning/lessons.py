@@ -18,6 +18,7 @@ from tacit.ids import format_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import EventConsumer
 from tacit.journal.event import Event
+from tacit.journal.read import still_there
 from tacit.learning.trace import Trace, trace_of
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
@@ -69,6 +70,7 @@ _count = (
         or_(_CURRENT, _lesson.c.until > bindparam("position")),
     )
 )
+_changed = select(func.max(_lesson.c.since), func.max(_lesson.c.until)).where(_lesson.c.mind == bindparam("mind"))
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Trace).decode
 
@@ -104,8 +106,12 @@ class Lessons(EventConsumer):
 
     def apply(self, appender: Appender, mind: bytes, effects: Sequence[tuple[bytes, int, bytes]]) -> None:
         """End the lessons that these replace, and write them."""
+        if not effects:
+            return
         transaction = appender.transaction
-        for episode, position, body in effects:
+        # an episode may have been erased after prepare() had read it; then its lesson must not come back
+        there = still_there(transaction, mind, effects[0][1], effects[-1][1])
+        for episode, position, body in (each for each in effects if each[1] in there):
             transaction.execute(_end, of=mind, which=episode, position=position)
             transaction.insert(_lesson, ((mind, episode, position, None, body),))
 
@@ -136,6 +142,12 @@ def count_lessons(snapshot: Snapshot, mind: bytes, position: int) -> int:
     return int(row[0]) if row else 0
 
 
+def last_change(snapshot: Snapshot, mind: bytes) -> int:
+    """The position of the last event that began or ended a lesson; 0 when none did."""
+    row = snapshot.row(_changed, mind=mind)
+    return max(int(row[0] or 0), int(row[1] or 0)) if row else 0
+
+
 def _read(row: Sequence[object]) -> Lesson:
     episode, since, body = row
-    return Lesson(format_id(bytes(episode)), int(since), _decode(bytes(body)))  # type: ignore[call-overload,arg-type]
+    return Lesson(format_id(bytes(episode)), int(since), _decode(bytes(body)))  # type: ignore[call-overload]

@@ -18,7 +18,15 @@ from tacit.journal.append import Appender
 from tacit.journal.consumer import Span, Taken, consumer_position
 from tacit.learning.book import Book, read_book, write_book
 from tacit.learning.heuristics import Heuristic, heuristics, pruned
-from tacit.learning.lessons import Lesson, Lessons, count_lessons, lessons_between, lessons_ended, newest_lessons
+from tacit.learning.lessons import (
+    Lesson,
+    Lessons,
+    count_lessons,
+    last_change,
+    lessons_between,
+    lessons_ended,
+    newest_lessons,
+)
 from tacit.learning.patterns.counts import PatternCounts
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
@@ -50,6 +58,8 @@ class Desk:
         self._traces: OrderedDict[str, tuple[int, Trace]] = OrderedDict()
         self.counts = PatternCounts()
         self.position = 0
+        self.known = 0
+        """Lessons that there are, inside the window and outside of it."""
 
     def __len__(self) -> int:
         return len(self._traces)
@@ -64,7 +74,8 @@ class Desk:
             for lesson in lessons_ended(snapshot, mind, self.position, position):
                 self._put_away(lesson.episode)
             self._lay_out(lessons_between(snapshot, mind, self.position, position))
-        if not self.position or len(self) != min(self._window, count_lessons(snapshot, mind, position)):
+        self.known = count_lessons(snapshot, mind, position)
+        if not self.position or len(self) != min(self._window, self.known):
             self._start_over(snapshot, mind, position)  # something was erased, or nothing lies here yet
         self.position = position
 
@@ -105,9 +116,9 @@ class Study:
             return None
         before = read_book(snapshot, mind, position)
         episodes = count_lessons(snapshot, mind, position)
-        if not episodes and not before.episodes:
+        if last_change(snapshot, mind) <= before.position and episodes == before.known:
             return Taken(position)
-        worth = span.hurried or episodes >= _WORTH_GROWTH * before.episodes or time.monotonic() >= self._rest_until
+        worth = span.hurried or episodes >= _WORTH_GROWTH * before.known or time.monotonic() >= self._rest_until
         if not worth:
             return None
         started = time.monotonic()
@@ -141,6 +152,7 @@ def write(desk: Desk, before: Book, now: int, policy: StudyPolicy, demoted: froz
         position=desk.position,
         at=now,
         episodes=len(desk),
+        known=desk.known,
         patterns=tuple(patterns),
         heuristics=tuple(found),
         retired=tuple(retired[:_MOST_RETIRED]),

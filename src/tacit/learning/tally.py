@@ -20,11 +20,12 @@ from tacit.journal import canonical
 from tacit.journal.append import Appender
 from tacit.journal.consumer import EventConsumer
 from tacit.journal.event import Event
+from tacit.journal.read import still_there
 from tacit.learning.contribution import contribution
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
-_contribution, _statistic, _payload = schema.contribution, schema.statistic, schema.payload
+_contribution, _statistic = schema.contribution, schema.statistic
 _stored = select(_contribution.c.counts).where(
     _contribution.c.mind == bindparam("mind"), _contribution.c.episode == bindparam("episode")
 )
@@ -43,11 +44,6 @@ _add = (
 )
 _drop_zero = delete(_statistic).where(
     _statistic.c.mind == bindparam("of"), _statistic.c.key == bindparam("which"), _statistic.c.count == 0
-)
-_still_there = select(_payload.c.position).where(
-    _payload.c.mind == bindparam("mind"),
-    _payload.c.position >= bindparam("first"),
-    _payload.c.position <= bindparam("last"),
 )
 
 
@@ -85,7 +81,7 @@ class Tally(EventConsumer):
         transaction = appender.transaction
         positions = [each.position for each in effects]
         # an episode may have been erased after prepare() had read it; then its counts must not come back
-        there = {row[0] for row in transaction.rows(_still_there, mind=mind, first=min(positions), last=max(positions))}
+        there = still_there(transaction, mind, min(positions), max(positions))
         deltas: dict[str, int] = defaultdict(int)
         for each in effects:
             if each.position in there:

@@ -85,6 +85,4 @@ def _merged(same: Sequence[Pattern]) -> Pattern:
     strongest, *rest = same
     if not rest:
         return strongest
-    return msgspec.structs.replace(
-        strongest, strategy="hybrid", merged=tuple(sorted(each.signature for each in rest))
-    )
+    return msgspec.structs.replace(strongest, strategy="hybrid", merged=tuple(sorted(each.signature for each in rest)))

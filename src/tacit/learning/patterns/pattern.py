@@ -41,7 +41,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     posterior: Estimate
     """The chance of success where it occurs."""
     lift: Lift | None
-    """How much higher that chance is than where it does not occur, kind by kind of task; None when that cannot be said."""
+    """How much higher that chance is than elsewhere, kind by kind of task; None when that cannot be said."""
     stands: bool
     """Whether its lift stands among all that were looked at (see ``evidence.discoveries``)."""
     last_seen: int

@@ -7,7 +7,7 @@ ones none. Repeats of one tool count as one call of it, so that a pattern says w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from tacit.learning.patterns.claim import ANY, Claim, Words
 from tacit.learning.patterns.pattern import Key, Strategy
@@ -58,4 +58,4 @@ def _extend(tools: list[str], places: tuple[int, ...], found: set[tuple[str, ...
 def _may_grow(places: tuple[int, ...]) -> bool:
     """Whether the gaps so far are allowed in a longer sequence too."""
     gap = _GAPS.get(len(places) + 1, 0)
-    return all(later - earlier - 1 <= gap for earlier, later in zip(places, places[1:], strict=False))
+    return all(later - earlier - 1 <= gap for earlier, later in pairwise(places))
