@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from tacit import mind as blocking
-from tacit.errors import TacitError
+from tacit.errors import TacitError, beside
 from tacit.experience.entrance import object_of
 from tacit.experience.episode import Artifact, Episode, Json, OutcomeKind, Step, StepStatus
 from tacit.experience.handoff import HandOff
@@ -277,7 +277,8 @@ class Mind(PastMind):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        with beside(error, "closing the store"):
+            await self.close()
 
 
 _THREADED = (
@@ -312,7 +313,7 @@ class _Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._mind is not None:
-            await self._mind.close()
+            await self._mind.__aexit__(kind, error, trace)
 
 
 def open(
