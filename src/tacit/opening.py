@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tacit.clock import Clock, SystemClock
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, beside
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
@@ -24,10 +24,11 @@ from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
 from tacit.retry import RetryPolicy
+from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
 from tacit.stores.port import Store
-from tacit.stores.sqlite_file import anchor_path, read_key_file
+from tacit.stores.sqlite_file import anchor_path
 
 if TYPE_CHECKING:
     from tacit.ops.settings import Settings
@@ -99,7 +100,8 @@ class OpenStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with beside(error, "closing the store"):
+            self.close()
 
 
 def anchor_of(store: Store, settings: Settings) -> Path | None:
@@ -185,8 +187,9 @@ def open_store(
     store = open_database(**database_options(settings, location, passphrase), create=create)
     try:
         return OpenStore(store, settings, clock=clock or SystemClock(), entropy=entropy or SystemEntropy())
-    except BaseException:
-        store.close()
+    except BaseException as error:
+        with beside(error, "closing the store"):
+            store.close()
         raise
 
 
@@ -219,8 +222,9 @@ def open_mind_alone(
     opened = open_store(location, **options)
     try:
         found = opened.mind(mind or opened.settings.mind, tenant=tenant or opened.settings.tenant)
-    except BaseException:
-        opened.close()
+    except BaseException as error:
+        with beside(error, "closing the store"):
+            opened.close()
         raise
     found.owned = opened
     return found
