@@ -169,6 +169,8 @@ def open_store(
 ) -> OpenStore:
     """Open a store: a file, ``":memory:"`` or ``postgresql://…``; the setting ``store`` when None.
 
+    A file that this user may read, but not write, can be read; what writes raises ReadOnly.
+
     Args:
         passphrase: encrypts a new file, and opens an encrypted one. ``key_file`` names a file that holds it.
         settings: as loaded with ``tacit.ops.settings.load``; loaded from the environment and ``tacit.yaml`` when None.
