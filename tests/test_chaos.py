@@ -220,9 +220,7 @@ def test_a_read_only_file_can_be_read_and_a_write_says_what_is_wrong(public: Pat
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("file_mode", "folder_mode", "exists"), [(0o644, 0o755, False), (0o644, 0o755, True), (0o600, 0o777, True)]
-)
+@pytest.mark.parametrize(("file_mode", "folder_mode", "exists"), [(0o644, 0o755, False), (0o600, 0o777, True)])
 def test_without_the_right_to_use_file_or_folder_the_error_says_so(
     public: Path, file_mode: int, folder_mode: int, exists: bool
 ) -> None:

@@ -380,7 +380,7 @@ def test_a_direct_construction_shows_no_secret_either() -> None:
 def test_a_key_file_is_named_when_it_cannot_serve() -> None:
     Path("empty").write_text("\n")
     Path("binary").write_bytes(b"\xff\xfe\x00")
-    for name, says in (("empty", "not empty"), ("binary", "UTF-8"), ("missing", "No such file"), (".", "directory")):
+    for name, says in (("empty", "is empty"), ("binary", "UTF-8"), ("missing", "No such file"), (".", "directory")):
         error = refused(flags={"encryption.key_file": name})
         assert error.context["key"] == "encryption.key_file"
         assert says in error.message

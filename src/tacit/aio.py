@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from tacit import mind as blocking
-from tacit.errors import TacitError
+from tacit.errors import TacitError, beside
 from tacit.experience.episode import Episode, Json, Outcome, Step
 from tacit.experience.handoff import HandOff
 from tacit.experience.live import (
@@ -244,7 +244,8 @@ class Mind(PastMind):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        with beside(error, "closing the store"):
+            await self.close()
 
 
 _THREADED = (
@@ -279,7 +280,7 @@ class _Opening:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._mind is not None:
-            await self._mind.close()
+            await self._mind.__aexit__(kind, error, trace)
 
 
 def open(

@@ -29,6 +29,8 @@ Each class has a stable ``code`` (for machines; never reworded), an ``exit_code`
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 
@@ -54,6 +56,20 @@ class TacitError(Exception):
             "context": {name: value if _is_plain(value) else str(value) for name, value in self.context.items()},
             "cause": None if cause is None else f"{type(cause).__name__}: {cause}",
         }
+
+
+@contextlib.contextmanager
+def beside(error: BaseException | None, what: str) -> Iterator[None]:
+    """Clean up after an error, if there was one, which must not be hidden by one of the cleaning up.
+
+    What fails in the block is a note on ``error``, saying ``what`` failed; without an error it is raised.
+    """
+    try:
+        yield
+    except Exception as late:  # whatever it is: it is not why things went wrong
+        if error is None:
+            raise
+        error.add_note(f"{what} failed, too: {late}")
 
 
 def _is_plain(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 import msgspec
 
 from tacit.clock import to_micros
-from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly
+from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly, beside
 from tacit.experience import entrance
 from tacit.experience.draft import draft_of
 from tacit.experience.episode import Episode, Json, Record, Task
@@ -384,7 +384,8 @@ class Mind(PastMind):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with beside(error, "closing the store"):
+            self.close()
 
 
 def as_data(value: Any) -> Any:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tacit.clock import Clock, SystemClock
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, beside
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
@@ -30,10 +30,11 @@ from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
 from tacit.retry import RetryPolicy
+from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
 from tacit.stores.port import Store
-from tacit.stores.sqlite_file import anchor_path, read_key_file
+from tacit.stores.sqlite_file import anchor_path
 
 if TYPE_CHECKING:
     from tacit.ops.settings import Settings
@@ -109,7 +110,8 @@ class OpenStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with beside(error, "closing the store"):
+            self.close()
 
 
 def _close(journal: Journal, store: Store) -> None:
@@ -202,6 +204,8 @@ def open_store(
 ) -> OpenStore:
     """Open a store: a file, ``":memory:"`` or ``postgresql://…``; the setting ``store`` when None.
 
+    A file that this user may read, but not write, can be read; what writes raises ReadOnly.
+
     Args:
         passphrase: encrypts a new file, and opens an encrypted one. ``key_file`` names a file that holds it.
         settings: as loaded with ``tacit.ops.settings.load``; loaded from the environment and ``tacit.yaml`` when None.
@@ -220,8 +224,9 @@ def open_store(
     store = open_database(**database_options(settings, location, passphrase), create=create)
     try:
         return OpenStore(store, settings, clock=clock or SystemClock(), entropy=entropy or SystemEntropy())
-    except BaseException:
-        store.close()
+    except BaseException as error:
+        with beside(error, "closing the store"):
+            store.close()
         raise
 
 
@@ -254,8 +259,9 @@ def open_mind_alone(
     opened = open_store(location, **options)
     try:
         found = opened.mind(mind or opened.settings.mind, tenant=tenant or opened.settings.tenant)
-    except BaseException:
-        opened.close()
+    except BaseException as error:
+        with beside(error, "closing the store"):
+            opened.close()
         raise
     found.owned = opened
     return found

@@ -42,7 +42,8 @@ def report(error: TacitError, *, as_json: bool) -> int:
     if as_json:
         _write_json(error.as_dict())
     else:
-        sys.stderr.write(_red(f"error: {printable(error.message)}") + "\n")
+        said = [f"error: {error.message}", *getattr(error, "__notes__", ())]
+        sys.stderr.write("".join(_red(printable(line)) + "\n" for line in said))
     return error.exit_code
 
 

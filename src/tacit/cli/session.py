@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -141,8 +141,5 @@ class Session:
         from tacit.opening import database_options
         from tacit.stores.opening import open_store
 
-        database = open_store(**database_options(settings), create=False, read_only=read_only)
-        try:
+        with closing(open_store(**database_options(settings), create=False, read_only=read_only)) as database:
             yield database
-        finally:
-            database.close()

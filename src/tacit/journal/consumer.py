@@ -343,7 +343,8 @@ class Consumers:
         """Wait until every consumer has reached the head of this mind.
 
         Raises:
-            NotSettled: not within ``timeout`` seconds; the context holds the lag and the last error of each consumer.
+            NotSettled: not within ``timeout`` seconds, or never, because the store can only be read; the context holds
+                the lag and the last error of each consumer.
         """
         with self._hurried():
             self._wait_for(mind, timeout)
@@ -363,11 +364,12 @@ class Consumers:
                     self._hurry.clear()
 
     def _wait_for(self, mind: bytes, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (0 if self._store.read_only else timeout)
         while any((lag := self.lag(mind)).values()):
             if time.monotonic() >= deadline:
+                why = "the store can only be read, so" if self._store.read_only else f"after {timeout:g} s"
                 raise NotSettled(
-                    f"after {timeout:g} s consumers are still behind: "
+                    f"{why} consumers are still behind: "
                     + ", ".join(f"{name} by {count:,} events" for name, count in lag.items() if count),
                     lag=lag,
                     failures=dict(self.failures),

@@ -55,7 +55,10 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journal:
-    """Appends events through one writing thread, folds them into views, and runs consumers over them."""
+    """Appends events through one writing thread, folds them into views, and runs consumers over them.
+
+    On a store that can only be read, appending raises ReadOnly, and nothing is signed, anchored or consumed.
+    """
 
     def __init__(
         self,
@@ -102,11 +105,12 @@ class Journal:
         _open.add(self)
         self._closing = threading.Lock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
-        self.notary.anchor_missing()
+        if not store.read_only:
+            self.notary.anchor_missing()
 
     def start(self, *chores: Callable[[], object]) -> None:
         """Run consumers, the notary and further chores in the background from now on (unless the options say no)."""
-        if self.options.background:
+        if self.options.background and not self.store.read_only:
             self.consumers.start(self.notary.sign_due, *chores)
 
     def _woken(self) -> None:
@@ -145,10 +149,11 @@ class Journal:
             self._closed = True
         with contextlib.ExitStack() as steps:
             steps.callback(self.writer.close)
-            steps.callback(self.notary.anchor_missing)
-            steps.callback(self.notary.sign_all)
-            steps.callback(self.consumers.stop)
-            steps.callback(self.writer.run, _nothing)  # behind everything that was submitted
+            if not self.store.read_only:
+                steps.callback(self.notary.anchor_missing)
+                steps.callback(self.notary.sign_all)
+                steps.callback(self.consumers.stop)
+                steps.callback(self.writer.run, _nothing)  # behind everything that was submitted
 
 
 _open: weakref.WeakSet[Journal] = weakref.WeakSet()

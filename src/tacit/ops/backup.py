@@ -26,6 +26,7 @@ from tacit.ops import backup_catalog
 from tacit.ops.backup_catalog import BackupInfo, Head, due, list_backups, rotate
 from tacit.stores import schema
 from tacit.stores.copy import copy_to_file
+from tacit.stores.leftovers import remove, removed_at_the_end
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.sqlite import SqliteStore
 from tacit.stores.sqlite_file import sync_folder
@@ -86,20 +87,18 @@ def create_backup(
     for leftover in backup_catalog.stale_drafts(path.parent, now, older_than_seconds=_STALE_SECONDS):
         leftover.unlink(missing_ok=True)
     draft = path.with_name(f".{path.name}.partial")
-    try:
+    with removed_at_the_end(draft):
         _copy(store, draft, passphrase)
         with _open_copy(store, draft, passphrase) as copy:
             info = _describe(copy, draft, store.location, now)
         backup_catalog.write_metadata(path, info)
         draft.rename(path)
         sync_folder(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
     return msgspec.structs.replace(info, path=str(path))
 
 
 def _copy(store: Store, draft: Path, passphrase: str | None) -> None:
-    draft.unlink(missing_ok=True)
+    remove(draft)
     if passphrase is None:
         store.backup(draft)
         return

@@ -30,8 +30,9 @@ from tacit.journal.node import Node, active_node, rotate_node
 from tacit.ops.backup import migrate, open_backup, verify_backup
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.restored_anchor import RestoredAnchor, draft_of, free_name
-from tacit.stores import schema, sqlite_file
+from tacit.stores import schema, sqlite_file, sqlite_lock
 from tacit.stores.copy import copy_tables
+from tacit.stores.leftovers import removed_at_the_end
 from tacit.stores.opening import file_path, is_postgres, open_store
 from tacit.stores.port import Transaction
 from tacit.stores.sqlite import MEMORY, SqliteStore
@@ -93,7 +94,7 @@ def restore_backup(
         return _restore_into_database(path, destination, checked.info, passphrase, clock, entropy, anchor)
     target = _target(destination, force=force)
     anchor = anchor or sqlite_file.anchor_path(target)
-    return _restore_into_file(path, target, checked.info, passphrase, clock, entropy, anchor)
+    return _restore_into_file(path, target, checked.info, passphrase, clock, entropy, anchor, force=force)
 
 
 def _restore_into_file(
@@ -104,10 +105,15 @@ def _restore_into_file(
     clock: Clock,
     entropy: Entropy,
     anchor: Path,
+    *,
+    force: bool,
 ) -> Restored:
-    """Everything is made ready under other names, so that a crash leaves the old store, the new one, or both."""
+    """Everything is made ready under other names, so that a crash leaves the old store, the new one, or both.
+
+    From the last look at what is there until store and anchor are in place, nobody else can open a store here.
+    """
     draft = target.with_name(f".{target.name}.{entropy.bytes(4).hex()}.restoring")
-    try:
+    with removed_at_the_end(draft, *sqlite_file.log_paths(draft), draft_of(anchor)):
         _copy_file(path, draft)
         if info.schema != schema.SCHEMA_REVISION:
             migrate(draft, passphrase)
@@ -115,13 +121,12 @@ def _restore_into_file(
             with store.transaction() as transaction:
                 node, old = _renew_node(transaction, entropy, clock.now())
             anchors = RestoredAnchor.prepare(store, old, clock, anchor)
-        safety_copy = _set_aside(target, passphrase, clock.now())
-        draft.replace(target)
-        sqlite_file.sync_folder(target.parent)
-        kept = anchors.place(clock.now())
-    finally:
-        for leftover in (draft, *sqlite_file.log_paths(draft), draft_of(anchor)):
-            leftover.unlink(missing_ok=True)
+        with sqlite_lock.replacing(target, _WAIT_SECONDS):
+            _refuse_to_overwrite(target, force=force)
+            safety_copy = _set_aside(target, passphrase, clock.now())
+            draft.replace(target)
+            sqlite_file.sync_folder(target.parent)
+            kept = anchors.place(clock.now())
     return Restored(
         destination=str(target),
         backup=info,
@@ -185,12 +190,16 @@ def _target(destination: str, *, force: bool) -> Path:
     if not target.parent.is_dir():
         raise NotFound(f"the folder {target.parent} does not exist; create it first", path=str(target))
     sqlite_file.refuse_network(target)
+    _refuse_to_overwrite(target, force=force)
+    return target
+
+
+def _refuse_to_overwrite(target: Path, *, force: bool) -> None:
     if target.exists() and not force:
         raise Conflict(
             f"there is something at {target} already; restore elsewhere, or use force to replace it; it is kept beside",
             path=str(target),
         )
-    return target
 
 
 def _copy_file(path: Path, draft: Path) -> None:

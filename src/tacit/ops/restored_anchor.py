@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
 from tacit.clock import Clock, from_micros
 from tacit.errors import IntegrityError
@@ -13,22 +14,25 @@ from tacit.journal.node import Node
 from tacit.journal.notary import Cadence, Notary
 from tacit.journal.writer import Writer
 from tacit.stores import schema, sqlite_file
+from tacit.stores.leftovers import remove
 from tacit.stores.port import Store
 
 _STAMP = "%Y%m%dT%H%M%S%fZ"
-_end_of_chain = select(func.coalesce(func.max(schema.event.c.sequence), 0)).where(
-    schema.event.c.mind == bindparam("mind"), schema.event.c.origin == bindparam("origin")
+_ends_of_chains = select(schema.event.c.mind, schema.event.c.origin, func.max(schema.event.c.sequence)).group_by(
+    schema.event.c.mind, schema.event.c.origin
 )
+_Ends: TypeAlias = dict[tuple[bytes, bytes], int]
 
 
 class RestoredAnchor:
     """The anchor of the restored store, written beside the old one before it takes its place."""
 
-    def __init__(self, path: Path | None, draft: Path | None, *, missing: int, damaged: bool) -> None:
+    def __init__(self, path: Path | None, draft: Path | None, held: _Ends) -> None:
         self.path = path
-        self.missing = missing
+        self.missing = 0
+        """How many events the old anchor vouches for that the store does not hold; known once it is replaced."""
         self._draft = draft
-        self._keep = missing > 0 or damaged
+        self._held = held  # where each chain of the restored store ends
 
     @classmethod
     def prepare(cls, store: Store, old: Node | None, clock: Clock, path: Path | None) -> RestoredAnchor:
@@ -36,7 +40,7 @@ class RestoredAnchor:
         checkpoints to a draft."""
         draft = draft_of(path) if path is not None else None
         if draft is not None:
-            draft.unlink(missing_ok=True)
+            remove(draft)
         if old is not None:
             writer = Writer(store, origin=old.origin, clock=clock, projections={})
             try:
@@ -44,15 +48,18 @@ class RestoredAnchor:
                 Notary(store, writer, old, clock, Cadence(), draft).anchor_missing()
             finally:
                 writer.close()
-        missing, damaged = _beyond(store, path) if path is not None else (0, False)
-        return cls(path, draft, missing=missing, damaged=damaged)
+        with store.snapshot() as snapshot:
+            held = {(bytes(mind), bytes(origin)): int(last) for mind, origin, last in snapshot.rows(_ends_of_chains)}
+        return cls(path, draft, held)
 
     def place(self, now: int) -> str:
-        """Put the draft in place; where the old anchor is kept, or empty."""
+        """Put the draft in place; where the old anchor is kept, or empty. Nobody may be writing to the old one."""
         if self.path is None or self._draft is None:
             return ""
         kept = ""
-        if self.path.exists() and (self._keep or not self._draft.exists()):
+        ends, damaged = _read(self.path)
+        self.missing = sum(max(0, last - self._held.get(chain, 0)) for chain, last in ends.items())
+        if self.path.exists() and (self.missing or damaged or not self._draft.exists()):
             kept = str(free_name(self.path, now))
             self.path.rename(kept)
         if self._draft.exists():
@@ -61,11 +68,11 @@ class RestoredAnchor:
         return kept
 
 
-def _beyond(store: Store, anchor: Path) -> tuple[int, bool]:
-    """How many events an anchor vouches for that the store does not hold, and whether some of its lines are damaged."""
+def _read(anchor: Path) -> tuple[_Ends, bool]:
+    """Where the chains end that an anchor vouches for, and whether some of its lines are damaged."""
+    ends: _Ends = {}
     if not anchor.exists():
-        return 0, False
-    ends: dict[tuple[bytes, bytes], int] = {}
+        return ends, False
     damaged = False
     *lines, _cut = anchor.read_bytes().split(b"\n")
     for number, line in enumerate(lines, start=1):
@@ -75,12 +82,7 @@ def _beyond(store: Store, anchor: Path) -> tuple[int, bool]:
             damaged = True
             continue
         ends[mark.mind, mark.origin] = max(ends.get((mark.mind, mark.origin), 0), mark.last)
-    missing = 0
-    with store.snapshot() as snapshot:
-        for (mind, origin), last in ends.items():
-            row = snapshot.row(_end_of_chain, mind=mind, origin=origin)
-            missing += max(0, last - (int(row[0]) if row else 0))
-    return missing, damaged
+    return ends, damaged
 
 
 def draft_of(anchor: Path) -> Path:

@@ -32,9 +32,13 @@ class Backups:
         self._entropy = entropy
 
     def create(self, target: Path) -> BackupInfo:
-        """A verified copy of the store as it is now, everything in it signed. See ``create_backup``."""
+        """A verified copy of the store as it is now, everything in it signed. See ``create_backup``.
+
+        The copy of a store that can only be read is signed as far as the store is; a restore signs the rest.
+        """
         journal = self._journal
-        journal.notary.sign_all()
+        if not journal.store.read_only:
+            journal.notary.sign_all()
         return create_backup(journal.store, target, clock=journal.clock, entropy=self._entropy)
 
     def run_due(self) -> None:

@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from tacit.errors import TacitError
 from tacit.experience.limits import DEFAULT_LIMITS, Limits
 from tacit.journal.minds import NAME_RULE, is_name
+from tacit.stores.key_file import read_key_file
 
 _POSTGRES = "postgresql://"
 _URL_PASSWORD = re.compile(r"(://[^:@]*:).*@", re.DOTALL)
@@ -75,16 +77,9 @@ class EncryptionSettings(Group):
 
 def _read_passphrase(path: str) -> SecretStr:
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise SettingRuleError("encryption.key_file", f"must be a file that can be read: {reason}") from None
-    except UnicodeDecodeError:
-        raise SettingRuleError("encryption.key_file", "must be a file of UTF-8 text") from None
-    passphrase = text.removesuffix("\n").removesuffix("\r")
-    if not passphrase:
-        raise SettingRuleError("encryption.key_file", "must be a file that is not empty")
-    return SecretStr(passphrase)
+        return SecretStr(read_key_file(Path(path)))
+    except TacitError as error:
+        raise SettingRuleError("encryption.key_file", error.message) from None
 
 
 class LimitSettings(Group):

@@ -13,6 +13,7 @@ from sqlalchemy import Select, Table, bindparam, select, tuple_
 
 from tacit.errors import Conflict, NotFound
 from tacit.stores import schema, sqlite_file
+from tacit.stores.leftovers import removed_at_the_end
 from tacit.stores.port import Row, Snapshot, Transaction
 from tacit.stores.sqlite import SqliteStore
 
@@ -52,7 +53,7 @@ def copy_to_file(source: Snapshot, target: Path, *, passphrase: str | None = Non
     if not target.parent.is_dir():
         raise NotFound(f"the folder {target.parent} does not exist; create it first", path=str(target))
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}.new")
-    try:
+    with removed_at_the_end(draft, *sqlite_file.log_paths(draft)):
         store = SqliteStore(draft, passphrase=passphrase)
         try:
             with store.transaction() as transaction:
@@ -64,9 +65,6 @@ def copy_to_file(source: Snapshot, target: Path, *, passphrase: str | None = Non
             os.fsync(file.fileno())
         if not sqlite_file.publish(draft, target):
             raise Conflict(f"{target} exists already; a backup never overwrites", path=str(target))
-    finally:
-        for leftover in (draft, *(draft.with_name(draft.name + end) for end in ("-wal", "-shm"))):
-            leftover.unlink(missing_ok=True)
 
 
 def batches(source: Snapshot, table: Table) -> Iterator[list[Row]]:

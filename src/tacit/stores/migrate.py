@@ -27,7 +27,8 @@ from tacit.errors import InvalidInput, SchemaMismatch, TacitError
 from tacit.stores import schema
 from tacit.stores.opening import file_path, is_postgres
 from tacit.stores.revision import read_revision
-from tacit.stores.sqlite import MEMORY, SqliteStore, translate
+from tacit.stores.sqlite import MEMORY, SqliteStore
+from tacit.stores.sqlite_errors import translate
 
 SCRIPTS = Path(__file__).parent / "migrations"
 _alone = threading.Lock()  # Alembic keeps the migration that is running in module globals

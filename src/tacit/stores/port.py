@@ -57,12 +57,17 @@ class Store(Protocol):
         """Where it is, for people: a path or a URL without its password."""
         ...
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it can only be read: it was opened so, or this user may not write it. Then transaction() raises."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Read consistently. Never waits for writers."""
         ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Write durably, all or nothing. Raises StoreBusy, StoreFull, SchemaMismatch … with nothing stored."""
+        """Write durably, all or nothing. Raises ReadOnly, StoreBusy, StoreFull … with nothing stored."""
         ...
 
     def integrity(self) -> list[str]:

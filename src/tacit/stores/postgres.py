@@ -98,6 +98,10 @@ class PostgresStore:
     def location(self) -> str:
         return self._location
 
+    @property
+    def read_only(self) -> bool:
+        return self._read_only
+
     # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _arguments(self) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite as dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.sql import Executable
 from sqlcipher3 import dbapi2 as driver
 
 from tacit.errors import (
@@ -24,31 +22,31 @@ from tacit.errors import (
     Conflict,
     ForkedStore,
     InvalidInput,
-    NotAStore,
     NotFound,
     PermissionDenied,
     ReadOnly,
     StoreBusy,
     StoreError,
-    StoreFull,
-    TacitError,
 )
-from tacit.stores import schema, sqlite_file, sqlite_objects
+from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects
 from tacit.stores.forking import GATE
+from tacit.stores.leftovers import remove, removed_at_the_end
 from tacit.stores.objects import differences, wanted
-from tacit.stores.port import Row, Snapshot, Transaction
+from tacit.stores.port import Snapshot, Transaction
 from tacit.stores.revision import check_revision
-from tacit.stores.statements import Compiler
+from tacit.stores.sqlite_cursor import COMPILER, Cursor
+from tacit.stores.sqlite_errors import translated
 
 MEMORY = ":memory:"
 _CACHED_STATEMENTS = 512
 _POOLED_READERS = 8
 _WAL_PAGES = 4_000  # 16 MB of log before it is folded back into the file: fewer, longer checkpoints
-_compiler = Compiler(dialect.dialect(paramstyle="qmark"))
 
 
 class SqliteStore:
     """An embedded store. See ``tacit.stores.port.Store`` for the contract.
+
+    A file that this user may read, but not write, is opened all the same, and can only be read.
 
     Args:
         path: the file, or ":memory:". A missing file is created when ``create`` is true.
@@ -74,6 +72,7 @@ class SqliteStore:
         self._path = Path(path).absolute()
         self._busy_timeout = busy_timeout
         self._read_only = read_only
+        self._obstacle = ""  # why this user could not write the file even if that were asked for
         self._migrating = migrating
         self._process = os.getpid()
         self._closed = False
@@ -85,11 +84,12 @@ class SqliteStore:
             self._writer = self._connect(MEMORY)
             self._create_tables(self._writer)
         else:
-            self._prepare_file(passphrase, create=create and not read_only)
-            self._identity = sqlite_file.identity(self._path)
-            self._writer = self._connect_again()
+            with sqlite_lock.opening(self._path, busy_timeout):
+                self._prepare_file(passphrase, create=create and not read_only)
+                self._identity = sqlite_file.identity(self._path)
+                self._writer = self._connect_again()
         try:
-            check_revision(_Cursor(self._writer, self.location), self.location, migrating=self._migrating)
+            check_revision(Cursor(self._writer, self.location), self.location, migrating=self._migrating)
         except BaseException:
             self._writer.close()
             raise
@@ -102,6 +102,10 @@ class SqliteStore:
     def path(self) -> Path | None:
         """The file, or None in memory."""
         return None if self._memory else self._path
+
+    @property
+    def read_only(self) -> bool:
+        return self._read_only
 
     @property
     def encrypted(self) -> bool:
@@ -121,6 +125,8 @@ class SqliteStore:
             sqlite_file.refuse_network(path)
         if not path.exists():
             self._create_file(passphrase)
+        self._obstacle = sqlite_guest.obstacle(path)
+        self._read_only = self._read_only or self._obstacle != ""
         if passphrase is not None:
             self._key = sqlite_file.derive_key(passphrase, sqlite_file.read_salt(path))
 
@@ -129,20 +135,17 @@ class SqliteStore:
             raise InvalidInput("an empty passphrase protects nothing; give a real one, or none", path=str(self._path))
         sqlite_file.refuse_remains(self._path)
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.{threading.get_ident()}.new")
-        draft.unlink(missing_ok=True)  # left by a process of the same number that was killed here
+        remove(draft)  # left by a process of the same number that was killed here
         if passphrase is not None:
             self._key = sqlite_file.derive_key(passphrase, os.urandom(sqlite_file.SALT_BYTES))
-        try:
-            with _translated(str(self._path)):
+        with removed_at_the_end(draft, *sqlite_file.log_paths(draft)):
+            with translated(str(self._path)):
                 sqlite_file.touch_private(draft, self._path)
                 connection = self._connect(str(draft))
                 self._create_tables(connection)
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.close()
             sqlite_file.publish(draft, self._path)
-        finally:
-            for leftover in (draft, *(draft.with_name(draft.name + end) for end in ("-wal", "-shm"))):
-                leftover.unlink(missing_ok=True)
 
     def _create_tables(self, connection: Any) -> None:
         connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
@@ -151,13 +154,13 @@ class SqliteStore:
             connection.execute(str(CreateTable(table).compile(dialect=dialect.dialect())))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 connection.execute(str(CreateIndex(index).compile(dialect=dialect.dialect())))
-        connection.execute(_compiler.insert_sql(schema.revision), (schema.SCHEMA_REVISION,))
+        connection.execute(COMPILER.insert_sql(schema.revision), (schema.SCHEMA_REVISION,))
         connection.execute("COMMIT")
 
-    def _connect(self, target: str) -> Any:
+    def _connect(self, target: str, *, immutable: bool = False) -> Any:
         mode = "ro" if self._read_only else "rw"  # a file that is gone must not come back empty
-        uri = target if self._memory else f"{Path(target).as_uri()}?mode={mode}"
-        with _translated(self.location):
+        uri = target if self._memory else f"{Path(target).as_uri()}?mode={mode}{'&immutable=1' if immutable else ''}"
+        with translated(self.location):
             connection = driver.connect(
                 uri,
                 uri=not self._memory,
@@ -203,14 +206,37 @@ class SqliteStore:
         return self._connect_again()
 
     def _connect_again(self) -> Any:
-        self._check_same_file()
-        connection = self._connect(str(self._path))
-        try:
+        return self._connect_to_file()[0]
+
+    def _connect_to_file(self) -> tuple[Any, bool]:
+        """A connection, and whether it relies on nobody changing the file."""
+        with sqlite_lock.opening(self._path, self._busy_timeout):
             self._check_same_file()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            connection, immutable = (
+                self._connect_as_guest() if self._obstacle else (self._connect(str(self._path)), False)
+            )
+            try:
+                self._check_same_file()
+            except BaseException:
+                connection.close()
+                raise
+        return connection, immutable
+
+    def _connect_as_guest(self) -> tuple[Any, bool]:
+        if any(log.exists() for log in sqlite_file.log_paths(self._path)):
+            try:
+                return self._connect(str(self._path)), False
+            except PermissionDenied as error:
+                if not isinstance(error.__cause__, driver.OperationalError):  # it is the passphrase that is wrong
+                    raise
+                if sqlite_file.has_log(self._path):
+                    raise PermissionDenied(
+                        f"{self._path} was not closed, or is open elsewhere, and what is in its log can be read only "
+                        f"where it can be written: {self._obstacle}. Open and close it once as a user who may write "
+                        "it, or copy it, with the -wal file beside it, to another folder",
+                        path=str(self._path),
+                    ) from error.__cause__
+        return self._connect(str(self._path), immutable=True), True
 
     def _check_same_file(self) -> None:
         """What is written to a file without a name is lost, and a log that meets another file damages it."""
@@ -231,31 +257,70 @@ class SqliteStore:
         if self._closed:
             raise Closed(f"the store {self.location} is closed", path=self.location)
 
+    def _check_writable(self) -> None:
+        if self._obstacle:
+            raise ReadOnly(
+                f"{self.location} can only be read: {self._obstacle}. Nothing was written; "
+                "make it writable, or work on a copy of it",
+                path=self.location,
+            )
+        if self._read_only:
+            raise ReadOnly(f"{self.location} was opened read-only", path=self.location)
+
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         self._check_usable()
-        with GATE.entered(), self._memory_snapshot() if self._memory else self._file_snapshot() as cursor:
+        one = self._memory_snapshot if self._memory else self._guest_snapshot if self._obstacle else self._file_snapshot
+        with GATE.entered(), one() as cursor:
             yield cursor
 
     @contextlib.contextmanager
     def _memory_snapshot(self) -> Iterator[Snapshot]:
-        with self._write_lock, _translated(self.location):
-            yield _Cursor(self._writer, self.location)
+        with self._write_lock, translated(self.location):
+            yield Cursor(self._writer, self.location)
 
     @contextlib.contextmanager
     def _file_snapshot(self) -> Iterator[Snapshot]:
         connection = self._take_reader()
         try:
-            with _translated(self.location):
-                connection.execute("BEGIN")
-                try:
-                    yield _Cursor(connection, self.location)
-                finally:
-                    connection.execute("ROLLBACK")  # nothing to commit; and COMMIT fails on a damaged file
+            with self._reading(connection) as cursor:
+                yield cursor
         except BaseException:
             connection.close()
             raise
         self._give_back(connection)
+
+    @contextlib.contextmanager
+    def _reading(self, connection: Any) -> Iterator[Snapshot]:
+        with translated(self.location):
+            connection.execute("BEGIN")
+            try:
+                yield Cursor(connection, self.location)
+            finally:
+                connection.execute("ROLLBACK")  # nothing to commit; and COMMIT fails on a damaged file
+
+    @contextlib.contextmanager
+    def _guest_snapshot(self) -> Iterator[Snapshot]:
+        """Each time on a new connection: whoever may write the file may have come or gone since the last one."""
+        before = sqlite_guest.stamp(self._path)
+        connection, immutable = self._connect_to_file()
+        try:
+            with contextlib.closing(connection), self._reading(connection) as cursor:
+                yield cursor
+        except StoreError:
+            if immutable:
+                self._check_unchanged(before)
+            raise
+        if immutable:
+            self._check_unchanged(before)
+
+    def _check_unchanged(self, before: sqlite_guest.Stamp | None) -> None:
+        if sqlite_guest.stamp(self._path) != before:
+            raise StoreBusy(
+                f"{self._path} was changed by another process while it was read, so what was read may be wrong; "
+                "try again",
+                path=str(self._path),
+            )
 
     def _take_reader(self) -> Any:
         try:
@@ -274,13 +339,12 @@ class SqliteStore:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
         self._check_usable()
-        if self._read_only:
-            raise ReadOnly(f"{self.location} was opened read-only", path=self.location)
-        with self._write_lock, GATE.entered(), _translated(self.location):
+        self._check_writable()
+        with self._write_lock, GATE.entered(), translated(self.location):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 self._check_same_file()
-                cursor = _Cursor(self._writer, self.location)
+                cursor = Cursor(self._writer, self.location)
                 check_revision(cursor, self.location, migrating=self._migrating)
                 yield cursor
                 self._writer.execute("COMMIT")
@@ -293,7 +357,7 @@ class SqliteStore:
 
     def integrity(self) -> list[str]:
         with self.snapshot() as snapshot:
-            assert isinstance(snapshot, _Cursor)
+            assert isinstance(snapshot, Cursor)
             said: list[str] = []
             try:
                 said += [str(row[0]) for row in snapshot.pragma("integrity_check")]
@@ -311,7 +375,7 @@ class SqliteStore:
             source = self._writer if self._memory else self._connect_again()
             try:
                 sqlite_file.touch_private(target, target)
-                with _translated(str(target)):
+                with translated(str(target)):
                     copy = driver.connect(str(target), isolation_level=None)
                     if self._key is not None:
                         copy.execute(f"PRAGMA key=\"x'{self._key}'\"")
@@ -332,7 +396,7 @@ class SqliteStore:
     def size_bytes(self) -> int:
         if self._memory:
             with self.snapshot() as snapshot:
-                assert isinstance(snapshot, _Cursor)
+                assert isinstance(snapshot, Cursor)
                 pages, page = snapshot.pragma("page_count")[0][0], snapshot.pragma("page_size")[0][0]
             return int(pages * page)
         parts = (self._path, self._path.with_name(self._path.name + "-wal"))
@@ -343,9 +407,11 @@ class SqliteStore:
 
         Raises:
             StoreBusy: somebody else has the file open. It stays open here, too.
+            ReadOnly: it cannot be written, so nobody knows whether somebody else has it open.
         """
         self._check_usable()
-        with self._write_lock, _translated(self.location):
+        self._check_writable()
+        with self._write_lock, translated(self.location):
             while self._readers:
                 self._readers.pop().close()
             self._writer.execute("PRAGMA journal_mode=DELETE")
@@ -359,112 +425,3 @@ class SqliteStore:
             while self._readers:
                 self._readers.pop().close()
             self._writer.close()
-
-
-class _Cursor:
-    """A snapshot or a transaction on one connection."""
-
-    __slots__ = ("_connection", "_location")
-
-    def __init__(self, connection: Any, location: str) -> None:
-        self._connection = connection
-        self._location = location
-
-    def rows(self, statement: Executable, **values: Any) -> list[Row]:
-        compiled = _compiler.compiled(statement)
-        try:
-            result: list[Row] = self._connection.execute(compiled.sql, compiled.values(values)).fetchall()
-        except driver.Error as error:
-            raise translate(error, self._location) from error
-        return result
-
-    def row(self, statement: Executable, **values: Any) -> Row | None:
-        compiled = _compiler.compiled(statement)
-        try:
-            result: Row | None = self._connection.execute(compiled.sql, compiled.values(values)).fetchone()
-        except driver.Error as error:
-            raise translate(error, self._location) from error
-        return result
-
-    def insert(self, table: Table, rows: Sequence[Row]) -> None:
-        sql = _compiler.insert_sql(table)
-        try:
-            if len(rows) == 1:
-                self._connection.execute(sql, rows[0])
-            else:
-                self._connection.executemany(sql, rows)
-        except driver.IntegrityError as error:
-            raise Conflict(f"a row of {table.name} exists already: {error}", table=table.name) from error
-        except driver.Error as error:
-            raise translate(error, self._location) from error
-
-    def execute(self, statement: Executable, **values: Any) -> int:
-        compiled = _compiler.compiled(statement)
-        try:
-            return int(self._connection.execute(compiled.sql, compiled.values(values)).rowcount)
-        except driver.Error as error:
-            raise translate(error, self._location) from error
-
-    @contextlib.contextmanager
-    def savepoint(self) -> Iterator[None]:
-        self._connection.execute("SAVEPOINT part")
-        try:
-            yield
-        except BaseException:
-            if self._connection.in_transaction:  # SQLite itself rolls back everything when, say, the disk is full
-                self._connection.execute("ROLLBACK TO part")
-                self._connection.execute("RELEASE part")
-            raise
-        self._connection.execute("RELEASE part")
-
-    def pragma(self, name: str) -> list[Row]:
-        """The rows of one of SQLite's own questions."""
-        return self.ask(f"PRAGMA {name}")
-
-    def ask(self, sql: str) -> list[Row]:
-        """The rows of a query about the database itself."""
-        result: list[Row] = self._connection.execute(sql).fetchall()
-        return result
-
-    def query_plan(self, statement: Executable, **values: Any) -> list[str]:
-        """How SQLite would run a statement, a line a step."""
-        compiled = _compiler.compiled(statement)
-        rows = self._connection.execute("EXPLAIN QUERY PLAN " + compiled.sql, compiled.values(values)).fetchall()
-        return [str(row[3]) for row in rows]
-
-
-@contextlib.contextmanager
-def _translated(location: str) -> Iterator[None]:
-    """Turn the driver's errors into Tacit's, with what to do."""
-    try:
-        yield
-    except TacitError:
-        raise
-    except driver.Error as error:
-        raise translate(error, location) from error
-
-
-def translate(error: Exception, location: str) -> TacitError:
-    """The error of Tacit's that says what the driver's means, with what to do."""
-    text = str(error)
-    lowered = text.lower()
-    if "locked" in lowered or "busy" in lowered:
-        return StoreBusy(
-            f"{location} is locked by another process; try again, or raise journal.busy_timeout_seconds", path=location
-        )
-    if "full" in lowered:
-        return StoreFull(
-            f"no space is left for {location}; free some and try again. Nothing acknowledged was lost", path=location
-        )
-    if "readonly" in lowered or "read-only" in lowered:
-        return ReadOnly(
-            f"{location} cannot be written: {text}. Check the file's and folder's permissions", path=location
-        )
-    if "not a database" in lowered or "malformed" in lowered or "no such table" in lowered:
-        return NotAStore(
-            f"{location} is damaged or not a Tacit store ({text}). It was left as it is; restore a backup",
-            path=location,
-        )
-    if "unable to open" in lowered:
-        return PermissionDenied(f"{location} cannot be opened: {text}. Check its folder and permissions", path=location)
-    return StoreError(f"the database failed on {location}: {text}", path=location)

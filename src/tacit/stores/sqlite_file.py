@@ -52,11 +52,17 @@ def log_paths(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
 
 
+def has_log(path: Path) -> bool:
+    """Whether there is a log beside the file, from which SQLite may bring it up to date."""
+    log = log_paths(path)[0]
+    return log.exists() and log.stat().st_size > 0
+
+
 def refuse_remains(path: Path) -> None:
     """Raise when an anchor or a log tells of a store that is gone: the log would be taken for the new one's."""
-    anchor, log = anchor_path(path), log_paths(path)[0]
+    anchor = anchor_path(path)
     remains = [("anchor", anchor)] if anchor.exists() else []
-    remains += [("log", log)] if log.exists() and log.stat().st_size > 0 else []
+    remains += [("log", log_paths(path)[0])] if has_log(path) else []
     for name, left in remains:
         raise NotAStore(
             f"{path} is gone, but its {name} {left} is still there. Restore a backup, "
@@ -84,21 +90,6 @@ def read_salt(path: Path) -> bytes:
     """The salt of an encrypted store: its first 16 bytes."""
     with path.open("rb") as file:
         return file.read(SALT_BYTES)
-
-
-def read_key_file(path: Path) -> str:
-    """The passphrase kept in a key file: its text without the final line break."""
-    try:
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise PermissionDenied(f"the key file {path} cannot be read: {error.strerror}", path=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"the key file {path} is not text; store the key in hex or base64", path=str(path)
-        ) from error
-    if not text:
-        raise InvalidInput(f"the key file {path} is empty", path=str(path))
-    return text
 
 
 def inspect(path: Path, *, encrypted: bool) -> None:
@@ -141,7 +132,7 @@ def _inspect_plain(path: Path, header: bytes, size: int, *, encrypted: bool) -> 
     page = int.from_bytes(header[16:18], "big") or 1
     page = 65_536 if page == 1 else page
     expected = int.from_bytes(header[28:32], "big") * page
-    if size < expected and not _is_recoverable(path):
+    if size < expected and not has_log(path):
         raise NotAStore(
             f"{path} is cut short: {size:,} of {expected:,} bytes are left. It was left as it is; restore a backup",
             path=str(path),
@@ -152,19 +143,13 @@ def _inspect_plain(path: Path, header: bytes, size: int, *, encrypted: bool) -> 
 
 def _inspect_encrypted(path: Path, size: int) -> None:
     """All that can be seen without the key; the rest is found when the file is unlocked."""
-    if size % _ENCRYPTED_PAGE_BYTES and not _is_recoverable(path):
+    if size % _ENCRYPTED_PAGE_BYTES and not has_log(path):
         raise NotAStore(
             f"{path} is not an encrypted store, or it was cut short: {size:,} bytes are not a whole number of pages. "
             "It was left as it is; restore a backup",
             path=str(path),
             size=size,
         )
-
-
-def _is_recoverable(path: Path) -> bool:
-    """Whether there is a log from which SQLite may bring the file up to date."""
-    log = path.with_name(path.name + "-wal")
-    return log.exists() and log.stat().st_size > 0
 
 
 def refuse_network(path: Path, mounts: str | None = None) -> None:
