@@ -68,7 +68,7 @@ def trace_of(episode: Episode) -> Trace | None:
         task_type=episode.task.task_type,
         domain=episode.task.domain,
         features=features_of(episode.task),
-        calls=_calls(episode.steps),
+        calls=calls_of(episode.steps),
         value=outcome_value(episode.outcome),
         success=episode.outcome.kind == "success",
         ended_at=episode.ended_at_micros if episode.ended_at_micros is not None else episode.started_at_micros,
@@ -89,7 +89,8 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:MOST_WORDS]
 
 
-def _calls(steps: tuple[Step, ...]) -> tuple[Call, ...]:
+def calls_of(steps: tuple[Step, ...]) -> tuple[Call, ...]:
+    """The calls of tools among these steps."""
     made: dict[tuple[str, bytes], int] = {}
     seen: set[bytes] = set()
     calls: list[Call] = []
