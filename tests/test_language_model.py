@@ -113,8 +113,8 @@ def test_the_pause_that_the_server_asks_for_is_obeyed(server: ModelServer) -> No
     server.replies = [refused(429, Retry_After="0.05"), good("at last")]
     model = client(server)
     waits: list[bool | float] = []
-    decide = model._wait_after
-    model._wait_after = lambda error: waits.append(decide(error)) or waits[-1]  # type: ignore[func-returns-value,method-assign]
+    decide = model._server._wait_after
+    model._server._wait_after = lambda error: waits.append(decide(error)) or waits[-1]  # type: ignore[func-returns-value,method-assign]
     assert model.complete("a", "b") == "at last"
     assert set(waits) == {0.05}
 

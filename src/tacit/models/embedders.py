@@ -1,0 +1,47 @@
+"""Which embedder a name means."""
+
+from __future__ import annotations
+
+import re
+
+from tacit.errors import InvalidInput
+from tacit.models.embedding import Embedder
+
+_SERVER = re.compile(r"openai:(?P<model>.+?)@(?P<url>https?://.+)")
+_LIBRARY = re.compile(r"sentence-transformers:(?P<name>.+)")
+
+NAMES = "minilm, hashing, none, openai:MODEL@URL or sentence-transformers:NAME"
+
+
+def open_embedder(name: str, key: str | None = None) -> Embedder | None:
+    """The embedder that a setting names; None for ``none``.
+
+    Args:
+        name: ``minilm`` (comes with Tacit), ``hashing`` (no model), ``none``, ``openai:MODEL@URL`` (any server that
+            speaks the OpenAI wire; the URL is what comes before ``/embeddings``) or ``sentence-transformers:NAME``
+            (if that library is installed).
+        key: the API key of a server that wants one.
+
+    Raises:
+        InvalidInput: no embedder has that name.
+        ModelError: the library that it needs is not installed.
+    """
+    if name == "none":
+        return None
+    if name == "minilm":
+        from tacit.models.minilm import MiniLM
+
+        return MiniLM()
+    if name == "hashing":
+        from tacit.models.hashing import HashingEmbedder
+
+        return HashingEmbedder()
+    if server := _SERVER.fullmatch(name):
+        from tacit.models.embedding_server import EmbeddingServer
+
+        return EmbeddingServer(server["url"], server["model"], key)
+    if library := _LIBRARY.fullmatch(name):
+        from tacit.models.sentence_transformers import SentenceTransformerEmbedder
+
+        return SentenceTransformerEmbedder(library["name"])
+    raise InvalidInput(f"there is no embedder {name!r}; there are {NAMES}", field="embedder")
