@@ -25,7 +25,6 @@ $(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --no-deps --require-hashes --requirement requirements/dev.txt  # the lock is whole: nothing is left to resolve
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@$(PIP) check > /dev/null
 	@touch $@
 
 run: setup  ## import TRACES=path and report on it, or show the live example; STORE=path instead of tacit.db
@@ -38,6 +37,7 @@ coverage: setup  ## what the last `make test` did not reach; fails below the flo
 	@$(BIN)/coverage report
 
 check: setup  ## lint, format, types, structure
+	@$(PIP) check
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
