@@ -64,6 +64,8 @@ class Span(msgspec.Struct, frozen=True):
     """Events that one batch may hold."""
     hurried: bool
     """Whether somebody waits until everything has been consumed."""
+    busy: bool
+    """Whether somebody is writing a short burst; what takes long had better be put off."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -249,7 +251,7 @@ class Consumers:
         if lease is None:
             return False
         with self._store.snapshot() as snapshot:
-            span = Span(lease.position, head_position(snapshot, mind), self._pace.batch_events, bool(self._waiting))
+            span = Span(lease.position, head_position(snapshot, mind), self._pace.batch_events, bool(self._waiting), self.rest.bursting)
             taken = consumer.take(snapshot, mind, span)
         if taken is None or taken.position == lease.position:
             return False

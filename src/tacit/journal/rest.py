@@ -28,6 +28,14 @@ class Rest:
         """Somebody other than a consumer hands in something to write. Cheap: it is called for every write."""
         self._written_at = self._now()
 
+    @property
+    def bursting(self) -> bool:
+        """Whether somebody writes just now, and has not kept consumers from catching up for long."""
+        now = self._now()
+        if now - self._written_at > QUIET_SECONDS:
+            return False
+        return self._behind_since is None or now - self._behind_since <= PATIENCE_SECONDS
+
     def seconds(self, worked: float, *, moved: bool) -> float:
         """The rest after a round that took ``worked`` seconds and did something (``moved``) or found nothing."""
         now = self._now()
@@ -38,5 +46,4 @@ class Rest:
             self._behind_since = now - worked
         if now - self._written_at > QUIET_SECONDS:
             return MOMENT_SECONDS
-        patient = now - self._behind_since <= PATIENCE_SECONDS
-        return max(MOMENT_SECONDS, worked * (_REST_IN_A_BURST if patient else _REST_LATER))
+        return max(MOMENT_SECONDS, worked * (_REST_IN_A_BURST if self.bursting else _REST_LATER))

@@ -112,7 +112,7 @@ class Study:
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """Study what the lessons have brought; None while it is not worth it yet."""
         position = consumer_position(snapshot, mind, Lessons.name)
-        if position <= span.position:
+        if position <= span.position or (span.busy and not span.hurried):
             return None
         before = read_book(snapshot, mind, position)
         episodes = count_lessons(snapshot, mind, position)

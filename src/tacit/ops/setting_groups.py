@@ -218,6 +218,42 @@ class ConsumerSettings(Group):
     )
 
 
+class LearningSettings(Group):
+    """What is learned from finished episodes, and how findings are judged."""
+
+    window: int = Field(
+        default=20_000, ge=100, le=1_000_000, description="Newest finished episodes that advice is drawn from."
+    )
+    half_life_days: float = Field(
+        default=180, ge=0.1, le=36_500, description="After so many days what an episode taught counts for half."
+    )
+    least_support: int = Field(
+        default=3, ge=1, le=10_000, description="Episodes in which something must have occurred to be a pattern."
+    )
+    false_discovery_rate: float = Field(
+        default=0.1, gt=0, le=0.5, description="Share of the patterns that are said to stand that chance may have made."
+    )
+    embedder: str = Field(
+        default="minilm",
+        description="What turns texts into vectors.",
+        json_schema_extra={
+            "allowed": "`minilm`, `hashing`, `none`, `openai:MODEL@URL` or `sentence-transformers:NAME`"
+        },
+    )
+
+
+class AdviceSettings(Group):
+    """Controls: a share of advice is withheld at random, so that success with and without it can be compared."""
+
+    withhold_share: float = Field(
+        default=0, ge=0, le=0.9, description="Share of each piece of advice that is withheld at first. 0: none, ever."
+    )
+    withhold_floor: float = Field(default=0.05, ge=0, le=0.9, description="What that share falls to.")
+    withhold_half_after: int = Field(
+        default=50, ge=1, le=1_000_000, description="Exposures after which it is half way there."
+    )
+
+
 class PostgresSettings(Group):
     """The connection pool of a PostgreSQL store."""
 
@@ -302,6 +338,8 @@ class Settings(Group):
     retry: RetrySettings = RetrySettings()
     buffer: BufferSettings = BufferSettings()
     consumers: ConsumerSettings = ConsumerSettings()
+    learning: LearningSettings = LearningSettings()
+    advice: AdviceSettings = AdviceSettings()
     postgres: PostgresSettings = PostgresSettings()
     backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()

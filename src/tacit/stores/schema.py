@@ -311,6 +311,18 @@ book = _table(
     with_rowid=True,
 )
 
+vector = _table(
+    "vector",
+    "operational",
+    _key("mind"),
+    _key("model", TEXT),
+    _key("owner"),
+    _number("since"),
+    _id("body"),
+    Index("vector_since", "mind", "model", "since"),
+    with_rowid=True,
+)
+
 node = _table(
     "node",
     "operational",

@@ -1,4 +1,4 @@
-"""Lessons and the book that is written from them; exposures of advice, their draws, and demotions."""
+"""Lessons, vectors and the book that is written from them; exposures of advice, their draws, and demotions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def upgrade() -> None:
     _draw()
     _exposure()
     _lesson()
+    _vector()
 
 
 def _book() -> None:
@@ -82,3 +83,16 @@ def _lesson() -> None:
     )
     op.create_index("lesson_since", "lesson", ["mind", "since"])
     op.create_index("lesson_until", "lesson", ["mind", "until"])
+
+
+def _vector() -> None:
+    op.create_table(
+        "vector",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        sa.Column("owner", sa.LargeBinary(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "model", "owner"),
+    )
+    op.create_index("vector_since", "vector", ["mind", "model", "since"])
