@@ -15,7 +15,7 @@ from tacit.clock import to_micros
 from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly, beside
 from tacit.experience import entrance
 from tacit.experience.draft import draft_of
-from tacit.experience.episode import Episode, Json, Record, Task
+from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, Task
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
 from tacit.experience.ingest import IngestReport, Progress, ingest
@@ -24,7 +24,10 @@ from tacit.experience.recorder import Recorder, plain
 from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
 from tacit.journal.read import position_at
+from tacit.learning.advice import Advice, Tool
 from tacit.learning.baseline import read_baseline
+from tacit.learning.book import Book, read_book
+from tacit.learning.counsel import Counsel, judge_exposure, question_of
 from tacit.learning.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
 from tacit.learning.reward import Reward, reward
 from tacit.learning.statistics import Statistics, read_statistics
@@ -41,8 +44,9 @@ _PAGE = 100
 class PastMind:
     """A read-only view of a mind: as it was at a moment, or (as the base of :class:`Mind`) as it is."""
 
-    def __init__(self, recorder: Recorder, position: int = NOW) -> None:
+    def __init__(self, recorder: Recorder, counsel: Counsel, position: int = NOW) -> None:
         self.recorder = recorder
+        self._counsel = counsel
         self._position = position
 
     @property
@@ -112,6 +116,46 @@ class PastMind:
     def _list(self, snapshot: Snapshot, wanted: EpisodeFilter, limit: int, after: str) -> list[EpisodeSummary]:
         return list_episodes(snapshot, self.recorder.mind.id, wanted, limit=limit, after=after, position=self._position)
 
+    # ── advice, and what it rests on ─────────────────────────────────────────────────────────────────────────────────
+
+    def advise(
+        self,
+        description: str,
+        *,
+        task_type: str | None = None,
+        domain: str | None = None,
+        tags: Sequence[str] = (),
+        tools: Sequence[Tool | str | Mapping[str, str]] = (),
+        steps: Sequence[Step | Mapping[str, Any]] = (),
+        key: str = "",
+        record: bool = False,
+    ) -> Advice:
+        """How to do a task: chance of success, tools, next steps, pitfalls, heuristics, a playbook, similar episodes.
+
+        Args:
+            description: what the agent is about to do. ``task_type``, ``domain``, ``tags``: as of an episode.
+            tools: those at hand, with what they do; only these are advised when any are given.
+            steps: what has been done so far, as steps or as keywords of a step.
+            key: makes a retry safe: the same task and key are one exposure.
+            record: write down what was advised, so that its outcome can be told (``feedback``, or ``exposure=`` of an
+                episode), and hold back a share if the settings ``advice.*`` say so. A view of the past never does.
+
+        Raises:
+            InvalidInput: a part has a wrong type, or the description is empty.
+        """
+        question = question_of(description, task_type=task_type, domain=domain, tags=tags, tools=tools, steps=steps)
+        with operation("advise", mind=self.name):
+            return self._counsel.advise(self.recorder, self._position, question, key=key, record=self._records(record))
+
+    def _records(self, wanted: bool) -> bool:
+        """Whether what is advised is written down: not on a view of the past, whatever was wanted."""
+        return False
+
+    def book(self) -> Book:
+        """What has been learned: patterns, heuristics with their histories, playbooks. Empty until there is some."""
+        with self._reading("book.read") as snapshot:
+            return read_book(snapshot, self.recorder.mind.id, self._position)
+
     def __getattr__(self, name: str) -> NoReturn:
         if not name.startswith("_") and hasattr(Mind, name):
             raise ReadOnly(
@@ -126,8 +170,8 @@ class Mind(PastMind):
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
     """
 
-    def __init__(self, recorder: Recorder, backups: Backups, buffering: Buffering) -> None:
-        super().__init__(recorder)
+    def __init__(self, recorder: Recorder, backups: Backups, buffering: Buffering, counsel: Counsel) -> None:
+        super().__init__(recorder, counsel)
         self._backups = backups
         self._buffering = buffering
         self.owned: Any = None
@@ -151,6 +195,7 @@ class Mind(PastMind):
         key: str | None = None,
         started_at: datetime | None = None,
         buffered: bool = False,
+        exposure: str | None = None,
     ) -> LiveEpisode:
         """Begin an attempt at a task; durable when it returns.
 
@@ -160,6 +205,7 @@ class Mind(PastMind):
             key: makes a retry safe: the same key is the same episode.
             buffered: hold steps back and write several at once (settings ``buffer.*``); a buffered step is not
                 durable until ``flush()``, ``complete()`` or the end of the block.
+            exposure: the ``exposure_id`` of the advice that the agent was given; its outcome is the episode's.
 
         Raises:
             InvalidInput: a bound or a type is broken; nothing was stored.
@@ -178,7 +224,7 @@ class Mind(PastMind):
             source_id=source_id,
         )
         started = None if started_at is None else to_micros(started_at)
-        appended = self.recorder.start(task, key=key, started_at=started).result()
+        appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
         return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering if buffered else None)
 
     def _task(self, **fields: Any) -> Task:
@@ -308,6 +354,18 @@ class Mind(PastMind):
         with self._reading("statistics.read") as snapshot:
             return read_statistics(snapshot, self.recorder.mind.id)
 
+    def _records(self, wanted: bool) -> bool:
+        return wanted
+
+    def feedback(self, exposure: str, *, outcome: OutcomeKind) -> None:
+        """Tell how that turned out for which advice was given; the same again is nothing.
+
+        Raises:
+            NotFound: no advice of that id was recorded.
+            Conflict: another outcome was told before.
+        """
+        judge_exposure(self.recorder, exposure, outcome)
+
     def reward(self, id: str) -> Reward | None:
         """How good an episode was, with every factor; None while it is open."""
         with self._reading("reward.read") as snapshot:
@@ -340,7 +398,7 @@ class Mind(PastMind):
         """The mind as it was at a moment: what had been recorded by then, and nothing else."""
         with self._reading("mind.at") as snapshot:
             position = position_at(snapshot, self.recorder.mind.id, to_micros(moment))
-        return PastMind(self.recorder, position)
+        return PastMind(self.recorder, self._counsel, position)
 
     def all_episodes(self) -> Generator[Episode, None, None]:
         """Every episode with its steps, newest first, from one consistent snapshot."""

@@ -6,6 +6,7 @@ import math
 import threading
 import warnings
 import weakref
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,13 @@ from tacit.journal.consumer import Consumer, EventConsumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, list_minds, open_mind
 from tacit.journal.notary import Cadence
-from tacit.learning.exposure import ExposureProjection
+from tacit.learning.counsel import Counsel
+from tacit.learning.exposure import ExposureProjection, Withholding
 from tacit.learning.lessons import Lessons
-from tacit.learning.study import Study
+from tacit.learning.patterns.mining import MiningPolicy
+from tacit.learning.study import Study, StudyPolicy
 from tacit.learning.tally import Tally
+from tacit.learning.vectors import TextEmbedder, Vectors
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
@@ -54,19 +58,21 @@ class OpenStore:
         self.store = store
         self._entropy = entropy
         limits = settings.limits.to_limits()
+        embedder = shared_embedder(settings.learning.embedder)
         self._limits = limits
         self._minds: dict[tuple[str, str], MindInfo] = {}
         self._lock = threading.Lock()  # guards _minds
         self.journal = Journal(
             store,
             projections=projections(limits),
-            consumers=consumers(clock),
+            consumers=consumers(clock, _study_policy(settings), embedder),
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
             options=_options(settings, store),
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
+        self._counsel = Counsel(embedder, window=settings.learning.window, withholding=_withholding(settings))
         self.journal.start(self.backups.run_due)
         self._abandoned = weakref.finalize(self, _abandon, self.journal, store)
         self._abandoned.atexit = False
@@ -84,7 +90,12 @@ class OpenStore:
             info = open_mind(self.journal, self._entropy, tenant, name)
             with self._lock:
                 self._minds[tenant, name] = info
-        return Mind(Recorder(self.journal, info, self._limits, keeper=self), self.backups, _buffering(self.settings))
+        return Mind(
+            Recorder(self.journal, info, self._limits, keeper=self),
+            self.backups,
+            _buffering(self.settings),
+            self._counsel,
+        )
 
     def minds(self) -> list[MindInfo]:
         """Every mind in the store."""
@@ -151,13 +162,39 @@ def view_consumers() -> list[EventConsumer]:
     return [Tally(), Lessons()]
 
 
-def consumers(clock: Clock) -> list[Consumer]:
+def consumers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> list[Consumer]:
     """Whatever follows the journal in the background."""
-    return [*view_consumers(), Study(clock)]
+    found: list[Consumer] = [*view_consumers(), Study(clock, policy)]
+    return found if embedder is None else [*found, Vectors(embedder)]
+
+
+@cache
+def shared_embedder(name: str) -> TextEmbedder | None:
+    """The embedder of that name, one for the whole process: it takes memory, and learns nothing."""
+    from tacit.models.embedders import open_embedder
+
+    return open_embedder(name)
 
 
 def _buffering(settings: Settings) -> Buffering:
     return Buffering(steps=settings.buffer.steps, seconds=settings.buffer.seconds)
+
+
+def _study_policy(settings: Settings) -> StudyPolicy:
+    learning = settings.learning
+    return StudyPolicy(
+        window=learning.window,
+        mining=MiningPolicy(
+            half_life_days=learning.half_life_days,
+            least_support=learning.least_support,
+            false_discovery_rate=learning.false_discovery_rate,
+        ),
+    )
+
+
+def _withholding(settings: Settings) -> Withholding:
+    advice = settings.advice
+    return Withholding(share=advice.withhold_share, floor=advice.withhold_floor, half_after=advice.withhold_half_after)
 
 
 def _schedule(settings: Settings) -> Schedule:

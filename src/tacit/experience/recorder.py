@@ -46,13 +46,21 @@ class Recorder:
 
     # ── whole episodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start(self, task: Task, *, key: str | None = None, started_at: int | None = None) -> Future[Appended]:
-        """Open an episode; its id is the event's id. The same ``key`` finds the same episode again."""
+    def start(
+        self, task: Task, *, key: str | None = None, started_at: int | None = None, exposure: str | None = None
+    ) -> Future[Appended]:
+        """Open an episode; its id is the event's id. The same ``key`` finds the same episode again.
+
+        ``exposure`` is the id of the advice that the agent was given for it.
+        """
         entrance.check_task(task, self.limits)
         entrance.check_moment(started_at, "started_at")
         id = self._keyed("episode", key, "an episode") if key is not None else None
+        payload = {"task": plain(task)}
+        if exposure is not None:
+            payload["exposure"] = format_id(parse_id(exposure))
         return self._append(
-            self._prepare(kinds.EPISODE_STARTED, {"task": plain(task)}, id=id, occurred_at=started_at, agent=task.agent)
+            self._prepare(kinds.EPISODE_STARTED, payload, id=id, occurred_at=started_at, agent=task.agent)
         )
 
     def record(self, record: Record) -> Future[Appended]:

@@ -251,7 +251,13 @@ class Consumers:
         if lease is None:
             return False
         with self._store.snapshot() as snapshot:
-            span = Span(lease.position, head_position(snapshot, mind), self._pace.batch_events, bool(self._waiting), self.rest.bursting)
+            span = Span(
+                lease.position,
+                head_position(snapshot, mind),
+                self._pace.batch_events,
+                bool(self._waiting),
+                self.rest.bursting,
+            )
             taken = consumer.take(snapshot, mind, span)
         if taken is None or taken.position == lease.position:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
+from tacit.learning.advice import Playbook
 from tacit.learning.heuristics import Heuristic
 from tacit.learning.patterns.pattern import Pattern
 from tacit.stores import schema
@@ -48,6 +49,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     """Found by the six strategies, merged, strongest first."""
     heuristics: tuple[Heuristic, ...] = ()
     """Most important first."""
+    playbooks: tuple[tuple[tuple[str, str], Playbook], ...] = ()
+    """By kind of task, the most frequent kinds first."""
     retired: tuple[Heuristic, ...] = ()
     """Heuristics that were pruned or demoted, newest first; they are kept for their history."""
 

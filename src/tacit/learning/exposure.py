@@ -159,6 +159,11 @@ def given_payload(task: dict[str, Any], lots: Iterable[Lot]) -> dict[str, Any]:
     return {"task": task, "items": [[lot.item, lot.shown, round(lot.chance * CHANCE_UNIT)] for lot in lots]}
 
 
+def given_lots(payload: dict[str, Any]) -> list[Lot]:
+    """The lots in the payload of the event that advice was given."""
+    return [Lot(item, bool(shown), chance / CHANCE_UNIT) for item, shown, chance in payload["items"]]
+
+
 def read_draws(snapshot: Snapshot, mind: bytes, item: str) -> list[Draw]:
     """The judged draws of a piece of advice, in the order in which their outcomes became known."""
     rows = snapshot.rows(_draws, mind=mind, item=item)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tacit.ids import parse_id
-from tacit.learning.lessons import Lesson, count_lessons, last_change, lessons_between, lessons_ended, newest_lessons
+from tacit.learning.lessons import Lesson, count_lessons, lessons_between, lessons_ended, newest_lessons
 from tacit.learning.trace import Trace
 from tacit.learning.vectors import TextEmbedder, read_vectors
 from tacit.stores.port import Snapshot

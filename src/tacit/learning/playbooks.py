@@ -53,15 +53,13 @@ def _playbook(
         score=len(ways) / episodes,
         why=f"{len(ways)} of {episodes} episodes of this kind succeeded; this is the way most like all of theirs",
         preconditions=(f"these tools are at hand: {', '.join(dict.fromkeys(skeleton))}",),
-        steps=tuple(_step(tool, ways, patterns, kind) for tool in skeleton),
+        steps=tuple(_step(tool, ways, patterns) for tool in skeleton),
         pitfalls=tuple(each.text for each in pitfalls[:MOST_PITFALLS]),
         evidence=tuple(Evidence(id, "episode", 1 / len(evidence)) for id in evidence),
     )
 
 
-def _step(
-    tool: str, ways: Sequence[tuple[str, tuple[str, ...]]], patterns: Sequence[Pattern], kind: tuple[str, str]
-) -> PlaybookStep:
+def _step(tool: str, ways: Sequence[tuple[str, tuple[str, ...]]], patterns: Sequence[Pattern]) -> PlaybookStep:
     having = [id for id, way in ways if tool in way]
     remedies = [
         each

@@ -30,6 +30,7 @@ from tacit.learning.lessons import (
 from tacit.learning.patterns.counts import PatternCounts
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
+from tacit.learning.playbooks import playbooks
 from tacit.learning.trace import Trace
 from tacit.stores.port import Snapshot
 
@@ -65,8 +66,9 @@ class Desk:
         return len(self._traces)
 
     @property
-    def traces(self) -> Iterable[Trace]:
-        return (trace for _, trace in self._traces.values())
+    def traces(self) -> Iterable[tuple[str, Trace]]:
+        """Every episode that lies open, oldest first."""
+        return ((episode, trace) for episode, (_, trace) in self._traces.items())
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         """Bring the counts to a position: whatever lessons stand there, and no others."""
@@ -155,5 +157,6 @@ def write(desk: Desk, before: Book, now: int, policy: StudyPolicy, demoted: froz
         known=desk.known,
         patterns=tuple(patterns),
         heuristics=tuple(found),
+        playbooks=tuple(playbooks(desk.traces, patterns).items()),
         retired=tuple(retired[:_MOST_RETIRED]),
     )

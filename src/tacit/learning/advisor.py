@@ -1,0 +1,169 @@
+"""Puts advice together for one situation: what is known of the task's kind, of its like, and of where it stands now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import msgspec
+
+from tacit.experience.episode import Step, Task
+from tacit.learning.advice import Advice, Item, NextStep, Playbook, Tool, ToolAdvice
+from tacit.learning.book import Book
+from tacit.learning.evidence import Estimate
+from tacit.learning.items import cited, heuristic_items, pitfall_items
+from tacit.learning.nearest import Near, Shelf
+from tacit.learning.situation import Situation, situation
+from tacit.learning.trace import words_of
+
+MOST_TOOLS = 10
+MOST_NEXT = 5
+MOST_EPISODES = 5
+MOST_EVIDENCE = 5
+_NEIGHBOURS = 15
+"""Episodes that are asked for tools."""
+LEAST_LIKENESS = 0.2
+"""What is less alike is no precedent."""
+
+
+class SuccessForecaster(Protocol):
+    """Says how likely a task is to be done, after some steps."""
+
+    def predict(self, task: Task, steps: Sequence[Step]) -> Estimate | None:
+        """The chance of success; None when too little is known."""
+        ...
+
+
+class StepForecaster(Protocol):
+    """Says which tool comes next where this goes well."""
+
+    def predict(self, task: Task, steps: Sequence[Step]) -> list[tuple[str, float]]:
+        """Tools with their chances, most likely first; empty when nothing is known."""
+        ...
+
+
+class Models(msgspec.Struct, frozen=True):
+    """What was fitted to the episodes so far; None where there were none."""
+
+    success: SuccessForecaster | None = None
+    next_step: StepForecaster | None = None
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked: a task, the tools at hand, and the steps taken so far."""
+
+    task: Task
+    tools: tuple[Tool, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advice:
+    """Advice on a question, from what was learned and the episodes at hand. Pure: nothing is recorded."""
+    task, steps = question.task, question.steps
+    here = situation(task, steps)
+    alike = shelf.nearest(task.description, here.features, _NEIGHBOURS)
+    near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
+    found = Advice(
+        success=None if models.success is None else models.success.predict(task, steps),
+        abstained=False,
+        tools=_tools(question, near),
+        next_steps=_next_steps(here, models, question, near),
+        pitfalls=pitfall_items(book.heuristics, here),
+        heuristics=heuristic_items(book.heuristics, here),
+        playbook=_playbook(here, book),
+        episodes=tuple(_episode(each) for each in near[:MOST_EPISODES]),
+    )
+    nothing = not (found.success or found.tools or found.next_steps or found.pitfalls or found.heuristics)
+    return msgspec.structs.replace(found, abstained=nothing)
+
+
+def _tools(question: Question, near: Sequence[Near]) -> tuple[ToolAdvice, ...]:
+    """Tools that episodes like this one used, each episode's vote weighed by its likeness and how it ended; and those
+    whose description shares words with the task, for what nobody has tried yet."""
+    votes: dict[str, float] = defaultdict(float)
+    voters: dict[str, list[Near]] = defaultdict(list)
+    for each in near:
+        weight = each.likeness * (1.0 if each.trace.success else 0.3)
+        for tool in dict.fromkeys(call.tool for call in each.trace.calls):
+            votes[tool] += weight
+            voters[tool].append(each)
+    wanted = set(words_of(question.task.description))
+    for told in question.tools:
+        words = set(words_of(f"{told.name.replace('_', ' ')} {told.description}"))
+        votes[told.name] += len(words & wanted) / (len(words) + 1)
+    if question.tools:
+        at_hand = {tool.name for tool in question.tools}
+        votes = {tool: vote for tool, vote in votes.items() if tool in at_hand}
+    whole = sum(votes.values())
+    ranked = sorted((tool for tool in votes if votes[tool] > 0), key=lambda tool: (-votes[tool], tool))[:MOST_TOOLS]
+    return tuple(_tool(tool, votes[tool] / whole, voters[tool]) for tool in ranked)
+
+
+def _tool(name: str, score: float, voters: Sequence[Near]) -> ToolAdvice:
+    well = sum(each.trace.success for each in voters)
+    told = f"used in {len(voters)} of the episodes most like this task, {well} of which succeeded"
+    return ToolAdvice(
+        name=name,
+        score=score,
+        why=told if voters else "its description shares words with the task",
+        evidence=cited([each.episode for each in voters[:MOST_EVIDENCE]]),
+    )
+
+
+def _next_steps(here: Situation, models: Models, question: Question, near: Sequence[Near]) -> tuple[NextStep, ...]:
+    if models.next_step is None:
+        return ()
+    known = {tool.name for tool in question.tools}
+    ranked = [
+        (tool, chance)
+        for tool, chance in models.next_step.predict(question.task, question.steps)
+        if not known or tool in known
+    ]
+    last = here.calls[-1].tool if here.calls else ""
+    return tuple(_next_step(tool, chance, last, near) for tool, chance in ranked[:MOST_NEXT])
+
+
+def _next_step(tool: str, chance: float, last: str, near: Sequence[Near]) -> NextStep:
+    precedents = [each for each in near if _follows(each, last, tool)]
+    after = f"after {last}" if last else "at the start"
+    told = f"{after}, in {len(precedents)} of the {len(near)} episodes most like this task" if near else after
+    return NextStep(
+        tool=tool,
+        action="",
+        score=chance,
+        why=f"comes next {told}",
+        evidence=cited([each.episode for each in precedents[:MOST_EVIDENCE]]),
+    )
+
+
+def _follows(each: Near, last: str, tool: str) -> bool:
+    tools = ["", *(call.tool for call in each.trace.calls)]
+    return any(pair == (last, tool) for pair in pairwise(tools))
+
+
+def _playbook(here: Situation, book: Book) -> Playbook | None:
+    """That of this very kind of task, or else of one that shares its type or domain; None when there is none."""
+    exact = [each for kind, each in book.playbooks if kind == here.kind]
+    if exact:
+        return exact[0]
+    task_type, domain = here.kind
+    near = [
+        each
+        for kind, each in book.playbooks
+        if (task_type and kind[0] == task_type) or (domain and not task_type and kind[1] == domain)
+    ]
+    return near[0] if near else None
+
+
+def _episode(each: Near) -> Item:
+    ended = "succeeded" if each.trace.success else "did not succeed"
+    tools = ", ".join(dict.fromkeys(call.tool for call in each.trace.calls)) or "no tool"
+    return Item(
+        id=each.episode,
+        text=f"an episode that {ended}, with {tools}",
+        score=each.likeness,
+        why="its task is like this one, in meaning and in words",
+        evidence=cited([each.episode]),
+    )
