@@ -128,7 +128,7 @@ class PastMind:
         tools: Sequence[Tool | str | Mapping[str, str]] = (),
         steps: Sequence[Step | Mapping[str, Any]] = (),
         key: str = "",
-        record: bool = False,
+        record: bool = True,
     ) -> Advice:
         """How to do a task: chance of success, tools, next steps, pitfalls, heuristics, a playbook, similar episodes.
 

@@ -56,7 +56,7 @@ class Recorder:
         entrance.check_task(task, self.limits)
         entrance.check_moment(started_at, "started_at")
         id = self._keyed("episode", key, "an episode") if key is not None else None
-        payload = {"task": plain(task)}
+        payload: dict[str, Any] = {"task": plain(task)}
         if exposure is not None:
             payload["exposure"] = format_id(parse_id(exposure))
         return self._append(
