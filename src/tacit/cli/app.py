@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from tacit import __version__
 from tacit.cli import (
+    advice,
     backups,
     bench,
     config,
@@ -23,6 +24,7 @@ from tacit.cli import (
     journal,
     migrate,
     minds,
+    patterns,
     run,
     stats,
     telling,
@@ -72,6 +74,8 @@ def _build() -> None:
     demo.add_to(app)
     traces.add_to(app)
     stats.add_to(app)
+    advice.add_to(app)
+    patterns.add_to(group(app, "pattern", "What was found in the episodes, and why it is believed."))
     episode = group(app, "episode", "Tell, find, read and change episodes.")
     episodes.add_to(episode)
     telling.add_to(episode)

@@ -231,7 +231,10 @@ class LearningSettings(Group):
         default=3, ge=1, le=10_000, description="Episodes in which something must have occurred to be a pattern."
     )
     false_discovery_rate: float = Field(
-        default=0.1, ge=0.001, le=0.5, description="Share of the patterns that are said to stand that chance may have made."
+        default=0.1,
+        ge=0.001,
+        le=0.5,
+        description="Share of the patterns that are said to stand that chance may have made.",
     )
     embedder: str = Field(
         default="minilm",

@@ -1,0 +1,135 @@
+"""``tacit pattern``: what was found in the episodes, and why it is believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tacit.cli.episodes import AsOf, mind_at
+from tacit.cli.output import Output, brief, moment
+from tacit.cli.session import Session
+from tacit.cli.verb import verb
+from tacit.cli.waiting import LONGEST_WAIT, catch_up
+from tacit.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from tacit.learning.book import Book
+    from tacit.learning.heuristics import Heuristic
+    from tacit.learning.patterns.pattern import Pattern
+
+Strategy = Annotated[
+    str,
+    typer.Option(
+        "--strategy", metavar="NAME", help="sequence, decision, recovery, context or hybrid.", show_default=False
+    ),
+]
+Standing = Annotated[bool, typer.Option("--standing", help="Only those that stand beyond chance.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The pattern's id.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+
+    @verb(app, "list")
+    def list_patterns(
+        session: Session, strategy: Strategy = "", standing: Standing = False, limit: Limit = 20, as_of: AsOf = None
+    ) -> None:
+        """List patterns, the strongest first."""
+        from tacit.learning.patterns.pattern import STRATEGIES
+
+        if strategy and strategy not in STRATEGIES:
+            raise InvalidInput(f"{strategy!r} is not a strategy; use one of {', '.join(STRATEGIES)}", field="strategy")
+        found = [
+            each
+            for each in _book(session, as_of).patterns
+            if (not strategy or each.strategy == strategy) and (each.stands or not standing)
+        ][:limit]
+        session.out.result(found, lambda: _show_list(session.out, found))
+
+    @verb(app, "show")
+    def show(session: Session, id: Id, as_of: AsOf = None) -> None:
+        """Show a pattern with its counts."""
+        found = _pattern(_book(session, as_of), id)
+        session.out.result(found, lambda: _show(session.out, found))
+
+    @verb(app, "why")
+    def why(session: Session, id: Id, as_of: AsOf = None) -> None:
+        """Say why a pattern is believed: in words, with the episodes it rests on and the history of its heuristic."""
+        from tacit.learning.items import why as reason
+
+        book = _book(session, as_of)
+        found = _pattern(book, id)
+        heuristic = next((each for each in (*book.heuristics, *book.retired) if each.id == found.id), None)
+        told = {"pattern": found, "why": reason(found), "heuristic": heuristic}
+        session.out.result(told, lambda: _show_why(session.out, found, reason(found), heuristic))
+
+
+def _book(session: Session, as_of: str | None) -> Book:
+    with session.open_mind() as mind:
+        catch_up(mind, LONGEST_WAIT)
+        return mind_at(mind, as_of).book()
+
+
+def _pattern(book: Book, id: str) -> Pattern:
+    for each in book.patterns:
+        if each.id == id:
+            return each
+    raise NotFound(f"there is no pattern {id}; 'tacit pattern list' shows those that there are", pattern=id)
+
+
+def _show_list(out: Output, found: list[Pattern]) -> None:
+    columns = ("id", "strategy", "what", "episodes", "succeeded", "lift", "stands")
+    rows = [
+        (
+            each.id,
+            each.strategy,
+            brief(each.text),
+            each.support,
+            each.successes,
+            _lift(each),
+            "yes" if each.stands else "",
+        )
+        for each in found
+    ]
+    out.table(columns, rows, empty="no patterns yet: they need three episodes in which the same occurs")
+
+
+def _lift(pattern: Pattern) -> str:
+    if pattern.lift is None:
+        return ""
+    lift = pattern.lift
+    return f"{lift.difference * 100:+.0f} ({lift.low * 100:+.0f} … {lift.high * 100:+.0f})"
+
+
+def _show(out: Output, found: Pattern) -> None:
+    out.facts(
+        ("id", found.id),
+        ("strategy", found.strategy),
+        ("what", found.text),
+        ("tools", ", ".join(found.tools)),
+        ("when", ", ".join(found.condition)),
+        ("kinds of task", ", ".join("/".join(filter(None, kind)) or "(unspecified)" for kind in found.kinds)),
+        ("episodes", found.support),
+        ("succeeded", found.successes),
+        ("episodes without it", found.others),
+        ("succeeded without it", found.other_successes),
+        ("chance of success", f"{found.posterior.mean:.2f} ({found.posterior.low:.2f} … {found.posterior.high:.2f})"),
+        ("lift, in points", _lift(found)),
+        ("stands beyond chance", "yes" if found.stands else "no"),
+        ("last seen", moment(found.last_seen)),
+        ("same as", f"{len(found.merged)} other patterns" if found.merged else ""),
+    )
+
+
+def _show_why(out: Output, found: Pattern, reason: str, heuristic: Heuristic | None) -> None:
+    out.line(f"{found.text}: {reason}.")
+    stands = "It stands" if found.stands else "It does not stand"
+    out.line(f"{stands} beyond chance, among all that was looked at.")
+    out.heading("Episodes it rests on, newest first")
+    out.table(("episode",), [(each,) for each in found.evidence])
+    if heuristic is not None:
+        out.heading(f"History of the heuristic to {heuristic.polarity} it")
+        rows = [(moment(turn.at), turn.change, round(turn.surely, 2), turn.support) for turn in heuristic.history]
+        out.table(("when", "change", "lift to count on", "episodes"), rows)
