@@ -1,0 +1,97 @@
+"""What counts say: posteriors, lift, many findings at once, decay."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tacit.learning.evidence import Stratum, discoveries, lift, posterior, weight_at
+
+pytestmark = pytest.mark.requirement("LE-01")
+
+
+def test_a_posterior_without_trials_is_its_prior() -> None:
+    assert posterior(0, 0, prior_mean=0.3).mean == pytest.approx(0.3)
+
+
+def test_a_posterior_narrows_as_trials_come_in() -> None:
+    few, many = posterior(6, 10), posterior(600, 1_000)
+    assert few.low < many.low < 0.6 < many.high < few.high
+
+
+def test_the_interval_of_a_posterior_holds_the_true_rate_as_often_as_it_says() -> None:
+    chance = random.Random(1)
+    held = 0
+    for _ in range(2_000):
+        rate = chance.random()
+        successes = sum(chance.random() < rate for _ in range(20))
+        found = posterior(successes, 20)
+        held += found.low <= rate <= found.high
+    assert 0.93 < held / 2_000 < 0.97
+
+
+def test_lift_is_the_difference_of_the_rates() -> None:
+    found = lift([Stratum(100, 80, 100, 50)])
+    assert found is not None
+    assert found.difference == pytest.approx(0.3)
+    assert 0.15 < found.low < 0.3 < found.high < 0.45
+    assert found.p_value < 1e-4
+
+
+def test_an_easy_kind_of_task_cannot_pass_for_a_good_habit() -> None:
+    """Nine of ten uses are in the kind where everything succeeds; within each kind the habit changes nothing."""
+    easy, hard = Stratum(90, 81, 10, 9), Stratum(10, 1, 90, 9)
+    pooled = lift([Stratum(100, 82, 100, 18)])
+    by_kind = lift([easy, hard])
+    assert pooled is not None
+    assert by_kind is not None
+    assert pooled.difference > 0.6
+    assert by_kind.difference == pytest.approx(0, abs=1e-9)
+    assert by_kind.low < 0 < by_kind.high
+
+
+def test_there_is_no_lift_without_episodes_to_compare_with() -> None:
+    assert lift([Stratum(10, 5, 0, 0), Stratum(0, 0, 10, 5)]) is None
+
+
+def test_the_interval_of_a_lift_holds_the_truth_as_often_as_it_says() -> None:
+    chance = random.Random(2)
+    held = 0
+    for _ in range(1_000):
+        strata = [
+            Stratum(40, sum(chance.random() < base + 0.1 for _ in range(40)), 60,
+                    sum(chance.random() < base for _ in range(60)))
+            for base in (0.3, 0.5)
+        ]  # fmt: skip
+        found = lift(strata)
+        assert found is not None
+        held += found.low <= 0.1 <= found.high
+    assert 0.92 < held / 1_000 < 0.985
+
+
+def test_of_many_findings_that_are_chance_hardly_any_stands() -> None:
+    chance = random.Random(3)
+    standing = [any(discoveries([chance.random() for _ in range(200)], 0.1)) for _ in range(300)]
+    assert sum(standing) / 300 < 0.15
+
+
+def test_a_real_finding_stands_among_many_that_are_chance() -> None:
+    chance = random.Random(4)
+    stands = discoveries([1e-6, *(chance.random() for _ in range(200))], 0.1)
+    assert stands[0]
+    assert sum(stands) <= 3
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_whoever_stands_does_not_depend_on_the_order(p_values: list[float]) -> None:
+    there = discoveries(p_values, 0.1)
+    back = discoveries(p_values[::-1], 0.1)[::-1]
+    assert sorted(zip(p_values, there, strict=True)) == sorted(zip(p_values, back, strict=True))
+
+
+@pytest.mark.requirement("LE-05")
+def test_an_observation_counts_for_half_after_a_half_life() -> None:
+    assert [weight_at(age, 10.0) for age in (-5, 0, 10, 20)] == [1.0, 1.0, 0.5, 0.25]

@@ -1,0 +1,229 @@
+"""Patterns: what is planted is found, what is not is not, and counts are exact."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from learning_trials import DAY, NOW, attempt, call, counted, found_in, trace
+from tacit.learning.heuristics import heuristics, pruned
+from tacit.learning.patterns.hybrid import fuse
+from tacit.learning.patterns.mining import MiningPolicy, mine
+from tacit.learning.patterns.sequences import subsequences
+from tacit.learning.trace import LONGEST_TRACE, Trace
+
+TOOLS = [f"t{number}" for number in range(8)]
+
+
+def noise(chance: random.Random, count: int, rate: float = 0.5, **task: Any) -> list[Trace]:
+    """Episodes of random calls whose outcome has nothing to do with them."""
+    return [
+        trace(chance.choices(TOOLS, k=6), "success" if chance.random() < rate else "failure", **task)
+        for _ in range(count)
+    ]
+
+
+def planted(chance: random.Random, count: int) -> list[Trace]:
+    """Half of the episodes call find and then check, which makes success likely."""
+    found = []
+    for number in range(count):
+        tools = chance.choices(TOOLS, k=5)
+        has = number % 2 == 0
+        if has:
+            tools[2:3] = ["find", "check"]
+        found.append(trace(tools, "success" if chance.random() < (0.9 if has else 0.3) else "failure"))
+    return found
+
+
+@pytest.mark.requirement("LE-01")
+def test_a_planted_sequence_is_found_and_stands() -> None:
+    found = found_in(planted(random.Random(1), 200))["find → check"]
+    assert (found.support, found.stands, found.strategy) == (100, True, "sequence")
+    assert found.lift is not None
+    assert 0.45 < found.lift.low < found.lift.high < 0.8
+    assert len(found.evidence) == 5
+
+
+@pytest.mark.requirement("LE-01")
+def test_in_noise_hardly_anything_stands() -> None:
+    standing = [sum(each.stands for each in found_in(noise(random.Random(seed), 200)).values()) for seed in range(5)]
+    assert sum(count > 0 for count in standing) <= 1
+
+
+@pytest.mark.requirement("LE-01")
+def test_sequences_have_two_to_five_calls_with_the_gaps_that_are_allowed() -> None:
+    found = subsequences(list("abcdefg"))
+    assert ("a", "d") in found  # two left out
+    assert ("a", "e") not in found  # three
+    assert ("a", "c", "e") in found  # one at each place
+    assert ("a", "d", "e") not in found
+    assert ("a", "b", "c", "d", "e") in found
+    assert ("a", "c", "d", "e") not in found
+    assert max(map(len, found)) == 5
+
+
+@pytest.mark.requirement("LE-02")
+def test_what_to_do_in_a_state_is_told_apart_by_its_outcomes() -> None:
+    chance = random.Random(2)
+    traces = []
+    for number in range(200):
+        choice = "ask" if number % 2 else "guess"
+        well = chance.random() < (0.85 if choice == "ask" else 0.35)
+        traces.append(trace(["look", choice, "end"], "success" if well else "failure"))
+    found = found_in(traces)
+    ask, guess = found["after look worked: ask"], found["after look worked: guess"]
+    assert ask.helpful
+    assert guess.harmful
+    assert ask.others == guess.support == 100
+
+
+@pytest.mark.requirement("LE-03")
+def test_what_led_out_of_an_error_is_known_and_so_is_what_nothing_led_out_of() -> None:
+    refused = call("pay", error="card 4711 was declined")
+    lost = call("pay", error="account 9 is locked")
+    traces = [trace([refused, "change_card", call("pay", "paid")], "success") for _ in range(20)]
+    traces += [trace([refused, "wait"], "failure") for _ in range(20)]
+    traces += [trace([lost], "failure") for _ in range(10)]
+    found = found_in(traces)
+    remedy = found["after “card <number> was declined” from pay: change_card"]
+    assert (remedy.support, remedy.successes) == (20, 20)
+    assert remedy.helpful
+    assert found["after “card <number> was declined” from pay: wait"].successes == 0
+    hopeless = found["after “account <number> is locked” from pay nothing worked any more"]
+    assert (hopeless.support, hopeless.successes) == (10, 0)
+
+
+@pytest.mark.requirement("LE-04")
+def test_which_tool_suits_a_context_is_found_and_not_where_the_context_is_missing() -> None:
+    chance = random.Random(3)
+    traces = []
+    for number in range(240):
+        refund, bank = number % 2 == 0, number % 4 < 2
+        well = chance.random() < (0.9 if refund and bank else 0.4)
+        text = "give money back" if refund else "send parcel"
+        traces.append(trace(["bank" if bank else "mail", "close"], "success" if well else "failure", description=text))
+    found = found_in(traces)
+    assert found["when the task mentions “money”: use bank"].helpful
+    assert not found["when the task mentions “parcel”: use bank"].stands
+
+
+@pytest.mark.requirement("LE-07")
+def test_loops_and_searches_that_lead_nowhere_are_pitfalls() -> None:
+    again = [call("open", "closed", door=1)] * 4
+    traces = [trace([*again, "leave"], "failure") for _ in range(15)]
+    traces += [trace([call("open", f"room {door}", door=door) for door in range(4)], "success") for _ in range(15)]
+    found = found_in(traces)
+    assert found["the same call of open 3 times or more"].harmful
+    assert found["3 calls of open in a row that brought nothing new"].harmful
+
+
+@st.composite
+def some_traces(draw: Any) -> list[Trace]:
+    made = []
+    for _ in range(draw(st.integers(0, 8))):
+        tools = draw(st.lists(st.sampled_from(["a", "b", "c"]), max_size=6))
+        failed = draw(st.booleans())
+        steps = [*tools[:-1], call(tools[-1], error="broken 7")] if tools and failed else tools
+        made.append(
+            trace(
+                steps,
+                draw(st.sampled_from(["success", "failure", "partial"])),
+                task_type=draw(st.sampled_from(["", "x"])),
+                ended_at=NOW - draw(st.integers(0, 90)) * DAY,
+                description=draw(st.sampled_from(["fetch water", "carry wood"])),
+            )
+        )
+    return made
+
+
+@pytest.mark.requirement("LE-08")
+@settings(max_examples=60, deadline=None)
+@given(some_traces(), some_traces(), st.randoms())
+def test_counts_are_those_of_the_episodes_that_are_there_however_they_came_and_went(
+    kept: list[Trace], gone: list[Trace], chance: random.Random
+) -> None:
+    counts = counted(kept)
+    other = counted([])
+    moves = [("add", f"g{number}", each) for number, each in enumerate(gone)]
+    moves += [("add", str(number), each) for number, each in enumerate(kept)]
+    chance.shuffle(moves)
+    for _, id, each in moves:
+        other.add(id, each)
+    for number in chance.sample(range(len(gone)), len(gone)):
+        other.remove(f"g{number}", gone[number])
+    assert other.cells == counts.cells
+    assert other.episodes == counts.episodes
+
+
+@pytest.mark.requirement("LE-08")
+def test_evidence_never_names_an_episode_that_was_removed() -> None:
+    traces = [trace(["a", "b"], ended_at=NOW + number) for number in range(12)]
+    counts = counted(traces)
+    for number in range(12):
+        counts.remove(str(number), traces[number])
+        left = {str(other) for other in range(number + 1, 12)}
+        assert set(counts.evidence(("sequence", "a", "b"))) <= left
+
+
+@pytest.mark.requirement("LE-06")
+def test_patterns_that_say_the_same_become_one_whatever_their_order() -> None:
+    counts = counted(planted(random.Random(5), 200))
+    patterns = mine(counts, NOW, MiningPolicy())
+    there, back = fuse(patterns, counts), fuse(patterns[::-1], counts)
+    assert there == back
+    assert fuse([*patterns, *patterns], counts) == there
+    assert len(there) < len(patterns)
+    hybrid = next(each for each in there if each.strategy == "hybrid")
+    assert hybrid.merged
+    named = [each.signature for each in there] + [one for each in there for one in each.merged]
+    assert sorted(named) == sorted(each.signature for each in patterns)
+
+
+@pytest.mark.requirement("LE-05")
+def test_when_the_truth_turns_the_heuristic_turns_and_the_stale_one_is_pruned() -> None:
+    chance = random.Random(6)
+
+    def stream(good: str, bad: str, first_day: int) -> list[Trace]:
+        return [
+            trace(
+                ["start", tool, "end"],
+                "success" if chance.random() < (0.9 if tool == good else 0.2) else "failure",
+                ended_at=first_day * DAY + number,
+            )
+            for number in range(60)
+            for tool in (good, bad)
+        ]
+
+    policy = MiningPolicy(half_life_days=60)
+    early = stream("left", "right", 10_000)
+    before = heuristics(mine(counted(early), 10_030 * DAY, policy), (), 10_030 * DAY)
+    told = {each.text: each.polarity for each in before}
+    assert told["after start worked: left"] == "do"
+    late = [*early, *stream("right", "left", 10_400)]
+    after = heuristics(mine(counted(late), 10_430 * DAY, policy), before, 10_430 * DAY)
+    told = {each.text: each.polarity for each in after}
+    assert told["after start worked: right"] == "do"
+    assert told["avoid: after start worked: left"] == "avoid"
+    turned = next(each for each in after if each.text == "avoid: after start worked: left")
+    assert [turn.change for turn in turned.history] == ["adopted", "turned round"]
+    assert all(each.history[-1].change == "pruned" for each in pruned(before, after, 1))
+
+
+@pytest.mark.requirement("LE-12")
+def test_a_trace_is_bounded_and_its_sequences_grow_with_its_length_only() -> None:
+    chance = random.Random(7)
+    long = trace(chance.choices(TOOLS, k=1_500))
+    assert len(long.calls) == LONGEST_TRACE
+    assert len(subsequences([each.tool for each in long.calls])) <= 60 * LONGEST_TRACE
+
+
+def test_an_open_episode_teaches_nothing() -> None:
+    from msgspec.structs import replace
+
+    from tacit.learning.trace import trace_of
+
+    assert trace_of(replace(attempt(["a"]), outcome=None)) is None
