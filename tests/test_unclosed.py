@@ -31,14 +31,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.db"
 
 
+_elsewhere: set[threading.Thread] = set()
+"""Threads of stores that other tests have left behind."""
+
+
 @pytest.fixture(autouse=True)
 def _no_store_from_elsewhere() -> None:
     gc.collect()
-    eventually(lambda: threads() == [])
+    _elsewhere.clear()
+    _elsewhere.update(threading.enumerate())
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tacit-")]
+    found = set(threading.enumerate()) - _elsewhere
+    return [thread.name for thread in found if thread.name.startswith("tacit-")]
 
 
 def open_files(folder: Path) -> list[str]:

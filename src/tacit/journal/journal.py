@@ -106,7 +106,11 @@ class Journal:
         self._closing = threading.Lock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
         if not store.read_only:
-            self.notary.anchor_missing()
+            try:
+                self.notary.anchor_missing()
+            except BaseException:
+                self.writer.close()  # nobody gets this journal, so nobody else can stop its thread
+                raise
 
     def start(self, *chores: Callable[[], object]) -> None:
         """Run consumers, the notary and further chores in the background from now on (unless the options say no)."""
