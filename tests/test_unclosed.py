@@ -165,6 +165,21 @@ def test_a_store_whose_last_user_was_its_own_writing_thread_is_closed_too(path: 
         done.result(30)
 
 
+@pytest.mark.parametrize("whose", ["writer", "consumers"])
+def test_a_store_can_be_closed_by_its_own_threads(path: Path, whose: str) -> None:
+    mind = open_mind(path, consumers__poll_seconds=0.01)
+    episode = mind.episode("closed from within", buffered=True)
+    episode.step(tool="find")
+    if whose == "writer":
+        mind.recorder.journal.run(lambda _: mind.close())
+    else:
+        mind.recorder.journal.consumers.start()
+        mind.recorder.journal.consumers._chores = (mind.close,)
+    eventually(lambda: threads() == [] and open_files(path.parent) == [])
+    with open_mind(path) as again:
+        assert [step.tool for step in again.get(episode.id).steps] == ["find"]
+
+
 def test_memory_and_postgres_are_let_go_in_the_same_way(postgres_url: str) -> None:
     with warned(times=2):
         for location in (":memory:", postgres_url):

@@ -134,6 +134,10 @@ class Journal:
         """Run a job in the writing thread and wait until its changes are durable."""
         return self.submit(job).result()
 
+    def in_own_thread(self) -> bool:
+        """Whether the caller is a thread of the journal's, which cannot wait until the journal has done something."""
+        return self.writer.in_own_thread() or self.consumers.in_own_thread()
+
     def close(self) -> None:
         """Finish what was submitted, stop the consumers, sign what is unsigned. The store stays open.
 
@@ -166,6 +170,8 @@ _open: weakref.WeakSet[Journal] = weakref.WeakSet()
 def _flush_all() -> None:
     """At the end of the program: write what buffered episodes of unclosed stores still hold."""
     for journal in list(_open):
+        if journal.writer.forked:  # the steps are the parent's to write
+            continue
         for held in list(journal.held):
             try:
                 held.flush()
