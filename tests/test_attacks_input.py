@@ -33,6 +33,18 @@ ODD: dict[str, Callable[[Any], object]] = {
     "no list as tags": lambda mind: mind.episode("x", tags=5),
     "a list as metadata": lambda mind: mind.episode("x", metadata=[1]),
     "half a surrogate pair as key": lambda mind: mind.episode("x", key="\ud800"),
+    "half a surrogate pair as the name of a mind": lambda _: tacit.open(":memory:", mind="\ud800"),
+    "half a surrogate pair as agent": lambda mind: mind.episode("x", agent="\ud800"),
+    "half a surrogate pair as complexity": lambda mind: mind.episode("x", complexity="\ud800"),
+    "half a surrogate pair as the agent who resumes": lambda mind: mind.resume(mind.episode("x").id, agent="\ud800"),
+    "half a surrogate pair as record": lambda mind: mind.record({"task": "\ud800"}),
+    "half a surrogate pair as the agent of an import": lambda mind: mind.ingest(
+        __file__, format="react", agent="\ud800"
+    ),
+    "half a surrogate pair as a tag of an import": lambda mind: mind.ingest(__file__, format="react", tags=["\ud800"]),
+    "more tokens than a float can hold": lambda mind: mind.episode("x").step(tool="t", tokens=10**400),
+    "bytes as the end": lambda mind: mind.episode("x").complete("success", ended_at=b"x"),
+    "bytes as a limit": lambda mind: mind.episodes(limit=b"x"),
     "a text as parameters": lambda mind: mind.episode("x").step(tool="t", parameters="ls"),
     "a text as success": lambda mind: mind.episode("x").step(tool="t", success="no"),
     "a list as state": lambda mind: mind.episode("x").checkpoint(state=[1]),

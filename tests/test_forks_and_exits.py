@@ -54,6 +54,45 @@ def test_a_program_that_ends_without_closing_still_writes_its_buffered_steps(tmp
         assert [step.tool for step in mind.get(done.stdout.strip()).steps] == ["find"]
 
 
+@pytest.mark.requirement("EP-08")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_that_is_forked_while_buffered_steps_are_written_ends(tmp_path: Path) -> None:
+    program = f"""
+        import os, signal, sys, threading, time
+        import tacit
+        mind = tacit.open({str(tmp_path / "a.db")!r})
+        episode = mind.episode("busy", buffered=True)
+        held = episode._buffer
+        held._lock.acquire()  # as a thread of the parent's does for as long as it waits for its commit
+        episode.step(tool="find")
+        def fork():
+            child = os.fork()
+            if not child:
+                signal.alarm(30)
+                for use in (lambda: episode.step(tool="lost"), episode.flush, lambda: episode.complete("success")):
+                    try:
+                        use()
+                    except tacit.ForkedStore:
+                        pass
+                    else:
+                        os._exit(3)
+                sys.exit()
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        forking = threading.Thread(target=fork)
+        forking.start()
+        forking.join()
+        held._lock.release()
+        mind.close()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "0\n"
+    assert "not written" not in done.stderr
+    with open_mind(tmp_path / "a.db") as mind:
+        assert [step.tool for step in mind.get(mind.episodes()[0].id).steps] == ["find"]
+
+
 @pytest.mark.requirement("JR-01")
 def test_a_damaged_anchor_keeps_nobody_from_the_store_and_verification_finds_it(tmp_path: Path) -> None:
     path = tmp_path / "a.db"

@@ -94,7 +94,10 @@ def told(call):
 
 def start_as_nobody(program: str, path: Path) -> subprocess.Popen[str]:
     """A program without any rights to what belongs to others; it has ``path`` and ``told``."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    known = {
+        name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")
+    }  # it may not be written
+    environment = {**known, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", AS_NOBODY + textwrap.dedent(program), str(path)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)

@@ -78,6 +78,13 @@ def test_a_text_that_folds_into_many_words_is_refused_like_any_other(mind: tacit
         mind.episodes("\ufdfa" * 40)  # one character that stands for four words
 
 
+@pytest.mark.parametrize("word", ["a" * 20_001, "%" * 20_001, "ß" * 10_001])
+def test_a_word_that_is_too_long_for_a_pattern_is_refused(mind: tacit.Mind, word: str) -> None:
+    with pytest.raises(tacit.InvalidInput, match="20,000"):
+        mind.episodes(word)
+    assert mind.episodes(word[:10_000]) == []
+
+
 def test_no_letter_of_unicode_differs_from_its_capital_or_its_other_spellings() -> None:
     letters = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).upper() != chr(code).lower()]
     assert len(letters) > 2_700

@@ -31,14 +31,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.db"
 
 
+_elsewhere: set[threading.Thread] = set()
+"""Threads of stores that other tests have left behind."""
+
+
 @pytest.fixture(autouse=True)
 def _no_store_from_elsewhere() -> None:
     gc.collect()
-    eventually(lambda: threads() == [])
+    _elsewhere.clear()
+    _elsewhere.update(threading.enumerate())
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tacit-")]
+    found = set(threading.enumerate()) - _elsewhere
+    return [thread.name for thread in found if thread.name.startswith("tacit-")]
 
 
 def open_files(folder: Path) -> list[str]:
@@ -157,6 +163,21 @@ def test_a_store_whose_last_user_was_its_own_writing_thread_is_closed_too(path: 
         assert "tacit-writer" in threads()
         go_on.set()
         done.result(30)
+
+
+@pytest.mark.parametrize("whose", ["writer", "consumers"])
+def test_a_store_can_be_closed_by_its_own_threads(path: Path, whose: str) -> None:
+    mind = open_mind(path, consumers__poll_seconds=0.01)
+    episode = mind.episode("closed from within", buffered=True)
+    episode.step(tool="find")
+    if whose == "writer":
+        mind.recorder.journal.run(lambda _: mind.close())
+    else:
+        mind.recorder.journal.consumers.start()
+        mind.recorder.journal.consumers._chores = (mind.close,)
+    eventually(lambda: threads() == [] and open_files(path.parent) == [])
+    with open_mind(path) as again:
+        assert [step.tool for step in again.get(episode.id).steps] == ["find"]
 
 
 def test_memory_and_postgres_are_let_go_in_the_same_way(postgres_url: str) -> None:

@@ -97,7 +97,7 @@ class PastMind:
             text: words that must all stand in the description, in small or capital letters of any script.
             limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
         """
-        if not 1 <= limit <= 1_000:
+        if not isinstance(limit, int) or not 1 <= limit <= 1_000:
             raise InvalidInput(f"limit {limit} is not between 1 and 1,000", field="limit")
         wanted = EpisodeFilter(
             text=text,
@@ -263,10 +263,18 @@ class Mind(PastMind):
         path = Path(path)
         if fit not in get_args(Fit):
             raise InvalidInput(f"fit is {fit!r}; use one of {', '.join(get_args(Fit))}", field="fit")
+        added = entrance.tags_of(tags)
+        for field, text in (
+            ("task_type", task_type),
+            ("domain", domain),
+            ("agent", agent),
+            *(("tag", t) for t in added),
+        ):
+            entrance.check_whole(text, field)
         options = ImportOptions(
             task_type=task_type,
             domain=domain,
-            tags=entrance.tags_of(tags),
+            tags=added,
             agent=agent,
             fit=fit,
             limits=self.recorder.limits,

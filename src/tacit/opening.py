@@ -111,8 +111,15 @@ class OpenStore:
         return self.backups.create(Path(target))
 
     def close(self) -> None:
-        """Finish what was begun, sign what is unsigned, and let the database go."""
+        """Finish what was begun, sign what is unsigned, and let the database go.
+
+        Done when it returns, unless one of the journal's own threads calls it (which happens where the garbage
+        collector runs somebody's ``__del__``): that one cannot wait for itself, so another one does it.
+        """
         self._abandoned.detach()
+        if self.journal.in_own_thread():
+            threading.Thread(target=_close, args=(self.journal, self.store), name="tacit-close").start()
+            return
         _close(self.journal, self.store)
 
     def __enter__(self) -> OpenStore:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -118,9 +117,16 @@ def check_outcome(outcome: Outcome, limits: Limits) -> None:
 
 def check_key(key: str, limits: Limits) -> None:
     """Refuse an idempotency key that is too long, or no whole text."""
-    if any("\ud800" <= character <= "\udfff" for character in key):
-        raise InvalidInput("the key holds half of a surrogate pair, which is no text", field="key")
+    check_whole(key, "key")
     _fits(key, limits.name_bytes, "key", "limits.name_bytes")
+
+
+def check_whole(text: str, field: str) -> None:
+    """Refuse what is no text, or holds half of a surrogate pair, where it is encoded before it is looked at."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"the {field} must be a text, not {type(text).__name__}", field=field)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidInput(f"the {field} holds half of a surrogate pair, which is no text", field=field)
 
 
 def check_record(record: Record, limits: Limits) -> None:
@@ -179,7 +185,7 @@ def build(kind: type[Any], fields: dict[str, Any], what: str) -> Any:
     """
     try:
         return msgspec.convert(fields, kind)
-    except (msgspec.ValidationError, TypeError) as error:
+    except (msgspec.ValidationError, TypeError, UnicodeError) as error:  # half of a surrogate pair is no text
         raise InvalidInput(f"this {what} cannot be stored: {error}", what=what) from error
 
 
@@ -206,6 +212,11 @@ def _within_one(value: float, field: str) -> None:
 
 def check_moment(micros: int | None, field: str) -> None:
     """Refuse a time (µs since 1970 UTC) before 1684 or after 2255: see ``EARLIEST``."""
+    if micros is not None and not isinstance(micros, int):
+        raise InvalidInput(
+            f"{field} must be a whole number of microseconds since 1970-01-01 UTC, not {type(micros).__name__}",
+            field=field,
+        )
     if micros is not None and not EARLIEST <= micros <= LATEST:
         raise InvalidInput(
             f"{field} {micros} is no time between July 1684 and June 2255; give microseconds since 1970-01-01 UTC",
@@ -215,5 +226,5 @@ def check_moment(micros: int | None, field: str) -> None:
 
 
 def _counts(value: float | None, field: str, most: int) -> None:
-    if value is not None and not (math.isfinite(value) and 0 <= value <= most):
+    if value is not None and not 0 <= value <= most:
         raise InvalidInput(f"{field} {value} is not a number between 0 and {most:,}", field=field, value=str(value))

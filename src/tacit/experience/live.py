@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tacit.errors import Closed, InvalidInput, TacitError
+from tacit.errors import Closed, ForkedStore, InvalidInput, TacitError
 from tacit.experience import entrance
 from tacit.experience.episode import Artifact, Json, Outcome, OutcomeKind, Step, StepStatus
 from tacit.experience.recorder import Recorder, write_steps
@@ -278,6 +278,8 @@ class _Buffer:
         journal.held.add(self)
 
     def add(self, prepared: Prepared) -> None:
+        if self._journal.writer.forked:
+            raise _forked()
         with self._lock:
             if self._closed:
                 raise Closed("this episode's block has ended; a buffered step would never be written")
@@ -291,6 +293,12 @@ class _Buffer:
                 self._timer.start()
 
     def flush(self) -> None:
+        if (
+            self._journal.writer.forked
+        ):  # a thread of the parent's may have held the lock: nobody would ever give it back
+            if self._held:
+                raise _forked()
+            return
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -301,6 +309,9 @@ class _Buffer:
                 self._held = []
 
     def close(self) -> None:
+        if self._journal.writer.forked:
+            self.flush()
+            return
         with self._lock:
             try:
                 self.flush()
@@ -317,3 +328,7 @@ class _Buffer:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+
+
+def _forked() -> ForkedStore:
+    return ForkedStore("the process forked after opening the store, so its buffered steps are the parent's to write")

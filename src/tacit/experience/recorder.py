@@ -252,6 +252,7 @@ class Recorder:
 
     def actor(self, name: str) -> str:
         """The opaque id that stands for an agent's name in event headers."""
+        entrance.check_whole(name, "agent")
         return keyed_id(self.mind.secret, "actor", name).hex()
 
     def _keyed(self, what: str, key: str, spoken: str, *scope: str) -> bytes:

@@ -97,12 +97,15 @@ class EpisodeFilter(msgspec.Struct, frozen=True, kw_only=True):
 MOST_WORDS = 50
 """Words that one search may hold: every one of them is looked for in every description."""
 
+LONGEST_WORD_BYTES = 20_000
+"""SQLite takes patterns up to 50,000 bytes, in which each byte may need an escape."""
+
 
 def check_filter(wanted: EpisodeFilter) -> None:
     """Refuse conditions that no episode could meet, or no database take.
 
     Raises:
-        InvalidInput: a text that is none, holds U+0000 or half of a surrogate pair; or too many words.
+        InvalidInput: a text that is none, holds U+0000 or half of a surrogate pair; too many words, or too long ones.
     """
     for field in ("text", "status", "task_type", "domain", "tag", "tool"):
         value = getattr(wanted, field)
@@ -110,9 +113,17 @@ def check_filter(wanted: EpisodeFilter) -> None:
             raise InvalidInput(f"{field} must be a text, not {type(value).__name__}", field=field)
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InvalidInput(f"{field} holds a character that no stored text has", field=field)
-    words = len(_words(wanted.text))
-    if words > MOST_WORDS:
-        raise InvalidInput(f"{words:,} words are more than the {MOST_WORDS} of one search; give fewer", field="text")
+    words = _words(wanted.text)
+    if len(words) > MOST_WORDS:
+        raise InvalidInput(
+            f"{len(words):,} words are more than the {MOST_WORDS} of one search; give fewer", field="text"
+        )
+    longest = max((len(word.encode()) for word in words), default=0)
+    if longest > LONGEST_WORD_BYTES:
+        raise InvalidInput(
+            f"a word of {longest:,} bytes is longer than the {LONGEST_WORD_BYTES:,} of one search; shorten it",
+            field="text",
+        )
 
 
 def find_row(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> EpisodeRow:

@@ -177,6 +177,10 @@ class Consumers:
             self._thread = threading.Thread(target=self._work, name="tacit-consumers", daemon=True)
             self._thread.start()
 
+    def in_own_thread(self) -> bool:
+        """Whether the caller is the background thread."""
+        return threading.current_thread() is self._thread
+
     def wake(self) -> None:
         """Something was written: look now."""
         self._wake.set()

@@ -106,7 +106,11 @@ class Journal:
         self._closing = threading.Lock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
         if not store.read_only:
-            self.notary.anchor_missing()
+            try:
+                self.notary.anchor_missing()
+            except BaseException:
+                self.writer.close()  # nobody gets this journal, so nobody else can stop its thread
+                raise
 
     def start(self, *chores: Callable[[], object]) -> None:
         """Run consumers, the notary and further chores in the background from now on (unless the options say no)."""
@@ -129,6 +133,10 @@ class Journal:
     def run(self, job: Callable[[Appender], T]) -> T:
         """Run a job in the writing thread and wait until its changes are durable."""
         return self.submit(job).result()
+
+    def in_own_thread(self) -> bool:
+        """Whether the caller is a thread of the journal's, which cannot wait until the journal has done something."""
+        return self.writer.in_own_thread() or self.consumers.in_own_thread()
 
     def close(self) -> None:
         """Finish what was submitted, stop the consumers, sign what is unsigned. The store stays open.
@@ -162,6 +170,8 @@ _open: weakref.WeakSet[Journal] = weakref.WeakSet()
 def _flush_all() -> None:
     """At the end of the program: write what buffered episodes of unclosed stores still hold."""
     for journal in list(_open):
+        if journal.writer.forked:  # the steps are the parent's to write
+            continue
         for held in list(journal.held):
             try:
                 held.flush()

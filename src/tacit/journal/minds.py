@@ -19,7 +19,9 @@ from tacit.stores.port import Snapshot, Transaction
 
 MIND_CREATED = "mind.created"
 _SECRET_BYTES = 32
-_NAME = re.compile(r"[^\s/\x00-\x1f\x7f](?:[^/\x00-\x1f\x7f]{0,98}[^\s/\x00-\x1f\x7f])?")
+_NAME = re.compile(
+    r"[^\s/\x00-\x1f\x7f\ud800-\udfff](?:[^/\x00-\x1f\x7f\ud800-\udfff]{0,98}[^\s/\x00-\x1f\x7f\ud800-\udfff])?"
+)
 NAME_RULE = "1 to 100 characters without '/' or control characters, and without space at the ends"
 
 _mind = schema.mind

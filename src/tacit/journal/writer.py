@@ -80,6 +80,10 @@ class Writer:
         """Whether this is a child of the process that opened the store."""
         return os.getpid() != self._process
 
+    def in_own_thread(self) -> bool:
+        """Whether the caller is the writing thread."""
+        return threading.current_thread() is self._thread
+
     def close(self) -> None:
         """Finish what was submitted, then stop."""
         if self.forked:
