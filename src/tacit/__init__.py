@@ -44,6 +44,8 @@ if _typing.TYPE_CHECKING:
     from tacit.experience.episode import Artifact, Episode, Outcome, Record, Relation, Step, Task
     from tacit.experience.handoff import HandOff
     from tacit.experience.live import LiveEpisode, OpenEpisodeWarning
+    from tacit.learning.advice import Advice, Evidence, Playbook, Tool
+    from tacit.learning.evidence import Estimate
     from tacit.mind import Mind, PastMind
     from tacit.opening import OpenStore, open_store
     from tacit.opening import open_mind_alone as open
@@ -60,6 +62,8 @@ _HOMES = {
     "LiveEpisode": ("tacit.experience.live", "LiveEpisode"),
     "OpenEpisodeWarning": ("tacit.experience.live", "OpenEpisodeWarning"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
+    **{name: ("tacit.learning.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
+    "Estimate": ("tacit.learning.evidence", "Estimate"),
     **{
         name: ("tacit.experience.episode", name)
         for name in ("Artifact", "Episode", "Outcome", "Record", "Relation", "Step", "Task")
@@ -92,11 +96,14 @@ _ERRORS = (
 )
 
 __all__ = [
+    "Advice",
     "AlreadyCompleted",
     "Artifact",
     "Closed",
     "Conflict",
     "Episode",
+    "Estimate",
+    "Evidence",
     "ForkedStore",
     "HandOff",
     "IntegrityError",
@@ -114,6 +121,7 @@ __all__ = [
     "Outcome",
     "PastMind",
     "PermissionDenied",
+    "Playbook",
     "QuotaExceeded",
     "RateLimitExceeded",
     "ReadOnly",
@@ -127,6 +135,7 @@ __all__ = [
     "StoreUnavailable",
     "TacitError",
     "Task",
+    "Tool",
     "__version__",
     "aio",
     "open",

@@ -195,6 +195,8 @@ class PastMind(_Threaded):
 
     get = _threaded("get", blocking.PastMind)
     episodes = _threaded("episodes", blocking.PastMind)
+    advise = _threaded("advise", blocking.PastMind)
+    book = _threaded("book", blocking.PastMind)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
@@ -250,7 +252,7 @@ class Mind(PastMind):
 
 _THREADED = (
     "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics",
-    "reward", "reflection", "export", "backup",
+    "reward", "reflection", "export", "backup", "feedback",
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))
