@@ -242,7 +242,7 @@ def test_every_other_method_does_what_its_blocking_twin_does(tmp_path: Path) -> 
             assert (await mind.read_handoff(await episode.checkpoint("again"))).record == pack.record
             assert [summary.description for summary in await mind.episodes(text="live")] == ["live"]
             await mind.settle()
-            assert await mind.lag() == {"tally": 0}
+            assert set((await mind.lag()).values()) == {0}
             assert await mind.reward(whole) is not None
             assert (await mind.reflection(whole)) is not None
             past = await mind.at(datetime(1990, 1, 1, tzinfo=UTC))

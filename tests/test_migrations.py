@@ -307,7 +307,7 @@ def test_descriptions_of_a_store_without_folded_ones_are_found_after_its_migrati
         ids = [mind.record({"task": {"description": text}, "steps": []}) for text in texts]
         mind.update(ids[0], description="Straße öffnen")
     with migrations._connected(*target) as connection:
-        for table in ("book", "demotion", "draw", "exposure", "lesson"):  # of schema 0003
+        for table in ("book", "demotion", "draw", "exposure", "fit", "forecast", "lesson", "vector"):  # of schema 0003
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE episode DROP COLUMN folded"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))

@@ -138,6 +138,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "encryption.passphrase": ["", 12345],
     "encryption.key_file": ["no/such/file", 5],
     "masking.enabled": ["perhaps", 2],
+    "learning.embedder": ["", "word2vec", "openai:model", 5],
     "log.level": ["LOUD", 10],
     "log.format": ["xml"],
     "log.file": [3],

@@ -34,6 +34,7 @@ def read_lag(snapshot: Snapshot) -> list[Lag]:
     states = {(bytes(mind), name): rest for mind, name, *rest in snapshot.rows(_states)}
     now = time.time() * 1_000_000
     names = [consumer.name for consumer in consumers(SystemClock())]
+    names += sorted({name for _, name in states} - set(names))  # such as vectors, which not every setting makes
     found = []
     for mind in list_minds(snapshot):
         events = head_position(snapshot, mind.id)

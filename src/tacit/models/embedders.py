@@ -10,7 +10,13 @@ from tacit.models.embedding import Embedder
 _SERVER = re.compile(r"openai:(?P<model>.+?)@(?P<url>https?://.+)")
 _LIBRARY = re.compile(r"sentence-transformers:(?P<name>.+)")
 
+_PLAIN = frozenset({"minilm", "hashing", "none"})
 NAMES = "minilm, hashing, none, openai:MODEL@URL or sentence-transformers:NAME"
+
+
+def is_embedder(name: str) -> bool:
+    """Whether a name means an embedder, or ``none``."""
+    return name in _PLAIN or bool(_SERVER.fullmatch(name) or _LIBRARY.fullmatch(name))
 
 
 def open_embedder(name: str, key: str | None = None) -> Embedder | None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from tacit.errors import TacitError
 from tacit.experience.limits import DEFAULT_LIMITS, Limits
 from tacit.journal.minds import NAME_RULE, is_name
+from tacit.models.embedders import NAMES, is_embedder
 from tacit.stores.key_file import read_key_file
 
 _POSTGRES = "postgresql://"
@@ -243,6 +244,13 @@ class LearningSettings(Group):
             "allowed": "`minilm`, `hashing`, `none`, `openai:MODEL@URL` or `sentence-transformers:NAME`"
         },
     )
+
+    @field_validator("embedder", mode="after")
+    @classmethod
+    def _an_embedder(cls, value: str) -> str:
+        if not is_embedder(value):
+            raise ValueError(f"must be {NAMES}")
+        return value
 
 
 class AdviceSettings(Group):

@@ -311,6 +311,32 @@ book = _table(
     with_rowid=True,
 )
 
+fit = _table(
+    "fit",
+    "operational",
+    _key("mind"),
+    _key("position", BigInteger()),
+    _number("episodes"),
+    _id("body"),
+    with_rowid=True,
+)
+
+forecast = _table(
+    "forecast",
+    "operational",
+    _key("mind"),
+    _key("episode"),
+    _number("position"),
+    _text("task_type"),
+    _text("domain"),
+    _number("chance", optional=True),
+    _number("prior"),
+    _number("success"),
+    _number("steps"),
+    _number("hits"),
+    Index("forecast_position", "mind", "position"),
+)
+
 vector = _table(
     "vector",
     "operational",

@@ -16,6 +16,8 @@ def upgrade() -> None:
     _demotion()
     _draw()
     _exposure()
+    _fit()
+    _forecast()
     _lesson()
     _vector()
 
@@ -69,6 +71,36 @@ def _exposure() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("exposure_episode", "exposure", ["mind", "episode"])
+
+
+def _fit() -> None:
+    op.create_table(
+        "fit",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("episodes", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "position"),
+    )
+
+
+def _forecast() -> None:
+    op.create_table(
+        "forecast",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("episode", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("task_type", TEXT, nullable=False),
+        sa.Column("domain", TEXT, nullable=False),
+        sa.Column("chance", sa.BigInteger(), nullable=True),
+        sa.Column("prior", sa.BigInteger(), nullable=False),
+        sa.Column("success", sa.BigInteger(), nullable=False),
+        sa.Column("steps", sa.BigInteger(), nullable=False),
+        sa.Column("hits", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "episode"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("forecast_position", "forecast", ["mind", "position"])
 
 
 def _lesson() -> None:
