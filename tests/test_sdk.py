@@ -88,6 +88,23 @@ def test_a_name_that_a_mind_cannot_have_is_refused(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.requirement("AP-01")
+@pytest.mark.parametrize("names", [{"mind": ""}, {"tenant": ""}, {"mind": "a", "tenant": ""}])
+def test_an_empty_name_does_not_stand_for_the_one_of_the_settings(names: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(tacit.InvalidInput, match="not a name"):
+        tacit.open(tmp_path / "agent.db", settings=settings(), **names)
+    with tacit.open_store(tmp_path / "agent.db", settings=settings()) as store:
+        assert store.minds() == []
+
+
+@pytest.mark.requirement("SE-05")
+@pytest.mark.parametrize("passphrase", [b"secret", 5])
+def test_a_passphrase_that_is_no_text_is_refused_and_not_repeated(passphrase: Any, tmp_path: Path) -> None:
+    with pytest.raises(tacit.InvalidInput, match=r"must be a text, not (bytes|int)$"):
+        tacit.open(tmp_path / "agent.db", settings=settings(), passphrase=passphrase)
+    assert not (tmp_path / "agent.db").exists()
+
+
+@pytest.mark.requirement("AP-01")
 def test_times_without_a_zone_are_refused(mind: tacit.Mind) -> None:
     naive, before = datetime(2026, 1, 1), len(kinds_of(mind))
     for call in (

@@ -94,7 +94,7 @@ class PastMind:
             limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
         """
         if not isinstance(limit, int) or not 1 <= limit <= 1_000:
-            raise InvalidInput(f"limit {limit} is not between 1 and 1,000", field="limit")
+            raise InvalidInput(f"limit {limit!r} is not a whole number from 1 to 1,000", field="limit")
         wanted = EpisodeFilter(
             text=text,
             status=status,
