@@ -104,6 +104,12 @@ def test_a_passphrase_that_is_no_text_is_refused_and_not_repeated(passphrase: An
     assert not (tmp_path / "agent.db").exists()
 
 
+@pytest.mark.requirement("AP-07")
+def test_a_time_that_cannot_be_kept_is_refused_with_the_times_that_can(mind: tacit.Mind) -> None:
+    with pytest.raises(tacit.InvalidInput, match="only times between July 1684 and June 2255 can be kept"):
+        mind.episode("d", started_at=datetime(9999, 1, 1, tzinfo=UTC))
+
+
 @pytest.mark.requirement("AP-01")
 def test_times_without_a_zone_are_refused(mind: tacit.Mind) -> None:
     naive, before = datetime(2026, 1, 1), len(kinds_of(mind))

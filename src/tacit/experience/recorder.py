@@ -267,5 +267,6 @@ def plain(data: msgspec.Struct) -> dict[str, Any]:
 
 def _not_json(value: Any) -> Any:
     raise InvalidInput(
-        f"a {type(value).__name__} cannot be stored as JSON; convert it to text or numbers", type=type(value).__name__
+        f"a value of type {type(value).__name__} cannot be stored as JSON; convert it to text or numbers",
+        type=type(value).__name__,
     )
