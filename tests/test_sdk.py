@@ -371,3 +371,41 @@ def test_a_bad_step_is_refused_when_it_is_given_not_when_it_is_written() -> None
             episode.step(tool="x" * 1_000)
         episode.flush()
         assert [step.tool for step in mind.get(episode.id).steps] == ["good"]
+
+
+COLOURED = "\x1b[31mred\x1b[0m"
+
+
+@pytest.mark.requirement("EP-08")
+@pytest.mark.parametrize(
+    "observation", ["x" * 20_000, COLOURED, float("nan"), b"bytes"], ids=["long", "colours", "nan", "bytes"]
+)
+def test_what_tacit_refuses_is_no_failure_of_the_agents(mind: tacit.Mind, observation: Any) -> None:
+    episode = mind.episode("run the tests")
+    with pytest.raises(tacit.InvalidInput) as caught, episode:
+        episode.step(tool="bash", observation=observation, success=True)
+    assert episode.id in caught.value.__notes__[0]
+    assert mind.get(episode.id).status == "open"
+    with mind.resume(episode.id) as again:
+        again.step(tool="bash", observation="shorter", success=True)
+        again.complete("success")
+    mind.settle()
+    assert mind.statistics().totals.outcomes == {"success": 1}
+
+
+@pytest.mark.requirement("EP-08", "JR-10")
+@pytest.mark.parametrize("buffered", [False, True])
+def test_steps_are_shortened_and_cleaned_with_a_mark_when_asked_for(mind: tacit.Mind, buffered: bool) -> None:
+    with mind.episode("run the tests", fit="truncate", buffered=buffered) as episode:
+        episode.step(tool="bash", observation="é" * 20_000, success=True)
+        episode.step(tool="bash", observation=COLOURED, parameters={"n": 2**60}, success=True)
+        with pytest.raises(tacit.InvalidInput):
+            episode.step(tool="bash", observation=float("nan"))
+        episode.complete("success")
+    long, coloured = mind.get(episode.id).steps
+    assert "shortened" in long.observation
+    assert len(long.observation.encode()) <= 10_000
+    assert coloured.observation == "\ufffd[31mred\ufffd[0m"
+    assert coloured.parameters == {"n": str(2**60)}
+    with pytest.raises(tacit.InvalidInput, match="use one of refuse, truncate"):
+        mind.episode("run", fit="squeeze")  # type: ignore[arg-type]

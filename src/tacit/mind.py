@@ -20,7 +20,7 @@ from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
 from tacit.experience.ingest import IngestReport, Progress, ingest
 from tacit.experience.live import Buffering, LiveEpisode
-from tacit.experience.recorder import Recorder, plain
+from tacit.experience.recorder import LiveFit, Recorder, plain
 from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
 from tacit.journal.read import position_at
@@ -151,6 +151,7 @@ class Mind(PastMind):
         key: str | None = None,
         started_at: datetime | None = None,
         buffered: bool = False,
+        fit: LiveFit = "refuse",
     ) -> LiveEpisode:
         """Begin an attempt at a task; durable when it returns.
 
@@ -160,6 +161,8 @@ class Mind(PastMind):
             key: makes a retry safe: the same key is the same episode.
             buffered: hold steps back and write several at once (settings ``buffer.*``); a buffered step is not
                 durable until ``flush()``, ``complete()`` or the end of the block.
+            fit: "truncate" shortens steps that are over the limits, with a visible mark, and replaces control
+                characters, as the output of a terminal has them; "refuse" raises.
 
         Raises:
             InvalidInput: a bound or a type is broken; nothing was stored.
@@ -179,7 +182,8 @@ class Mind(PastMind):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started).result()
-        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering if buffered else None)
+        buffering = self._buffering if buffered else None
+        return LiveEpisode(self.recorder, appended.event.id, buffering=buffering, fit=fit)
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")
@@ -273,13 +277,15 @@ class Mind(PastMind):
         with self._reading("handoff.read") as snapshot:
             return read_handoff(snapshot, self.recorder.mind.id, parse_id(checkpoint))
 
-    def resume(self, given: HandOff | str, *, agent: str = "", buffered: bool = False) -> LiveEpisode:
+    def resume(
+        self, given: HandOff | str, *, agent: str = "", buffered: bool = False, fit: LiveFit = "refuse"
+    ) -> LiveEpisode:
         """Go on with an open episode.
 
         Args:
             given: an episode's id, or a hand-off pack. A pack from elsewhere brings its episode with it, or the steps
                 that are not here yet.
-            agent: who goes on.
+            agent: who goes on. ``buffered``, ``fit``: see :meth:`episode`.
 
         Raises:
             Conflict: the episode is completed, or went on differently here.
@@ -295,7 +301,8 @@ class Mind(PastMind):
         if self.get(id).status != "open":
             raise Conflict(f"episode {id} is completed; there is nothing to resume", episode=id)
         self.recorder.resume(parse_id(id), agent=agent, checkpoint=checkpoint).result()
-        return LiveEpisode(self.recorder, parse_id(id), buffering=self._buffering if buffered else None)
+        buffering = self._buffering if buffered else None
+        return LiveEpisode(self.recorder, parse_id(id), buffering=buffering, fit=fit)
 
     # ── what was learned ─────────────────────────────────────────────────────────────────────────────────────────────
 
