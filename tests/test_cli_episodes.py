@@ -250,6 +250,15 @@ def test_pages_follow_each_other_without_gap_or_repetition(shop: CommandLine) ->
     assert f"--after {whole[3]}" in shop("episode", "list", "--limit", "4").err
 
 
+@pytest.mark.requirement("JR-05")
+def test_the_first_and_the_last_time_of_any_zone_can_be_asked_about(cli: CommandLine) -> None:
+    cli("episode", "start", "Buy a cup")
+    first, last = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
+    assert cli.json("episode", "list", "--as-of", first) == []
+    assert len(cli.json("episode", "list", "--as-of", last)) == 1
+    assert len(cli.json("episode", "list", "--started-after", first, "--started-before", last)) == 1
+
+
 @pytest.mark.requirement("JR-05", "AP-04")
 def test_as_of_shows_what_was_recorded_by_then(cli: CommandLine) -> None:
     id = cli("episode", "start", "Buy a cup").out.strip()

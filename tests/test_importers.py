@@ -157,6 +157,12 @@ def test_content_that_nothing_recognises_is_refused_with_the_list_of_formats(tmp
         importer_for("csv", path)  # type: ignore[arg-type]
 
 
+def test_a_folder_without_a_file_to_import_is_refused_as_such(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# notes", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"nothing to import in the folder .*: no file ends in .*\.jsonl"):
+        importer_for("auto", tmp_path)
+
+
 def test_an_empty_file_holds_nothing_in_every_format(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_bytes(b"")

@@ -88,6 +88,29 @@ def test_a_name_that_a_mind_cannot_have_is_refused(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.requirement("AP-01")
+@pytest.mark.parametrize("names", [{"mind": ""}, {"tenant": ""}, {"mind": "a", "tenant": ""}])
+def test_an_empty_name_does_not_stand_for_the_one_of_the_settings(names: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(tacit.InvalidInput, match="not a name"):
+        tacit.open(tmp_path / "agent.db", settings=settings(), **names)
+    with tacit.open_store(tmp_path / "agent.db", settings=settings()) as store:
+        assert store.minds() == []
+
+
+@pytest.mark.requirement("SE-05")
+@pytest.mark.parametrize("passphrase", [b"secret", 5])
+def test_a_passphrase_that_is_no_text_is_refused_and_not_repeated(passphrase: Any, tmp_path: Path) -> None:
+    with pytest.raises(tacit.InvalidInput, match=r"must be a text, not (bytes|int)$"):
+        tacit.open(tmp_path / "agent.db", settings=settings(), passphrase=passphrase)
+    assert not (tmp_path / "agent.db").exists()
+
+
+@pytest.mark.requirement("AP-07")
+def test_a_time_that_cannot_be_kept_is_refused_with_the_times_that_can(mind: tacit.Mind) -> None:
+    with pytest.raises(tacit.InvalidInput, match="only times between July 1684 and June 2255 can be kept"):
+        mind.episode("d", started_at=datetime(9999, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.requirement("AP-01")
 def test_times_without_a_zone_are_refused(mind: tacit.Mind) -> None:
     naive, before = datetime(2026, 1, 1), len(kinds_of(mind))
     for call in (
@@ -348,3 +371,41 @@ def test_a_bad_step_is_refused_when_it_is_given_not_when_it_is_written() -> None
             episode.step(tool="x" * 1_000)
         episode.flush()
         assert [step.tool for step in mind.get(episode.id).steps] == ["good"]
+
+
+COLOURED = "\x1b[31mred\x1b[0m"
+
+
+@pytest.mark.requirement("EP-08")
+@pytest.mark.parametrize(
+    "observation", ["x" * 20_000, COLOURED, float("nan"), b"bytes"], ids=["long", "colours", "nan", "bytes"]
+)
+def test_what_tacit_refuses_is_no_failure_of_the_agents(mind: tacit.Mind, observation: Any) -> None:
+    episode = mind.episode("run the tests")
+    with pytest.raises(tacit.InvalidInput) as caught, episode:
+        episode.step(tool="bash", observation=observation, success=True)
+    assert episode.id in caught.value.__notes__[0]
+    assert mind.get(episode.id).status == "open"
+    with mind.resume(episode.id) as again:
+        again.step(tool="bash", observation="shorter", success=True)
+        again.complete("success")
+    mind.settle()
+    assert mind.statistics().totals.outcomes == {"success": 1}
+
+
+@pytest.mark.requirement("EP-08", "JR-10")
+@pytest.mark.parametrize("buffered", [False, True])
+def test_steps_are_shortened_and_cleaned_with_a_mark_when_asked_for(mind: tacit.Mind, buffered: bool) -> None:
+    with mind.episode("run the tests", fit="truncate", buffered=buffered) as episode:
+        episode.step(tool="bash", observation="é" * 20_000, success=True)
+        episode.step(tool="bash", observation=COLOURED, parameters={"n": 2**60}, success=True)
+        with pytest.raises(tacit.InvalidInput):
+            episode.step(tool="bash", observation=float("nan"))
+        episode.complete("success")
+    long, coloured = mind.get(episode.id).steps
+    assert "shortened" in long.observation
+    assert len(long.observation.encode()) <= 10_000
+    assert coloured.observation == "\ufffd[31mred\ufffd[0m"
+    assert coloured.parameters == {"n": str(2**60)}
+    with pytest.raises(tacit.InvalidInput, match="use one of refuse, truncate"):
+        mind.episode("run", fit="squeeze")  # type: ignore[arg-type]

@@ -26,9 +26,11 @@ from tacit.experience.live import (
     LiveEpisode,
     OpenEpisodeWarning,
     failure_of,
+    note_open,
     note_unrecorded,
     note_unwritten,
 )
+from tacit.experience.recorder import LiveFit
 from tacit.ids import format_id, parse_id
 from tacit.opening import open_mind_alone
 
@@ -83,6 +85,10 @@ class AsyncEpisode:
     def buffered(self) -> bool:
         return self.live.buffered
 
+    @property
+    def fit(self) -> LiveFit:
+        return self.live.fit
+
     def __await__(self) -> Any:
         return self.__aenter__().__await__()
 
@@ -97,7 +103,7 @@ class AsyncEpisode:
         """Log a step that was made before; see :meth:`LiveEpisode.log`."""
         if self.buffered:
             return await self._mind.in_thread(self.live.log, step, key=key)
-        appended = await asyncio.wrap_future(self._mind.recorder.step(parse_id(self.id), step, key=key))
+        appended = await asyncio.wrap_future(self._mind.recorder.step(parse_id(self.id), step, key=key, fit=self.fit))
         return format_id(appended.event.id)
 
     async def flush(self) -> None:
@@ -128,7 +134,9 @@ class AsyncEpisode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._end_buffering_beside(error)
-        if isinstance(error, Exception) and not self.completed:
+        if isinstance(error, TacitError) and not self.completed:
+            note_open(error, self.id)
+        elif isinstance(error, Exception) and not self.completed:
             await self._record_failure(error)
         elif error is None and not self.completed:
             warnings.warn(

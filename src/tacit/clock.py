@@ -79,10 +79,16 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def parse_time(text: str) -> int:
-    """Microseconds of an ISO 8601 time with a zone, such as ``2026-01-31T12:00:00Z``."""
+def parse_moment(text: str) -> datetime:
+    """An ISO 8601 time with a zone, such as ``2026-01-31T12:00:00Z``, in that zone: UTC may have no such year."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidInput(f"{text!r} is not a time; write it like 2026-01-31T12:00:00Z", given=text) from error
-    return to_micros(moment)
+    to_micros(moment)  # refuses what names no moment
+    return moment
+
+
+def parse_time(text: str) -> int:
+    """Microseconds of a time as ``parse_moment`` takes it."""
+    return to_micros(parse_moment(text))

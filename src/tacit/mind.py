@@ -20,7 +20,7 @@ from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
 from tacit.experience.ingest import IngestReport, Progress, ingest
 from tacit.experience.live import Buffering, LiveEpisode
-from tacit.experience.recorder import Recorder, plain
+from tacit.experience.recorder import LiveFit, Recorder, plain
 from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
 from tacit.journal.read import position_at
@@ -98,7 +98,7 @@ class PastMind:
             limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
         """
         if not isinstance(limit, int) or not 1 <= limit <= 1_000:
-            raise InvalidInput(f"limit {limit} is not between 1 and 1,000", field="limit")
+            raise InvalidInput(f"limit {limit!r} is not a whole number from 1 to 1,000", field="limit")
         wanted = EpisodeFilter(
             text=text,
             status=status,
@@ -196,6 +196,7 @@ class Mind(PastMind):
         started_at: datetime | None = None,
         buffered: bool = False,
         exposure: str | None = None,
+        fit: LiveFit = "refuse",
     ) -> LiveEpisode:
         """Begin an attempt at a task; durable when it returns.
 
@@ -205,7 +206,9 @@ class Mind(PastMind):
             key: makes a retry safe: the same key is the same episode.
             buffered: hold steps back and write several at once (settings ``buffer.*``); a buffered step is not
                 durable until ``flush()``, ``complete()`` or the end of the block.
-            exposure: the ``exposure_id`` of the advice that the agent was given; its outcome is the episode's.
+        appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
+        buffering = self._buffering if buffered else None
+        return LiveEpisode(self.recorder, appended.event.id, buffering=buffering, fit=fit)
 
         Raises:
             InvalidInput: a bound or a type is broken; nothing was stored.
@@ -225,7 +228,8 @@ class Mind(PastMind):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
-        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering if buffered else None)
+        buffering = self._buffering if buffered else None
+        return LiveEpisode(self.recorder, appended.event.id, buffering=buffering, fit=fit)
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")
@@ -319,13 +323,15 @@ class Mind(PastMind):
         with self._reading("handoff.read") as snapshot:
             return read_handoff(snapshot, self.recorder.mind.id, parse_id(checkpoint))
 
-    def resume(self, given: HandOff | str, *, agent: str = "", buffered: bool = False) -> LiveEpisode:
+    def resume(
+        self, given: HandOff | str, *, agent: str = "", buffered: bool = False, fit: LiveFit = "refuse"
+    ) -> LiveEpisode:
         """Go on with an open episode.
 
         Args:
             given: an episode's id, or a hand-off pack. A pack from elsewhere brings its episode with it, or the steps
                 that are not here yet.
-            agent: who goes on.
+            agent: who goes on. ``buffered``, ``fit``: see :meth:`episode`.
 
         Raises:
             Conflict: the episode is completed, or went on differently here.
@@ -341,7 +347,8 @@ class Mind(PastMind):
         if self.get(id).status != "open":
             raise Conflict(f"episode {id} is completed; there is nothing to resume", episode=id)
         self.recorder.resume(parse_id(id), agent=agent, checkpoint=checkpoint).result()
-        return LiveEpisode(self.recorder, parse_id(id), buffering=self._buffering if buffered else None)
+        buffering = self._buffering if buffered else None
+        return LiveEpisode(self.recorder, parse_id(id), buffering=buffering, fit=fit)
 
     # ── what was learned ─────────────────────────────────────────────────────────────────────────────────────────────
 

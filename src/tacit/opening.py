@@ -283,6 +283,8 @@ def database_options(
     given = str(location) if location is not None else settings.store
     if "\0" in given:
         raise InvalidInput("the store's location holds the character U+0000, which no path has")
+    if passphrase is not None and not isinstance(passphrase, str):
+        raise InvalidInput(f"the passphrase must be a text, not {type(passphrase).__name__}")
     secret = settings.encryption.passphrase
     if passphrase is None and secret is not None and not is_postgres(given):
         passphrase = secret.get_secret_value()
@@ -299,10 +301,16 @@ def database_options(
 def open_mind_alone(
     location: str | Path | None = None, *, mind: str | None = None, tenant: str | None = None, **options: Any
 ) -> Mind:
-    """Open a store and one mind of it; closing the mind closes the store. See :func:`open_store`."""
+    """Open a store and one mind of it; closing the mind closes the store. See :func:`open_store`.
+
+    Args:
+        mind, tenant: the settings ``mind`` and ``tenant`` when None. An empty name is refused: it comes from a variable
+            that was never set, and would mix what belongs apart.
+    """
     opened = open_store(location, **options)
     try:
-        found = opened.mind(mind or opened.settings.mind, tenant=tenant or opened.settings.tenant)
+        chosen = opened.settings
+        found = opened.mind(chosen.mind if mind is None else mind, tenant=chosen.tenant if tenant is None else tenant)
     except BaseException as error:
         with beside(error, "closing the store"):
             opened.close()

@@ -113,7 +113,7 @@ def _add_restore(app: typer.Typer) -> None:
         path: Backed,
         to: Annotated[str, typer.Option("--to", metavar="PATH|URL", help="The store to make of it.")],
         force: Annotated[
-            bool, typer.Option("--force", help="Replace a store that is there; it is kept under another name.")
+            bool, typer.Option("--force", help="Replace a file that is there; it is kept under another name.")
         ] = False,
     ) -> None:
         """Verify a backup and make a working store of it. The restored store signs with a new key of its own."""

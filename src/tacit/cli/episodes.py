@@ -50,9 +50,9 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help="The id of the oth
 
 def moment_of(text: str | None) -> datetime | None:
     """The time that an option names; None when it was not given."""
-    from tacit.clock import from_micros, parse_time
+    from tacit.clock import parse_moment
 
-    return None if text is None else from_micros(parse_time(text))
+    return None if text is None else parse_moment(text)
 
 
 def mind_at(mind: Mind, when: str | None) -> PastMind:

@@ -219,7 +219,8 @@ def check_moment(micros: int | None, field: str) -> None:
         )
     if micros is not None and not EARLIEST <= micros <= LATEST:
         raise InvalidInput(
-            f"{field} {micros} is no time between July 1684 and June 2255; give microseconds since 1970-01-01 UTC",
+            f"{field} is {micros} microseconds since 1970-01-01 UTC; "
+            "only times between July 1684 and June 2255 can be kept",
             field=field,
             value=str(micros),
         )

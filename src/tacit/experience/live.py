@@ -6,14 +6,14 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from tacit.errors import Closed, ForkedStore, InvalidInput, TacitError
 from tacit.experience import entrance
 from tacit.experience.episode import Artifact, Json, Outcome, OutcomeKind, Step, StepStatus
-from tacit.experience.recorder import Recorder, write_steps
+from tacit.experience.recorder import LiveFit, Recorder, write_steps
 from tacit.ids import format_id
 from tacit.journal.append import Prepared
 from tacit.journal.journal import Journal
@@ -74,19 +74,30 @@ class LiveEpisode:
     """An open episode. Each ``step`` is durable when it returns, unless buffering was asked for.
 
     Use it as a context manager: an exception inside records a failure and goes on its way; leaving without
-    ``complete()`` leaves the episode open, with a warning. Safe to use from several threads.
+    ``complete()`` leaves the episode open, with a warning. An error of Tacit's own (a step that was refused, a store
+    that is down) leaves it open too: it says nothing about the attempt. Safe to use from several threads.
 
     The bodies of ``step`` and ``complete`` serve ``tacit.aio`` too, so all they do with an episode is to return what
     its ``log`` or ``_end`` returns.
     """
 
-    def __init__(self, recorder: Recorder, id: bytes, *, buffering: Buffering | None = None) -> None:
+    def __init__(
+        self, recorder: Recorder, id: bytes, *, buffering: Buffering | None = None, fit: LiveFit = "refuse"
+    ) -> None:
+        if fit not in get_args(LiveFit):
+            raise InvalidInput(f"fit is {fit!r}; use one of {', '.join(get_args(LiveFit))}", field="fit")
+        self._fit: LiveFit = fit
         self.id = format_id(id)
         self._raw = id
         self._recorder = recorder
         self.completed = False
         """Whether the episode was ended through this handle."""
         self._buffer = None if buffering is None else _Buffer(recorder.journal, recorder.mind.id, buffering)
+
+    @property
+    def fit(self) -> LiveFit:
+        """What is done with a step that cannot be kept as it is."""
+        return self._fit
 
     @property
     def buffered(self) -> bool:
@@ -142,7 +153,7 @@ class LiveEpisode:
 
     def log(self, step: Step, *, key: str | None = None) -> str | None:
         """Log a step that was made before; see :meth:`step`."""
-        prepared = self._recorder.prepare_step(self._raw, step, key=key)
+        prepared = self._recorder.prepare_step(self._raw, step, key=key, fit=self.fit)
         if self._buffer is not None:
             self._buffer.add(prepared)
             return None
@@ -215,7 +226,9 @@ class LiveEpisode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_buffering_beside(error)
-        if isinstance(error, Exception) and not self.completed:
+        if isinstance(error, TacitError) and not self.completed:
+            note_open(error, self.id)
+        elif isinstance(error, Exception) and not self.completed:
             self._record_failure(error)
         elif error is None and not self.completed:
             warnings.warn(
@@ -244,6 +257,11 @@ class LiveEpisode:
 def note_unwritten(error: BaseException, problem: TacitError) -> None:
     """The agent's own exception matters more than ours, which rides along as a note."""
     error.add_note(f"Tacit could not write the steps that were still buffered: {problem}")
+
+
+def note_open(error: TacitError, id: str) -> None:
+    """What Tacit itself refused or could not do is no failure of the agent's."""
+    error.add_note(f"episode {id} stays open: this error says nothing about the attempt. resume() goes on with it")
 
 
 def note_unrecorded(error: BaseException, problem: TacitError) -> None:

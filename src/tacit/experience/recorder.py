@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,8 @@ from tacit.journal.journal import Journal
 from tacit.journal.minds import MindInfo
 from tacit.journal.read import event_by_id
 
+LiveFit: TypeAlias = Literal["refuse", "truncate"]
+"""What to do with a step over the limits, or with control characters in it: refuse it, or shorten and clean it."""
 _NOT_JSON = (bytes, bytearray, memoryview, datetime, date, time, timedelta, UUID, Decimal)
 """Types that msgspec would write as text, which would not come back as what they were."""
 
@@ -105,17 +107,21 @@ class Recorder:
 
     # ── live steps ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def prepare_step(self, episode: bytes, step: Step, *, key: str | None = None) -> Prepared:
+    def prepare_step(self, episode: bytes, step: Step, *, key: str | None = None, fit: LiveFit = "refuse") -> Prepared:
         """The event of one step, checked; for callers that gather several before they write."""
+        if fit == "truncate":
+            from tacit.experience.importers.fit import fit_step
+
+            step = fit_step(step, self.limits)
         entrance.check_step(step, self.limits)
         id = self._keyed("step", key, "a step", format_id(episode)) if key is not None else None
         return self._prepare(
             kinds.STEP_LOGGED, {"step": plain(step)}, id=id, occurred_at=step.occurred_at, causation=episode
         )
 
-    def step(self, episode: bytes, step: Step, *, key: str | None = None) -> Future[Appended]:
+    def step(self, episode: bytes, step: Step, *, key: str | None = None, fit: LiveFit = "refuse") -> Future[Appended]:
         """Log one step."""
-        return self._append(self.prepare_step(episode, step, key=key))
+        return self._append(self.prepare_step(episode, step, key=key, fit=fit))
 
     def steps(self, prepared: Sequence[Prepared]) -> Future[list[Appended]]:
         """Write several prepared steps, all or none."""
@@ -275,5 +281,6 @@ def plain(data: msgspec.Struct) -> dict[str, Any]:
 
 def _not_json(value: Any) -> Any:
     raise InvalidInput(
-        f"a {type(value).__name__} cannot be stored as JSON; convert it to text or numbers", type=type(value).__name__
+        f"a value of type {type(value).__name__} cannot be stored as JSON; convert it to text or numbers",
+        type=type(value).__name__,
     )

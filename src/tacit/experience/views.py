@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from sqlalchemy import Select, and_, bindparam, exists, func, or_, select
@@ -105,7 +105,8 @@ def check_filter(wanted: EpisodeFilter) -> None:
     """Refuse conditions that no episode could meet, or no database take.
 
     Raises:
-        InvalidInput: a text that is none, holds U+0000 or half of a surrogate pair; too many words, or too long ones.
+        InvalidInput: a text that is none, holds U+0000 or half of a surrogate pair; a status that no episode has; too
+            many words, or too long ones.
     """
     for field in ("text", "status", "task_type", "domain", "tag", "tool"):
         value = getattr(wanted, field)
@@ -113,6 +114,9 @@ def check_filter(wanted: EpisodeFilter) -> None:
             raise InvalidInput(f"{field} must be a text, not {type(value).__name__}", field=field)
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InvalidInput(f"{field} holds a character that no stored text has", field=field)
+    if wanted.status and wanted.status not in get_args(EpisodeStatus):
+        known = ", ".join(get_args(EpisodeStatus))
+        raise InvalidInput(f"{wanted.status!r} is no status of an episode; use one of {known}", field="status")
     words = _words(wanted.text)
     if len(words) > MOST_WORDS:
         raise InvalidInput(

@@ -92,7 +92,8 @@ def _exact(value: Any, room: int) -> Any:
         return _exact_float(value)
     if kind is not dict and kind is not list and kind is not tuple:
         raise InvalidInput(
-            f"a {kind.__name__} cannot be stored as JSON; convert it to text or numbers", type=kind.__name__
+            f"a value of type {kind.__name__} cannot be stored as JSON; convert it to text or numbers",
+            type=kind.__name__,
         )
     if room <= 0:
         raise LimitExceeded("the JSON is nested too deeply; limits.json_depth says how deep it may be")

@@ -57,6 +57,17 @@ def fit(record: Record, limits: Limits, mode: Fit) -> list[Fitted]:
     return _truncated(whole, chunks[0], counts, frame) if mode == "truncate" else _split(whole, chunks, counts, frame)
 
 
+def fit_step(step: Step, limits: Limits) -> Step:
+    """A step as it can be kept: texts over the limits shortened with a visible mark, control characters replaced."""
+    from tacit.experience.importers.clean import clean
+
+    try:
+        cleaned = clean(Record(task=Task(description="a live step"), steps=(step,))).record.steps[0]
+    except (UnicodeEncodeError, msgspec.MsgspecError):
+        return step  # no shortening makes it text; whoever checks it says what is wrong
+    return _Fitter(limits, refuse=False).step(cleaned, "the step")
+
+
 def _truncated(whole: Record, kept: list[Step], counts: list[int], frame: int) -> list[Fitted]:
     mark = f"… [shortened by {len(counts) - len(kept):,} steps]"
     task = msgspec.structs.replace(whole.task, metadata={**whole.task.metadata, "shortened": mark})

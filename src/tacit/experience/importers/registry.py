@@ -54,6 +54,9 @@ def importer_for(format: Format, path: Path) -> Importer:
     first = next(files, None)  # also raises NotFound, whatever the format
     if format != "auto":
         return _named(format)
+    if first is None:
+        known = ", ".join(sorted(_SUFFIXES))
+        raise InvalidInput(f"there is nothing to import in the folder {path}: no file ends in {known}", path=str(path))
     for found in chain([first] if first else [], files):
         if not isinstance(found, Rejected) and (importer := _recognised(found[1])):
             return EachByItsContent() if path.is_dir() else importer
