@@ -115,7 +115,9 @@ def test_verification_finds_a_consumer_that_claims_what_it_cannot_have_seen(tmp_
         mind.settle()
     with closing(SqliteStore(path)) as store:
         with store.transaction() as transaction:
-            transaction.execute(update(schema.consumer).values(position=position))
+            transaction.execute(
+                update(schema.consumer).where(schema.consumer.c.name == "tally").values(position=position)
+            )
         found = verify(store, None)
 
     assert [problem.message for problem in found.problems] == [

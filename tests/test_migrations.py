@@ -31,6 +31,8 @@ from trials import settings
 pytestmark = pytest.mark.requirement("JR-08")
 
 PASSPHRASE = "correct horse"
+SINCE_0003 = ("book", "demotion", "draw", "exposure", "fit", "forecast", "lesson", "vector")
+"""Tables that schema 0003 brought."""
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("store-*.sql"))
 LAST, NEXT, NEXT_BUT_ONE = (f"{int(schema.SCHEMA_REVISION) + more:04}" for more in range(3))
 STEP = f'''
@@ -307,7 +309,7 @@ def test_descriptions_of_a_store_without_folded_ones_are_found_after_its_migrati
         ids = [mind.record({"task": {"description": text}, "steps": []}) for text in texts]
         mind.update(ids[0], description="Straße öffnen")
     with migrations._connected(*target) as connection:
-        for table in ("book", "demotion", "draw", "exposure", "fit", "forecast", "lesson", "vector"):  # of schema 0003
+        for table in SINCE_0003:
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE episode DROP COLUMN folded"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))

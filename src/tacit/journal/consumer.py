@@ -164,6 +164,7 @@ class Consumers:
         self._waiting = 0  # callers of settle; guarded by _progress
         self.rest = Rest()
         self._stopping = False
+        self._store_fails = False
         self._thread: threading.Thread | None = None
         self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
         self._delayed: set[Callable[[], object]] = set()  # chores that wait for the store, which has been said
@@ -224,6 +225,8 @@ class Consumers:
             for consumer in self._consumers:
                 if not self._stopping:
                     moved = self._round_of(consumer) or moved
+                if self._store_fails:
+                    break  # what it fails for one it fails for all
         if moved:
             with self._progress:
                 self._progress.notify_all()
@@ -239,7 +242,7 @@ class Consumers:
                     break
                 moved = self._batch(consumer, mind) or moved
         except StoreError as error:  # the store's trouble, not the consumer's: whoever writes hears of it too
-            level = _again(consumer.name in self.failures)
+            level, self._store_fails = _again(self._store_fails), True
             self.failures[consumer.name] = f"{type(error).__name__}: {error}"
             _log.log(level, "a consumer waits for the store: %s", error, extra={"consumer": consumer.name})
             return False
@@ -248,6 +251,7 @@ class Consumers:
             _log.exception("a consumer failed; it is tried again", extra={"consumer": consumer.name})
             return False
         self.failures.pop(consumer.name, None)
+        self._store_fails = False
         return moved
 
     def _batch(self, consumer: Consumer, mind: bytes) -> bool:
