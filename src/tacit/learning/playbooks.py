@@ -15,7 +15,7 @@ from tacit.learning.patterns.pattern import Pattern
 from tacit.learning.trace import Trace
 
 LEAST_SUCCESSES = 3
-MOST_WAYS = 40
+MOST_WAYS = 20
 """Newest successes of a kind that are compared with each other."""
 LONGEST_WAY = 30
 """Steps of a playbook; longer ways are not told."""

@@ -116,6 +116,8 @@ class Study:
         position = consumer_position(snapshot, mind, Lessons.name)
         if position <= span.position or (span.busy and not span.hurried):
             return None
+        if position < span.head and time.monotonic() < self._rest_until:
+            return None  # lessons are still coming in
         before = read_book(snapshot, mind, position)
         episodes = count_lessons(snapshot, mind, position)
         if last_change(snapshot, mind) <= before.position and episodes == before.known:

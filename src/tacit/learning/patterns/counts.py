@@ -6,6 +6,7 @@ whichever are taken away again, the counts are those of the episodes that are th
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
@@ -89,12 +90,13 @@ class PatternCounts:
         return newest[-1][0] if newest else 0
 
     def _remember(self, key: Key, ended_at: int, id: str) -> None:
-        newest = self._newest[key]
-        if len(newest) == MOST_EVIDENCE and newest[0] > (ended_at, id):
-            return
-        newest.append((ended_at, id))
-        newest.sort()
-        del newest[:-MOST_EVIDENCE]
+        newest, entry = self._newest[key], (ended_at, id)
+        if not newest or newest[-1] < entry:  # episodes mostly come in the order in which they ended
+            newest.append(entry)
+        elif len(newest) < MOST_EVIDENCE or newest[0] < entry:
+            insort(newest, entry)
+        if len(newest) > MOST_EVIDENCE:
+            del newest[0]
 
     def _forget(self, key: Key, ended_at: int, id: str) -> None:
         newest = self._newest.get(key)

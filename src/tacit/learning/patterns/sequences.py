@@ -7,7 +7,7 @@ ones none. Repeats of one tool count as one call of it, so that a pattern says w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from tacit.learning.patterns.claim import ANY, Claim, Words
 from tacit.learning.patterns.pattern import Key, Strategy
@@ -15,8 +15,8 @@ from tacit.learning.trace import Trace
 
 _FAMILY = "sequence"
 LONGEST = 5
-_GAPS = {2: 2, 3: 1}
-"""How many calls may be left out at each place, by length."""
+GAPS = {2: 2, 3: 1}
+"""How many calls may be left out at each place, by length; none in longer ones."""
 
 
 class Sequences:
@@ -39,23 +39,16 @@ class Sequences:
 
 
 def subsequences(tools: list[str]) -> set[tuple[str, ...]]:
-    """The different subsequences that are looked at. At most 60 for each call."""
+    """The different subsequences that are looked at. At most nine for each call."""
     found: set[tuple[str, ...]] = set()
-    for start in range(len(tools)):
-        _extend(tools, (start,), found)
+    count = len(tools)
+    for first in range(count):
+        for second in range(first + 1, min(first + 2 + GAPS[2], count)):
+            found.add((tools[first], tools[second]))
+        for second in range(first + 1, min(first + 2 + GAPS[3], count)):
+            for third in range(second + 1, min(second + 2 + GAPS[3], count)):
+                found.add((tools[first], tools[second], tools[third]))
+        for length in range(4, LONGEST + 1):
+            if first + length <= count:
+                found.add(tuple(tools[first : first + length]))
     return found
-
-
-def _extend(tools: list[str], places: tuple[int, ...], found: set[tuple[str, ...]]) -> None:
-    length = len(places) + 1
-    for place in range(places[-1] + 1, min(places[-1] + 2 + _GAPS.get(length, 0), len(tools))):
-        longer = (*places, place)
-        found.add(tuple(tools[each] for each in longer))
-        if length < LONGEST and _may_grow(longer):
-            _extend(tools, longer, found)
-
-
-def _may_grow(places: tuple[int, ...]) -> bool:
-    """Whether the gaps so far are allowed in a longer sequence too."""
-    gap = _GAPS.get(len(places) + 1, 0)
-    return all(later - earlier - 1 <= gap for earlier, later in pairwise(places))
