@@ -53,7 +53,7 @@ class OpenStore:
         limits = settings.limits.to_limits()
         self._limits = limits
         self._minds: dict[tuple[str, str], MindInfo] = {}
-        self._lock = threading.Lock()  # guards _minds
+        self._lock = threading.RLock()  # guards _minds
         self.journal = Journal(
             store,
             projections=projections(limits),
