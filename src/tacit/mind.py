@@ -14,7 +14,7 @@ import msgspec
 from tacit.clock import to_micros
 from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly, beside
 from tacit.experience import entrance
-from tacit.experience.draft import draft_of
+from tacit.experience.draft import draft_of, taken
 from tacit.experience.episode import Episode, Json, Record, Task
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
@@ -365,13 +365,11 @@ class Mind(PastMind):
         """Write every episode as Tacit's own JSONL, which ``ingest`` reads back without loss; how many there were."""
         path = Path(path)
         if path.exists() and not overwrite:
-            raise Conflict(
-                f"{path} exists already; name another file, or say that it may be overwritten", path=str(path)
-            )
+            raise taken(path)
         if not path.parent.is_dir():
             raise NotFound(f"the folder {path.parent} does not exist", path=str(path.parent))
         count = 0
-        with draft_of(path) as draft:
+        with draft_of(path, overwrite=overwrite) as draft:
             for count, episode in enumerate(self.all_episodes(), start=1):
                 draft.write(line_of(record_of(episode)))
                 progress(count)
