@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tacit.errors import Closed, Conflict, ForkedStore, InvalidInput, NotFound, TacitError
+from tacit.errors import Closed, Conflict, ForkedStore, InvalidInput, NotFound, TacitError, shown
 from tacit.experience import entrance
 from tacit.experience.episode import Artifact, Json, Outcome, OutcomeKind, Step, StepStatus
 from tacit.experience.recorder import Recorder, write_steps
@@ -42,7 +42,7 @@ def make_step(
 ) -> Step:
     """A step from the SDK's keywords; ``success`` True or False is short for the status success or error."""
     if success is not None and not isinstance(success, bool):
-        raise InvalidInput(f"success must be True, False or None, not {success!r}", field="success")
+        raise InvalidInput(f"success must be True, False or None, not {shown(success)}", field="success")
     if status is None and success is not None:
         status = "success" if success else "error"
     entrance.check_status(status)
@@ -195,7 +195,7 @@ class LiveEpisode:
 
     def tag(self, *tags: str) -> None:
         """Add tags."""
-        self._recorder.update(self._raw, {}, add=tags).result()
+        self._recorder.update(self._raw, {}, add=entrance.tags_of(tags)).result()
 
     def relate(self, kind: str, target: str) -> None:
         """Say how this episode stands to another: parent, depends_on, blocks, follows, duplicates, refers."""

@@ -92,14 +92,7 @@ class Journal:
             slow_seconds=options.slow_seconds,
         )
         self.notary = Notary(store, self.writer, node, clock, options.cadence, options.anchor)
-        self.consumers = Consumers(
-            store,
-            self.writer,
-            consumers,
-            clock=clock,
-            entropy=entropy,
-            pace=options.pace,
-        )
+        self.consumers = Consumers(store, self.writer, consumers, clock=clock, entropy=entropy, pace=options.pace)
         self.held: weakref.WeakSet[Held] = weakref.WeakSet()
         """What holds events back on purpose; it is flushed before the journal closes."""
         _open.add(self)

@@ -58,7 +58,7 @@ class Gate:
         """Close the gate and wait until every other thread is out that does not fork itself."""
         self._forking.add(threading.get_ident())
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while set(list(self._inside.values())) - self._forking and time.monotonic() < deadline:
+        while set(self._inside.values()) - self._forking and time.monotonic() < deadline:
             time.sleep(_PAUSE_SECONDS)
 
     def after_fork_in_parent(self) -> None:
