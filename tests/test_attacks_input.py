@@ -28,6 +28,14 @@ def mind() -> Iterator[tacit.Mind]:
         yield mind
 
 
+def _deep() -> Any:
+    """A list in a list in a list …, which Python itself cannot write down."""
+    deep: Any = []
+    for _ in range(5_000):
+        deep = [deep]
+    return deep
+
+
 ODD: dict[str, Callable[[Any], object]] = {
     "a text as tags": lambda mind: mind.episode("x", tags="urgent"),
     "no list as tags": lambda mind: mind.episode("x", tags=5),
@@ -58,14 +66,58 @@ ODD: dict[str, Callable[[Any], object]] = {
     "half a number as limit": lambda mind: mind.episodes(limit=2.5),
     "U+0000 to look for": lambda mind: mind.episodes(text="\0"),
     "half a surrogate pair to look for": lambda mind: mind.episodes(tag="\ud800"),
+    "nothing to import": lambda mind: mind.ingest(None),
+    "a path to import that is too long": lambda mind: mind.ingest("x" * 200_000),
+    "U+0000 in a path to import": lambda mind: mind.ingest("a\0b"),
+    "a number as progress of an import": lambda mind: mind.ingest(__file__, progress=5),
+    "nothing to export to": lambda mind: mind.export(None),
+    "a path to export to that is too long": lambda mind: mind.export("x" * 200_000),
+    "half a surrogate pair as a path to export to": lambda mind: mind.export("\ud800"),
+    "a number as progress of an export": lambda mind: mind.export("x.jsonl", progress=5),
+    "a number as target of a backup": lambda mind: mind.backup(5),
+    "a target of a backup that is too long": lambda mind: mind.backup("x" * 200_000),
+    "a store whose path is too long": lambda _: tacit.open("x" * 200_000),
+    "half a surrogate pair as a store": lambda _: tacit.open("\ud800"),
+    "half a surrogate pair as key file": lambda _: tacit.open(":memory:", key_file="\ud800"),
+    "a number as key file": lambda _: tacit.open(":memory:", key_file=5),
+    "a deep list as an id": lambda mind: mind.get(_deep()),
+    "a deep list as success": lambda mind: mind.episode("x").step(tool="t", success=_deep()),
+    "a deep list as status of a step": lambda mind: mind.episode("x").step(tool="t", status=_deep()),
+    "a deep list as outcome": lambda mind: mind.episode("x").complete(_deep()),
+    "a deep list as score": lambda mind: mind.episode("x").complete("success", score=_deep()),
+    "a deep list as end": lambda mind: mind.episode("x").complete("success", ended_at=_deep()),
+    "a deep list as observation": lambda mind: mind.episode("x").step(tool="t", observation=_deep()),
+    "a deep list in parameters": lambda mind: mind.episode("x").step(tool="t", parameters={"p": _deep()}),
+    "a deep list as status to look for": lambda mind: mind.episodes(status=_deep()),
+    "a deep list as limit": lambda mind: mind.episodes(limit=_deep()),
+    "a deep list as page": lambda mind: mind.episodes(after=_deep()),
+    "a deep list as relation": lambda mind: mind.episode("x").relate(_deep(), "y"),
+    "a deep list as target of a relation": lambda mind: mind.episode("x").relate("parent", _deep()),
+    "a deep list as description": lambda mind: mind.episode(_deep()),
+    "a deep list as metadata": lambda mind: mind.episode("x", metadata={"m": _deep()}),
+    "a deep list as tag": lambda mind: mind.episode("x").tag(_deep()),
+    "a deep list as key": lambda mind: mind.episode("x", key=_deep()),
+    "a deep list as note of a hand-off": lambda mind: mind.handoff(mind.episode("x").id, note=_deep()),
+    "a deep list as record": lambda mind: mind.record(_deep()),
+    "a deep list in a record": lambda mind: mind.record({"task": {"description": "x", "metadata": {"m": _deep()}}}),
+    "a deep list to resume": lambda mind: mind.resume(_deep()),
+    "a deep list as a change": lambda mind: mind.update(mind.episode("x").id, domain=_deep()),
+    "a deep list as fit": lambda mind: mind.ingest(__file__, fit=_deep()),
+    "a deep list as format": lambda mind: mind.ingest(__file__, format=_deep()),
+    "a deep list as the name of a mind": lambda _: tacit.open(":memory:", mind=_deep()),
+    "a deep list as tenant": lambda _: tacit.open(":memory:", tenant=_deep()),
+    "a deep list as moment": lambda mind: mind.at(_deep()),
+    "a deep list as store": lambda _: tacit.open(_deep()),
     "thousands of words to look for": lambda mind: mind.episodes("a " * 2_000),
 }
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_value_is_refused_in_words(mind: tacit.Mind, name: str) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as caught:
         ODD[name](mind)
+    assert len(str(caught.value)) < 1_000
+    assert len(json.dumps(caught.value.as_dict())) < 2_000
 
 
 @pytest.mark.parametrize("depth", [5_000])

@@ -81,6 +81,22 @@ def test_a_lease_holds_off_others_until_it_ends_and_whoever_lost_it_cannot_write
     assert_sound(path)
 
 
+@pytest.mark.requirement("JR-04")
+def test_a_lease_from_a_clock_that_was_far_ahead_keeps_nobody_from_the_work(tmp_path: Path) -> None:
+    path, wrong, right = tmp_path / "a.db", ManualClock(), ManualClock()
+    wrong.advance(YEAR)
+    with aside(path, wrong) as early, aside(path, right) as other:
+        count(early, 3)
+        early.settle(10)
+        count(other, 2)
+        other.settle(10)
+        assert other.statistics().totals.episodes == 5
+        count(early, 1)
+        early.settle(10)  # whose lease was taken: it has to notice
+        assert early.statistics().totals.episodes == 6
+    assert_sound(path)
+
+
 def test_a_clock_that_jumps_back_leaves_the_lease_with_its_holder_and_the_work_goes_on(tmp_path: Path) -> None:
     clock = ManualClock()
     with aside(tmp_path / "a.db", clock) as mind:

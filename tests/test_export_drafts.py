@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -85,6 +86,31 @@ def test_an_export_that_is_under_way_in_this_process_is_left_alone(store: Path, 
     with open_mind(store) as mind:
         assert mind.export(folder / "outer.jsonl", progress=another) == 3
     assert names(folder) == ["1.jsonl", "2.jsonl", "3.jsonl", "outer.jsonl"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_exports_to_one_new_file_the_second_is_a_conflict(
+    store: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    target = folder / "same.jsonl"
+
+    def no_links(_draft: Path, _path: Path) -> None:  # as on FAT
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def first(done: int) -> None:
+        if done == 1:
+            assert mind.export(target) == 3
+            target.write_bytes(target.read_bytes() + b"first")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    with open_mind(store) as mind:
+        with pytest.raises(tacit.Conflict, match="exists already"):
+            mind.export(target, progress=first)
+        assert target.read_bytes().endswith(b"first")
+        assert mind.export(target, overwrite=True) == 3
+        assert not target.read_bytes().endswith(b"first")
+    assert names(folder) == ["same.jsonl"]
 
 
 def test_an_export_that_fails_leaves_nothing_and_keeps_the_file_that_was_there(store: Path, folder: Path) -> None:

@@ -109,6 +109,22 @@ def test_a_file_holds_nothing_but_the_store(tmp_path: Path, sql: str) -> None:
         assert store.integrity() == ON_FILES[sql]
 
 
+def test_a_name_with_a_line_break_cannot_pass_for_a_line_of_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with opened((str(path), None)) as store:
+        change(store, 'CREATE TABLE "x\nok\x1b[2K" (text TEXT)')
+        assert store.integrity() == [rf"table x\nok\x1b[2K {STRAY}"]
+    with open_mind(path) as mind:
+        mind.record({"task": {"description": "one"}})
+        mind.settle()
+    with opened((str(path), None)) as store:
+        change(store, "UPDATE consumer SET position = 99, name = 'y' || char(10) || 'ok'")
+    told = run_here("--store", str(path), "journal", "verify")
+    assert told.code == 8
+    assert told.out.count("problem  ") == 2
+    assert "ok" not in [line.strip() for line in told.out.splitlines()]
+
+
 def test_statistics_that_sqlite_itself_keeps_are_no_problem(tmp_path: Path) -> None:
     with opened((str(tmp_path / "store.db"), None)) as store:
         change(store, "ANALYZE")

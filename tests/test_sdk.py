@@ -360,6 +360,50 @@ def test_a_step_that_could_not_be_written_in_the_background_is_reported_by_the_n
 
         eventually(refused)
         assert [step.tool for step in mind.get(episode.id).steps] == ["one"]
+        episode.step(tool="four")
+
+
+@pytest.mark.requirement("EP-08")
+def test_a_buffered_step_that_is_refused_is_told_once_and_the_others_are_written() -> None:
+    with open_mind(MEMORY, buffer__seconds=3600) as mind:
+        episode = mind.episode("buffered", buffered=True)
+        mind.episode("elsewhere")
+        for tool, key in (("one", "a"), ("two", "a"), ("three", "b"), ("four", "b"), ("five", None)):
+            episode.step(tool=tool, key=key)
+        with pytest.raises(tacit.Conflict) as caught:
+            episode.flush()
+        notes = "\n".join(caught.value.__notes__)
+        assert "is not written" in notes
+        assert notes.count("another buffered step was refused") == 1
+        assert [step.tool for step in mind.get(episode.id).steps] == ["one", "three", "five"]
+        episode.flush()
+        episode.step(tool="six")
+        episode.complete("success")
+        assert [step.tool for step in mind.get(episode.id).steps] == ["one", "three", "five", "six"]
+
+
+@pytest.mark.requirement("EP-08")
+def test_buffered_steps_are_kept_while_the_store_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_mind(MEMORY, buffer__seconds=3600) as mind:
+        episode = mind.episode("buffered", buffered=True)
+        for tool, key in (("one", "a"), ("two", "a"), ("three", None)):
+            episode.step(tool=tool, key=key)
+        submit, left = mind.recorder.journal.submit, [1, 1, 1]
+
+        def full(job: Any) -> Any:  # the third attempt: after the group and the first step
+            left.pop()
+            if not left:
+                raise tacit.StoreFull("no space is left")
+            return submit(job)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(mind.recorder.journal, "submit", full)
+            with pytest.raises(tacit.StoreFull):
+                episode.flush()
+        assert [step.tool for step in mind.get(episode.id).steps] == ["one"]
+        with pytest.raises(tacit.Conflict):
+            episode.flush()
+        assert [step.tool for step in mind.get(episode.id).steps] == ["one", "three"]
 
 
 @pytest.mark.requirement("EP-08")

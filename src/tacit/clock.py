@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from tacit.errors import InvalidInput, StoreError
+from tacit.errors import InvalidInput, StoreError, shown
 
 MICROS_PER_SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,7 +66,7 @@ def storable(now: int) -> int:
 def to_micros(moment: datetime) -> int:
     """Microseconds since 1970-01-01 UTC. A time without a zone is refused: it names no moment."""
     if not isinstance(moment, datetime):
-        raise InvalidInput(f"a time must be a datetime with a zone, not {type(moment).__name__}", given=str(moment))
+        raise InvalidInput(f"a time must be a datetime with a zone, not {type(moment).__name__}", given=shown(moment))
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise InvalidInput(
             "a time must have a zone; use datetime.now(timezone.utc) or add tzinfo", given=moment.isoformat()

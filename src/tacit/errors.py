@@ -72,6 +72,15 @@ def beside(error: BaseException | None, what: str) -> Iterator[None]:
         error.add_note(f"{what} failed, too: {late}")
 
 
+def shown(value: object, length: int = 100) -> str:
+    """Whatever somebody gave, as an error's message can hold it: as Python writes it, shortened to ``length``."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - nested too deeply, a number too long, or its own __repr__ fails
+        text = f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float | bool | list | dict)
 

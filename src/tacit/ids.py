@@ -13,7 +13,7 @@ import random
 import uuid
 from typing import Protocol
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, shown
 
 ID_BYTES = 16
 
@@ -69,5 +69,5 @@ def parse_id(text: str) -> bytes:
         return uuid.UUID(text).bytes
     except (ValueError, AttributeError, TypeError) as error:
         raise InvalidInput(
-            f"{text!r} is not an id; ids look like 0190b7c2-6e1f-7a52-9d3c-…", given=str(text)
+            f"{shown(text)} is not an id; ids look like 0190b7c2-6e1f-7a52-9d3c-…", given=shown(text)
         ) from error

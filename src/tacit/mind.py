@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 import msgspec
 
 from tacit.clock import to_micros
-from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly, beside
+from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly, beside, shown
 from tacit.experience import entrance
-from tacit.experience.draft import draft_of
+from tacit.experience.draft import draft_of, taken
 from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, Task
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
@@ -32,6 +32,7 @@ from tacit.learning.reflection import LanguageModel, Reflection, reflect_by_mode
 from tacit.learning.reward import Reward, reward
 from tacit.learning.statistics import Statistics, read_statistics
 from tacit.ops.logging import operation
+from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class PastMind:
             limit: how many at most, 1 … 1,000. ``after``: the id of the last one of the page before.
         """
         if not isinstance(limit, int) or not 1 <= limit <= 1_000:
-            raise InvalidInput(f"limit {limit!r} is not a whole number from 1 to 1,000", field="limit")
+            raise InvalidInput(f"limit {shown(limit)} is not a whole number from 1 to 1,000", field="limit")
         wanted = EpisodeFilter(
             text=text,
             status=status,
@@ -264,9 +265,10 @@ class Mind(PastMind):
             fit: what to do with texts beyond the limits: "truncate" (with a visible mark), "split" or "refuse".
             progress: called with the number of records done so far.
         """
-        path = Path(path)
+        path = path_of(path, "the path")
+        entrance.check_progress(progress)
         if fit not in get_args(Fit):
-            raise InvalidInput(f"fit is {fit!r}; use one of {', '.join(get_args(Fit))}", field="fit")
+            raise InvalidInput(f"fit is {shown(fit)}; use one of {', '.join(get_args(Fit))}", field="fit")
         added = entrance.tags_of(tags)
         for field, text in (
             ("task_type", task_type),
@@ -428,15 +430,14 @@ class Mind(PastMind):
         self, path: str | Path, *, overwrite: bool = False, progress: Callable[[int], None] = lambda done: None
     ) -> int:
         """Write every episode as Tacit's own JSONL, which ``ingest`` reads back without loss; how many there were."""
-        path = Path(path)
+        path = path_of(path, "the path")
+        entrance.check_progress(progress)
         if path.exists() and not overwrite:
-            raise Conflict(
-                f"{path} exists already; name another file, or say that it may be overwritten", path=str(path)
-            )
+            raise taken(path)
         if not path.parent.is_dir():
             raise NotFound(f"the folder {path.parent} does not exist", path=str(path.parent))
         count = 0
-        with draft_of(path) as draft:
+        with draft_of(path, overwrite=overwrite) as draft:
             for count, episode in enumerate(self.all_episodes(), start=1):
                 draft.write(line_of(record_of(episode)))
                 progress(count)
@@ -444,7 +445,7 @@ class Mind(PastMind):
 
     def backup(self, target: str | Path) -> BackupInfo:
         """A verified copy of the whole store, while it is in use. See ``OpenStore.backup``."""
-        return self._backups.create(Path(target))
+        return self._backups.create(path_of(target, "the target"))
 
     def close(self) -> None:
         """Let go; closes the store too when this mind was opened alone."""

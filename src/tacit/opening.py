@@ -21,7 +21,7 @@ from tacit.ids import Entropy, SystemEntropy
 from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, EventConsumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
-from tacit.journal.minds import MindInfo, MindProjection, list_minds, open_mind
+from tacit.journal.minds import MindInfo, MindProjection, check_name, list_minds, open_mind
 from tacit.journal.notary import Cadence
 from tacit.learning.counsel import Counsel
 from tacit.learning.exposure import ExposureProjection, Withholding
@@ -37,6 +37,7 @@ from tacit.retry import RetryPolicy
 from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
+from tacit.stores.paths import path_of
 from tacit.stores.port import Store
 from tacit.stores.sqlite_file import anchor_path
 
@@ -61,7 +62,7 @@ class OpenStore:
         embedder = shared_embedder(settings.learning.embedder)
         self._limits = limits
         self._minds: dict[tuple[str, str], MindInfo] = {}
-        self._lock = threading.Lock()  # guards _minds
+        self._lock = threading.RLock()  # guards _minds
         self.journal = Journal(
             store,
             projections=projections(limits),
@@ -84,6 +85,8 @@ class OpenStore:
 
     def mind(self, name: str = "default", *, tenant: str = "default") -> Mind:
         """A mind of this store, created when it does not exist yet."""
+        check_name(tenant, "tenant")
+        check_name(name, "mind")
         with self._lock:
             info = self._minds.get((tenant, name))
         if info is None:
@@ -108,7 +111,7 @@ class OpenStore:
         Args:
             target: a folder (the copy gets a name with the time), or a file that does not exist yet.
         """
-        return self.backups.create(Path(target))
+        return self.backups.create(path_of(target, "the target"))
 
     def close(self) -> None:
         """Finish what was begun, sign what is unsigned, and let the database go.
@@ -264,7 +267,7 @@ def open_store(
 
         settings = load().settings
     if passphrase is None and key_file is not None:
-        passphrase = read_key_file(Path(key_file))
+        passphrase = read_key_file(key_file)
     store = open_database(**database_options(settings, location, passphrase), create=create)
     try:
         return OpenStore(store, settings, clock=clock or SystemClock(), entropy=entropy or SystemEntropy())
@@ -285,6 +288,8 @@ def database_options(
         raise InvalidInput("the store's location holds the character U+0000, which no path has")
     if passphrase is not None and not isinstance(passphrase, str):
         raise InvalidInput(f"the passphrase must be a text, not {type(passphrase).__name__}")
+    if not is_postgres(given):
+        path_of(given, "the store's location")
     secret = settings.encryption.passphrase
     if passphrase is None and secret is not None and not is_postgres(given):
         passphrase = secret.get_secret_value()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tacit.cli.options import option
-from tacit.cli.output import Output, counted, moment
+from tacit.cli.output import Output, counted, moment, one_line
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 from tacit.errors import IntegrityError
@@ -72,12 +72,12 @@ def _show_check(out: Output, found: Check) -> None:
     if not journal.anchored and journal.checkpoints:
         out.line("No anchor was found: a journal whose end was cut off cannot be told from a shorter one.")
     for problem in journal.problems[:MOST_PROBLEMS_SHOWN]:
-        out.line(f"problem  {problem}")
+        out.line(one_line(f"problem  {problem}"))
     more = len(journal.problems) - MOST_PROBLEMS_SHOWN + journal.unlisted
     if more > 0:
         out.line(f"… and {more:,} more")
     for line in found.database[:MOST_PROBLEMS_SHOWN]:
-        out.line(f"problem  database: {line}")
+        out.line(one_line(f"problem  database: {line}"))
     for name in found.views:
         out.line(f"problem  view: {name} is not what the journal says; restore a backup, or report how it came about")
     if found.views_skipped:

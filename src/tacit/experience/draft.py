@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -10,15 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from tacit.errors import Conflict
+
 _PREFIX = ".tacit-draft-"
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+"""What file systems say that know no second name for a file, such as FAT."""
 
 
 @contextlib.contextmanager
-def draft_of(path: Path) -> Iterator[IO[bytes]]:
+def draft_of(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
     """A hidden file beside ``path``, to be written to. It becomes ``path`` when the block ends without an error.
 
     Its writer holds a lock on it, which ends with the process. So a draft in the same folder that nobody has locked was
     left by a process that was killed, and is removed.
+
+    Raises:
+        Conflict: there is a file at ``path`` by then, which nobody said may be overwritten.
     """
     _remove_abandoned(path.parent)
     with _locked_draft(path.parent) as draft:
@@ -26,10 +34,32 @@ def draft_of(path: Path) -> Iterator[IO[bytes]]:
             yield draft
             draft.flush()
             os.fsync(draft.fileno())
-            Path(draft.name).replace(path)
+            _publish(Path(draft.name), path, overwrite=overwrite)
         except BaseException:
             Path(draft.name).unlink(missing_ok=True)
             raise
+
+
+def taken(path: Path) -> Conflict:
+    """The error that says that there is such a file already."""
+    return Conflict(f"{path} exists already; name another file, or say that it may be overwritten", path=str(path))
+
+
+def _publish(draft: Path, path: Path, *, overwrite: bool) -> None:
+    if not overwrite:
+        try:
+            os.link(draft, path)
+        except FileExistsError as error:
+            raise taken(path) from error
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if path.exists():  # as near as one comes without links
+                raise taken(path) from error
+        else:
+            draft.unlink()
+            return
+    draft.replace(path)
 
 
 def _locked_draft(folder: Path) -> IO[bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tacit.errors import InvalidInput, LimitExceeded
+from tacit.errors import InvalidInput, LimitExceeded, shown
 from tacit.experience.episode import OUTCOME_KINDS, STEP_STATUSES, Outcome, Record, Step, Task
 from tacit.experience.limits import Limits
 from tacit.journal import canonical
@@ -80,13 +80,14 @@ def check_step(step: Step, limits: Limits) -> None:
 def check_status(status: str | None) -> None:
     """Refuse a step status that does not exist; None says nothing and is allowed."""
     if status is not None and status not in STEP_STATUSES:
-        raise InvalidInput(f"{status!r} is not a step status; use one of {', '.join(STEP_STATUSES)}", field="status")
+        known = ", ".join(STEP_STATUSES)
+        raise InvalidInput(f"{shown(status)} is not a step status; use one of {known}", field="status")
 
 
 def check_outcome_kind(kind: str) -> None:
     """Refuse a kind of outcome that does not exist."""
     if kind not in OUTCOME_KINDS:
-        raise InvalidInput(f"{kind!r} is not an outcome; use one of {', '.join(OUTCOME_KINDS)}", field="kind")
+        raise InvalidInput(f"{shown(kind)} is not an outcome; use one of {', '.join(OUTCOME_KINDS)}", field="kind")
 
 
 def check_outcome(outcome: Outcome, limits: Limits) -> None:
@@ -129,6 +130,14 @@ def check_whole(text: str, field: str) -> None:
         raise InvalidInput(f"the {field} holds half of a surrogate pair, which is no text", field=field)
 
 
+def check_progress(progress: object) -> None:
+    """Refuse what cannot be called with a number of records."""
+    if not callable(progress):
+        raise InvalidInput(
+            f"progress must be a function that takes a number, not {type(progress).__name__}", field="progress"
+        )
+
+
 def check_record(record: Record, limits: Limits) -> None:
     """Refuse a whole episode in which anything breaks a bound; the message says which step."""
     check_task(record.task, limits)
@@ -166,15 +175,18 @@ def object_of(value: Any, field: str) -> dict[str, Any]:
         raise InvalidInput(message, field=field) from error
 
 
-def tags_of(value: Any) -> tuple[Any, ...]:
+def tags_of(value: Any) -> tuple[str, ...]:
     """Tags as a caller gave them. A single text is refused: it would become one tag a letter.
 
     Raises:
-        InvalidInput: they are no list.
+        InvalidInput: they are no list of texts.
     """
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise InvalidInput("tags must be a list of texts, such as ['urgent']", field="tags")
-    return tuple(value)
+    tags = tuple(value)
+    if not all(isinstance(tag, str) for tag in tags):
+        raise InvalidInput("tags must be a list of texts, such as ['urgent']", field="tags")
+    return tags
 
 
 def build(kind: type[Any], fields: dict[str, Any], what: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from tacit.errors import Closed, ForkedStore, InvalidInput, TacitError
+from tacit.errors import Closed, Conflict, ForkedStore, InvalidInput, NotFound, TacitError, shown
 from tacit.experience import entrance
 from tacit.experience.episode import Artifact, Json, Outcome, OutcomeKind, Step, StepStatus
 from tacit.experience.recorder import LiveFit, Recorder, write_steps
@@ -42,7 +42,7 @@ def make_step(
 ) -> Step:
     """A step from the SDK's keywords; ``success`` True or False is short for the status success or error."""
     if success is not None and not isinstance(success, bool):
-        raise InvalidInput(f"success must be True, False or None, not {success!r}", field="success")
+        raise InvalidInput(f"success must be True, False or None, not {shown(success)}", field="success")
     if status is None and success is not None:
         status = "success" if success else "error"
     entrance.check_status(status)
@@ -206,7 +206,7 @@ class LiveEpisode:
 
     def tag(self, *tags: str) -> None:
         """Add tags."""
-        self._recorder.update(self._raw, {}, add=tags).result()
+        self._recorder.update(self._raw, {}, add=entrance.tags_of(tags)).result()
 
     def relate(self, kind: str, target: str) -> None:
         """Say how this episode stands to another: parent, depends_on, blocks, follows, duplicates, refers."""
@@ -277,8 +277,15 @@ def failure_of(error: Exception) -> Outcome:
     )
 
 
+_REFUSALS = (Conflict, InvalidInput, NotFound)
+"""What is wrong with a step, and not with the store: trying again changes nothing."""
+
+
 class _Buffer:
     """Steps that are not written yet. A step that could not be written is reported by the next call.
+
+    One that is refused is reported once and not kept: the others are written without it. When the store cannot write
+    at the moment, all are kept, and the next call tries again.
 
     Its timer refers to it, so it must not refer to the recorder: a store that nobody else uses is closed, and that
     writes what is held here.
@@ -306,9 +313,10 @@ class _Buffer:
             if len(self._held) >= self._policy.steps:
                 self.flush()
             elif self._timer is None:
-                self._timer = threading.Timer(self._policy.seconds, self._flush_in_background)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = threading.Timer(self._policy.seconds, self._flush_in_background)
+                timer.daemon = True
+                self._timer = timer  # before it starts: a signal handler that adds a step meanwhile starts no other
+                timer.start()
 
     def flush(self) -> None:
         if (
@@ -318,13 +326,35 @@ class _Buffer:
                 raise _forked()
             return
         with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            timer, self._timer = self._timer, None
+            if timer is not None:
+                timer.cancel()
             self._raise_failure()
-            if self._held:
-                write_steps(self._journal, self._mind, self._held).result()
-                self._held = []
+            self._write()
+
+    def _write(self) -> None:
+        held, self._held = self._held, []  # what a signal handler adds meanwhile comes after it
+        refused: list[TacitError] = []
+        try:
+            try:
+                self._write_together(held)
+            except _REFUSALS:
+                while held:
+                    try:
+                        self._write_together(held[:1])
+                    except _REFUSALS as error:
+                        refused.append(error)
+                    held = held[1:]
+        except BaseException:
+            self._held = held + self._held
+            self._failure = _told(refused)
+            raise
+        if (failure := _told(refused)) is not None:
+            raise failure
+
+    def _write_together(self, steps: list[Prepared]) -> None:
+        if steps:
+            write_steps(self._journal, self._mind, steps).result()
 
     def close(self) -> None:
         if self._journal.writer.forked:
@@ -340,12 +370,25 @@ class _Buffer:
         try:
             self.flush()
         except Exception as error:  # noqa: BLE001 - kept for the caller's next call
+            if self._failure is not None:
+                error.add_note(str(self._failure))
             self._failure = error
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+
+
+def _told(refused: list[TacitError]) -> TacitError | None:
+    """The first refusal, with the others as notes on it."""
+    if not refused:
+        return None
+    first, *others = refused
+    first.add_note("It was a buffered step; it is not written. What else was buffered is written, if not named here.")
+    for other in others:
+        first.add_note(f"another buffered step was refused: {other}")
+    return first
 
 
 def _forked() -> ForkedStore:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from tacit.errors import AlreadyCompleted, Conflict, InvalidInput
+from tacit.errors import AlreadyCompleted, Conflict, InvalidInput, shown
 from tacit.experience import entrance, kinds
 from tacit.experience.episode import RELATION_KINDS, Outcome, Record, Relation, Step, Task
 from tacit.experience.fold import current_row
@@ -180,7 +180,8 @@ class Recorder:
     def relate(self, episode: bytes, kind: str, target: str, *, holds: bool = True) -> Future[Appended]:
         """Say that a relation to another episode holds, or holds no longer."""
         if kind not in RELATION_KINDS:
-            raise InvalidInput(f"{kind!r} is not a relation; use one of {', '.join(RELATION_KINDS)}", kind=kind)
+            known = ", ".join(RELATION_KINDS)
+            raise InvalidInput(f"{shown(kind)} is not a relation; use one of {known}", kind=shown(kind))
         event = kinds.EPISODE_RELATED if holds else kinds.EPISODE_UNRELATED
         payload = {"kind": kind, "target": format_id(parse_id(target))}
         return self._append(self._prepare(event, payload, causation=episode))

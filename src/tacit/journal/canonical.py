@@ -13,7 +13,7 @@ import msgspec
 import re2
 import rfc8785
 
-from tacit.errors import InvalidInput, LimitExceeded
+from tacit.errors import InvalidInput, LimitExceeded, shown
 
 LARGEST_INTEGER = 2**53 - 1
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -105,7 +105,7 @@ def _exact_members(value: dict[Any, Any], room: int) -> Any:
     exotic = False
     for name, item in value.items():
         if type(name) is not str:
-            raise InvalidInput(f"the key {name!r} is not text; JSON keys must be", key=repr(name))
+            raise InvalidInput(f"the key {shown(name)} is not text; JSON keys must be", key=shown(name))
         if not name.isascii() and max(name) > "\uffff":
             exotic = True
         kind = type(item)

@@ -24,6 +24,7 @@ from tacit.clock import MICROS_PER_SECOND, Clock
 from tacit.errors import Conflict, NotSettled, StoreError
 from tacit.ids import Entropy
 from tacit.journal.append import Appender
+from tacit.journal.bell import Bell
 from tacit.journal.event import Event
 from tacit.journal.read import events_after, head_position
 from tacit.journal.rest import Rest
@@ -53,6 +54,10 @@ _lag = select(schema.head.c.mind, schema.head.c.position, _position).select_from
 )
 _behind = _lag.where(schema.head.c.position > _position)
 _lag_of_mind = _lag.where(schema.head.c.mind == bindparam("mind"))
+
+
+_MOST_LEASES = 3
+"""A lease that ends later than so many leases from now was taken under a clock that is wrong: it is not believed."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -157,8 +162,8 @@ class Consumers:
         self._chores: tuple[Callable[[], object], ...] = ()
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{entropy.bytes(8).hex()}"
         self._leases: dict[tuple[str, bytes], _Lease] = {}
-        self._running = threading.Lock()  # one round at a time in this process
-        self._wake = threading.Event()
+        self._running = threading.RLock()  # one round at a time in this process
+        self._wake = Bell()
         self._hurry = threading.Event()  # somebody waits until everything has been consumed
         self._progress = threading.Condition()
         self._waiting = 0  # callers of settle; guarded by _progress
@@ -184,13 +189,13 @@ class Consumers:
 
     def wake(self) -> None:
         """Something was written: look now."""
-        self._wake.set()
+        self._wake.ring()
 
     def stop(self) -> None:
         """Finish the batch at hand, give the leases back, and stop."""
         self._stopping = True
         self._hurry.set()
-        self._wake.set()
+        self._wake.ring()
         if self._thread is not None:
             self._thread.join()
         if self._leases:
@@ -199,7 +204,7 @@ class Consumers:
 
     def _work(self) -> None:
         while not self._stopping:
-            self._wake.clear()
+            self._wake.forget()
             started = time.monotonic()
             moved = self._round()
             for chore in self._chores:
@@ -337,7 +342,8 @@ class Consumers:
                 return None
             return _Lease(1, 0, expires_at)
         position, epoch, holder, held_until = row
-        if held_until > now and holder != self._holder and not _is_dead(holder):
+        believed = now + _MOST_LEASES * (expires_at - now)
+        if now < held_until <= believed and holder != self._holder and not _is_dead(holder):
             return None
         transaction.execute(
             _take, of=mind, named=name, old_epoch=epoch, epoch=epoch + 1, holder=self._holder, expires_at=expires_at
@@ -361,7 +367,13 @@ class Consumers:
         Raises:
             NotSettled: not within ``timeout`` seconds, or never, because the store can only be read; the context holds
                 the lag and the last error of each consumer.
+            StoreError: the caller is a thread of the store's, which the consumers wait for.
         """
+        if self.in_own_thread() or self._writer.in_own_thread():
+            raise StoreError(
+                "this runs in a thread of the store's own (as a __del__ or the callback of a weak reference may), "
+                "and that cannot wait for itself. Do it in a thread of your own"
+            )
         with self._hurried():
             self._wait_for(mind, timeout)
 
@@ -394,7 +406,7 @@ class Consumers:
                 if not self._round():
                     time.sleep(min(0.05, self._pace.poll_seconds))
                 continue
-            self._wake.set()
+            self._wake.ring()
             with self._progress:
                 self._progress.wait(0.05)  # not longer: another process may be the one that makes progress
 

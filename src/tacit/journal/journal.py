@@ -96,7 +96,7 @@ class Journal:
         self.held: weakref.WeakSet[Held] = weakref.WeakSet()
         """What holds events back on purpose; it is flushed before the journal closes."""
         _open.add(self)
-        self._closing = threading.Lock()  # once closed, no job comes in from outside, so all there is can be signed
+        self._closing = threading.RLock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
         if not store.read_only:
             try:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from tacit.clock import storable
-from tacit.errors import InvalidInput, NotFound
+from tacit.errors import InvalidInput, NotFound, shown
 from tacit.ids import Entropy, new_id
 from tacit.journal.append import Appender
 from tacit.journal.event import Event
@@ -60,7 +60,7 @@ def is_name(name: object) -> bool:
 def check_name(name: str, what: str) -> None:
     """Refuse what cannot be the name of a mind or a tenant."""
     if not is_name(name):
-        raise InvalidInput(f"{name!r} is not a name for a {what}; use {NAME_RULE}", field=what)
+        raise InvalidInput(f"{shown(name)} is not a name for a {what}; use {NAME_RULE}", field=what)
 
 
 def find_mind(snapshot: Snapshot, tenant: str, name: str) -> MindInfo | None:

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from tacit.clock import Clock
 from tacit.errors import Closed, ForkedStore, StoreError, TacitError
+from tacit.journal.answer import Answer
 from tacit.journal.append import Appender, Projection
 from tacit.retry import RetryPolicy, retrying
 from tacit.stores.port import Store
@@ -54,17 +55,26 @@ class Writer:
         self._on_commit = on_commit
         self._slow_seconds = slow_seconds
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
-        self._closing = threading.Lock()  # no job is queued behind the end mark
+        self._closing = threading.RLock()  # no job is queued behind the end mark; a signal handler may come back to it
         self._closed = False
         self._process = os.getpid()
         self._thread = threading.Thread(target=self._work, name="tacit-writer", daemon=True)
         self._thread.start()
 
     def submit(self, job: Callable[[Appender], T]) -> Future[T]:
-        """Queue a job. It may run more than once (after a failed commit), so its only effects must be in the store."""
+        """Queue a job. It may run more than once (after a failed commit), so its only effects must be in the store.
+
+        Raises:
+            StoreError: the caller is the writing thread, which nobody but itself could answer.
+        """
         if self.forked:
             raise ForkedStore("the process forked after opening the store; open it again in the child")
-        future: Future[T] = Future()
+        if self.in_own_thread():
+            raise StoreError(
+                "this runs in the thread that writes the store (as a __del__ or the callback of a weak reference may), "
+                "and that cannot wait for itself; nothing was stored. Do it in a thread of your own"
+            )
+        future: Future[T] = Answer()
         with self._closing:
             if self._closed:
                 raise Closed("the store is closed")

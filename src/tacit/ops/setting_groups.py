@@ -7,7 +7,6 @@ classes. Nothing here looks at the environment or at a settings file; ``tacit.op
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
@@ -78,7 +77,7 @@ class EncryptionSettings(Group):
 
 def _read_passphrase(path: str) -> SecretStr:
     try:
-        return SecretStr(read_key_file(Path(path)))
+        return SecretStr(read_key_file(path))
     except TacitError as error:
         raise SettingRuleError("encryption.key_file", error.message) from None
 

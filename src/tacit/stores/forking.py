@@ -9,56 +9,77 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 PATIENCE_SECONDS = 5.0
 """A fork goes on after that time, come what may: whoever is inside may be waiting for another process."""
+_PAUSE_SECONDS = 0.001
 
 
 class Gate:
-    """Counts who is inside; closed while the process forks."""
+    """Knows who is inside; closed while a thread forks.
+
+    It has no lock. A signal handler may run, and wait for another thread, between any two steps of whoever holds one,
+    and that thread may be waiting for the lock. Each change is one operation on a dictionary or a set instead, which
+    the interpreter does whole.
+    """
 
     def __init__(self) -> None:
         self._reset()
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()
-        self._inside: dict[int, int] = {}  # how deep each thread is in; guarded by _changed
-        self._forking = False
+        self._inside: dict[object, int] = {}  # a token for each entry, with its thread
+        self._forking: set[int] = set()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Be inside. Waits while a fork is under way."""
-        thread = threading.get_ident()
-        with self._changed:
-            if thread not in self._inside:
-                self._changed.wait_for(lambda: not self._forking)
-            self._inside[thread] = self._inside.get(thread, 0) + 1
+        """Be inside. Waits while another thread forks, unless this one is inside already."""
+        token, thread = object(), threading.get_ident()
         try:
+            self._inside[token] = thread  # first, so that one of the two sees the other: the fork us, or we the fork
+            if self._forking:
+                self._wait_for_forks(token, thread)
             yield
         finally:
-            with self._changed:
-                depth = self._inside.pop(thread, 1) - 1
-                if depth:
-                    self._inside[thread] = depth
-                self._changed.notify_all()
+            self._inside.pop(token, None)
+
+    def _wait_for_forks(self, token: object, thread: int) -> None:
+        deadline = time.monotonic() + 2 * PATIENCE_SECONDS  # whoever forks may wait for us in a way not seen here
+        while not self._may_enter(thread) and time.monotonic() < deadline:
+            del self._inside[token]
+            time.sleep(_PAUSE_SECONDS)
+            self._inside[token] = thread
+
+    def _may_enter(self, thread: int) -> bool:
+        return not self._forking or thread in self._forking or list(self._inside.values()).count(thread) > 1
 
     def before_fork(self) -> None:
-        """Close the gate and wait until every other thread is out."""
-        thread = threading.get_ident()
-        self._changed.acquire()
-        self._forking = True
-        self._changed.wait_for(lambda: not self._inside.keys() - {thread}, PATIENCE_SECONDS)
+        """Close the gate and wait until every other thread is out that does not fork itself."""
+        self._forking.add(threading.get_ident())
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while set(self._inside.values()) - self._forking and time.monotonic() < deadline:
+            time.sleep(_PAUSE_SECONDS)
 
     def after_fork_in_parent(self) -> None:
-        """Open the gate again."""
-        self._forking = False
-        self._changed.notify_all()
-        self._changed.release()
+        """Open the gate again, unless yet another thread is forking."""
+        self._forking.discard(threading.get_ident())
 
     def after_fork_in_child(self) -> None:
         """Start anew: the other threads do not exist here."""
         self._reset()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around waiting for another thread: a signal handler may do so in the middle of a fork, which is put off."""
+        if threading.get_ident() not in self._forking:
+            yield
+            return
+        self.after_fork_in_parent()
+        try:
+            yield
+        finally:
+            self.before_fork()
 
 
 GATE = Gate()

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from tacit.errors import InvalidInput, PermissionDenied
+from tacit.stores.paths import path_of
 
 
-def read_key_file(path: Path) -> str:
+def read_key_file(given: str | Path) -> str:
     """The passphrase in a key file: its text without the line end at its end.
 
     Raises:
         PermissionDenied: the file is not there, or cannot be read.
-        InvalidInput: it is empty, or is not UTF-8 text.
+        InvalidInput: it is empty, or is not UTF-8 text; or its name is none.
     """
+    path = path_of(given, "the key file")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -88,8 +88,17 @@ def _wanted_of(of: Table, dialect: Dialect) -> Objects:
 def differences(found: Objects, wanted: Objects) -> list[str]:
     """What is missing, what was altered, and what does not belong there.
 
-    Of a table that is missing or does not belong there, no more than that is said.
+    Of a table that is missing or does not belong there, no more than that is said. Whoever can alter a database may
+    have chosen names in it to mislead, so what is not printable is written as an escape, and each problem is one line.
     """
+    return [_one_line(problem) for problem in _differences(found, wanted)]
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _differences(found: Objects, wanted: Objects) -> list[str]:
     missing, stray = _tables(wanted) - _tables(found), _tables(found) - _tables(wanted)
     problems = [f"table {name} is missing" for name in sorted(missing)]
     problems += [f"table {name} does not belong to the store; drop it" for name in sorted(stray)]

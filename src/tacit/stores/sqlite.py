@@ -48,6 +48,10 @@ class SqliteStore:
 
     A file that this user may read, but not write, is opened all the same, and can only be read.
 
+    In memory there is one connection for all, so a read keeps out the writing thread until it is done. A signal handler
+    or a ``__del__`` that writes in the middle of a read in memory, and waits for it, waits for ever; with a file it
+    does not.
+
     Args:
         path: the file, or ":memory:". A missing file is created when ``create`` is true.
         passphrase: encrypts the file (SQLCipher); the same one is needed to open it again.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, shown
 from tacit.experience.importers.base import FileImporter
 from tacit.experience.importers.claude_code import ClaudeCode
 from tacit.experience.importers.codex import Codex
@@ -69,7 +69,7 @@ def _named(format_name: str) -> Importer:
     for importer in IMPORTERS:
         if importer.name == format_name:
             return importer
-    raise InvalidInput(f"there is no format {format_name!r}; formats are {_listing()}", format=format_name)
+    raise InvalidInput(f"there is no format {shown(format_name)}; formats are {_listing()}", format=shown(format_name))
 
 
 def _read_by_content(shown: str, file: Path, options: ImportOptions) -> Iterator[Imported | Rejected]:
