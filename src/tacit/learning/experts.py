@@ -1,7 +1,7 @@
 """What each expert of the next-step model says at a moment: which tools it has seen follow, and how sure it is.
 
-Every expert starts from how frequent a tool is at all, p₀. One for a context says p(t) = (c_t + κ p₀(t)) / (n + κ), where
-c_t counts how often t followed this context, and n is their sum. One for a bag of words is a damped naive Bayes:
+Every expert starts from how frequent a tool is at all, p₀. One for a context says p(t) = (c_t + κ p₀(t)) / (n + κ),
+where c_t counts how often t followed this context, and n is their sum. One for a bag of words is a damped naive Bayes:
 ln p(t) = ln p₀(t) + Σ_words ln(p(t | word) / p₀(t)) / √(m + 1), for m known words. What followed in runs that were not
 solved counts for less. One expert more says what came next earlier in this very run.
 
@@ -10,7 +10,6 @@ All that does not depend on the tool cancels in the mixture and is left out, so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tacit.learning.contexts import BAGS, CONTEXTS
@@ -41,7 +40,7 @@ HALF_SURE = 4.0
 class Moments(NamedTuple):
     """Moments of runs, and the keys that each expert looks up at them; flat columns, one row for each key."""
 
-    count: int
+    size: int
     moment: Whole
     expert: Whole
     key: Whole
@@ -89,12 +88,12 @@ def frequencies(solved: Whole, others: Whole) -> Real:
     return chances
 
 
-def testimony(table: Successors, moments: Moments, frequency: Real, group: Group | None = None) -> Testimony:
+def testify(table: Successors, moments: Moments, frequency: Real, group: Group | None) -> Testimony:
     """What the experts say.
 
     Args:
         frequency: (moments, tools) p₀ at each moment.
-        group: takes what the experts know from the same task away, so that they can be judged.
+        group: takes what the experts know from the same task away, so that they can be judged; None for a new task.
     """
     import numpy
 
@@ -108,13 +107,13 @@ def testimony(table: Successors, moments: Moments, frequency: Real, group: Group
     value = numpy.log1p(seen / (prior * frequency[moment, entries.tool]))
     total = numpy.bincount(entries.place, seen, minlength=len(moments.key))
     cell = moments.moment * COUNT + moments.expert
-    size = moments.count * COUNT
-    words = numpy.bincount(cell, total > 0, minlength=size)
-    observed = numpy.bincount(cell, total, minlength=size)
-    is_bag = numpy.arange(size) % COUNT >= FIRST_BAG
+    cells = moments.size * COUNT
+    words = numpy.bincount(cell, total > 0, minlength=cells)
+    observed = numpy.bincount(cell, total, minlength=cells)
+    is_bag = numpy.arange(cells) % COUNT >= FIRST_BAG
     amount = numpy.where(is_bag, words, observed)
     damping = numpy.where(is_bag, numpy.sqrt(words + 1.0), 1.0)
-    sure = (amount / (amount + HALF_SURE)).reshape(moments.count, COUNT)
+    sure = (amount / (amount + HALF_SURE)).reshape(moments.size, COUNT)
     again = numpy.flatnonzero(moments.followed >= 0)
     sure[again, THIS_RUN] = 1.0
     return Testimony(
@@ -164,7 +163,9 @@ def scores_of(said: Testimony, frequency: Real, candidates: Whole) -> Real:
     return numpy.concatenate([spoken, spoken * said.sure.T[:, :, None]])
 
 
-def group_counts(of: Whole, groups: Whole, keys: Whole, tools: Whole, solved: Whole, sizes: Sequence[int]) -> Group:
+def group_counts(
+    of: Whole, groups: Whole, keys: Whole, tools: Whole, solved: NDArray[numpy.bool_], sizes: tuple[int, int]
+) -> Group:
     """What each group has contributed to the table.
 
     Args:
@@ -176,5 +177,5 @@ def group_counts(of: Whole, groups: Whole, keys: Whole, tools: Whole, solved: Wh
 
     cells, at = numpy.unique((groups * sizes[0] + keys) * sizes[1] + tools, return_inverse=True)
     whole = numpy.bincount(at, minlength=len(cells))
-    good = numpy.bincount(at[solved > 0], minlength=len(cells))
+    good = numpy.bincount(at[solved], minlength=len(cells))
     return Group(of, sizes[0], sizes[1], cells, good, whole - good)

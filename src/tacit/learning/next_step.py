@@ -29,7 +29,7 @@ from tacit.learning.experts import (
     group_counts,
     mixed,
     scores_of,
-    testimony,
+    testify,
 )
 from tacit.learning.goals import GoalWords
 from tacit.learning.mixing import Examples, flat_weights, learn_weights
@@ -137,7 +137,7 @@ class NextStepModel:
             run.add(step)
         moments = self._moment(run)
         frequency = self._frequency[None, :]
-        scores = mixed(testimony(self._table.table, moments, frequency), frequency, self._weights)[0]
+        scores = mixed(testify(self._table.table, moments, frequency, None), frequency, self._weights)[0]
         chances = numpy.exp(scores - scores.max())
         chances /= chances.sum()
         order = numpy.argsort(-chances[: len(tools)], kind="stable").tolist()
@@ -175,7 +175,7 @@ class NextStepModel:
             experts += [FIRST_BAG + bag] * len(words)
         followed = -1 if run.followed is None else self._numbers.get(run.followed, -1)
         return Moments(
-            count=1,
+            size=1,
             moment=numpy.zeros(len(keys), dtype=numpy.int64),
             expert=numpy.array(experts),
             key=self._table.numbers(hashes_of(keys)),
@@ -313,7 +313,7 @@ def _learn(
     spent = [_per_group(columns, of_moment, good, len(names), width) for good in (True, False)]
     asked = of_moment[chosen]
     frequency = frequencies((totals[0] - spent[0])[asked], (totals[1] - spent[1])[asked])
-    said = testimony(table, moments, frequency, own)
+    said = testify(table, moments, frequency, own)
     truth = columns.tool[chosen]
     candidates = _candidates(mixed(said, frequency, flat_weights(COUNT)), truth)
     scores = scores_of(said, frequency, candidates)

@@ -1,8 +1,8 @@
 """What the models of runs read of an episode: its words, taken apart once, and here only.
 
-A step with a tool is an action. One without, but with an action or an observation, is a message: what was said, and what
-the other side answered. A step with neither is only a thought and is passed over. The thought of a step is never read:
-it is written just before the action and all but names it.
+A step with a tool is an action. One without, but with an action or an observation, is a message: what was said, and
+what the other side answered. A step with neither is only a thought and is passed over. The thought of a step is never
+read: it is written just before the action and all but names it.
 """
 
 from __future__ import annotations

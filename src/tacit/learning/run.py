@@ -24,7 +24,7 @@ _FADING = 0.7
 
 
 class Goal:
-    """How far a run has come with the words of its goal: brought by an answer, named in an action, handled after that."""
+    """How far a run has come with its goal's words: brought by an answer, named in an action, handled after that."""
 
     def __init__(self, weights: dict[str, float], context: frozenset[str]) -> None:
         self.weights = weights
