@@ -1,0 +1,119 @@
+"""Will it succeed? The chance for a task before it begins and at any point of the run, with how sure that is.
+
+Three stages, each of which moves what the one before has said: the rate of the kind of task (``base_rate``), the words
+of the task (``start_stage``), and how the run goes (``run_stage``).
+
+The interval is that of a normal posterior of the logit. Its variance adds up what is unknown at each stage: the kind's
+rate (the variance of the logit of its Beta posterior) and the weights of either regression (Laplace's approximation, in
+which the moments of one run count as one). It is about the chance, not about the single outcome.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from tacit.errors import InvalidInput
+from tacit.experience.episode import Episode, Step, Task
+from tacit.learning.base_rate import BaseRates
+from tacit.learning.course import Course
+from tacit.learning.evidence import NORMAL_QUANTILE, Estimate
+from tacit.learning.goals import GoalWords
+from tacit.learning.habits import EventLog, Habits
+from tacit.learning.reading import read_episodes, read_steps, read_task
+from tacit.learning.ridge import chance_of
+from tacit.learning.run_stage import Checkpoint, learn_checkpoints, nearest
+from tacit.learning.start_stage import LEAST_EPISODES, Opinion, StartStage, StartWeights
+
+LEAST_KNOWN = 3
+"""With fewer finished episodes, of whatever kind, nothing is said of the chance of success."""
+_FORMAT = 1
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A fitted model, as bytes."""
+
+    format: int
+    episodes: int
+    goals: GoalWords
+    habits: Habits
+    rates: BaseRates
+    start: StartWeights | None
+    checkpoints: tuple[Checkpoint, ...]
+
+
+class SuccessModel:
+    """Says how likely a task is to be done. Immutable, and safe to use from many threads."""
+
+    def __init__(self, kept: _Kept) -> None:
+        self._kept = kept
+        self._start = StartStage(kept.rates, kept.start)
+
+    @classmethod
+    def fit(cls, episodes: Sequence[Episode]) -> SuccessModel:
+        """A model of the finished ones among some episodes; the same from the same episodes in the same order.
+
+        An episode that did not end in "success" counts as one that did not succeed, also when it did in part.
+        """
+        readings = read_episodes(episodes)
+        goals = GoalWords.of(reading.task for reading in readings)
+        log = EventLog(readings)
+        start = StartStage.fit(readings)
+        return cls(
+            _Kept(
+                format=_FORMAT,
+                episodes=len(readings),
+                goals=goals,
+                habits=Habits.of(readings, log.of(goals, range(len(readings)))),
+                rates=start.rates,
+                start=start.weights,
+                checkpoints=learn_checkpoints(readings, log) if len(readings) >= LEAST_EPISODES else (),
+            )
+        )
+
+    def predict(self, task: Task, steps: Sequence[Step]) -> Estimate | None:
+        """The chance of success after some steps; None while fewer than ``LEAST_KNOWN`` finished episodes are known.
+
+        The run is looked at as it stands after its last action, as those were from which this was learned.
+        """
+        kept = self._kept
+        if kept.episodes < LEAST_KNOWN:
+            return None
+        words = read_task(task)
+        before = self._start.opinion(words)
+        read = read_steps(steps)
+        acted = max((place for place, step in enumerate(read, start=1) if step.tool), default=0)
+        if acted and kept.checkpoints:
+            course = Course(words, kept.goals, kept.habits)
+            for step in read[:acted]:
+                course.add(step)
+            return _estimate(nearest(kept.checkpoints, course.actions).opinion(before, course.features()))
+        if kept.start is None:
+            return kept.rates.rate(words).estimate
+        return _estimate(before)
+
+    def to_bytes(self) -> bytes:
+        """The model, to be kept."""
+        return msgspec.msgpack.encode(self._kept)
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> SuccessModel:
+        """A model that was kept.
+
+        Raises:
+            InvalidInput: the bytes are not a model, or one of another version; fit it again.
+        """
+        try:
+            kept = msgspec.msgpack.decode(body, type=_Kept)
+        except msgspec.DecodeError as error:
+            raise InvalidInput("these bytes are not a model of success; fit it again") from error
+        if kept.format != _FORMAT:
+            raise InvalidInput(f"this model of success has format {kept.format}, not {_FORMAT}; fit it again")
+        return cls(kept)
+
+
+def _estimate(opinion: Opinion) -> Estimate:
+    reach = NORMAL_QUANTILE * math.sqrt(opinion.variance)
+    return Estimate(chance_of(opinion.logit), chance_of(opinion.logit - reach), chance_of(opinion.logit + reach))
