@@ -205,6 +205,7 @@ class PastMind(_Threaded):
     episodes = _threaded("episodes", blocking.PastMind)
     advise = _threaded("advise", blocking.PastMind)
     book = _threaded("book", blocking.PastMind)
+    forecasts = _threaded("forecasts", blocking.PastMind)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):

@@ -28,6 +28,7 @@ from tacit.learning.advice import Advice, Tool
 from tacit.learning.baseline import read_baseline
 from tacit.learning.book import Book, read_book
 from tacit.learning.counsel import Counsel, judge_exposure, question_of
+from tacit.learning.forecasts import Quality, read_quality
 from tacit.learning.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
 from tacit.learning.reward import Reward, reward
 from tacit.learning.statistics import Statistics, read_statistics
@@ -156,6 +157,11 @@ class PastMind:
         """What has been learned: patterns, heuristics with their histories, playbooks. Empty until there is some."""
         with self._reading("book.read") as snapshot:
             return read_book(snapshot, self.recorder.mind.id, self._position)
+
+    def forecasts(self) -> Quality:
+        """How good advice has been: what was expected of episodes before they were learned from, and what came."""
+        with self._reading("forecasts.read") as snapshot:
+            return read_quality(snapshot, self.recorder.mind.id, self._position)
 
     def __getattr__(self, name: str) -> NoReturn:
         if not name.startswith("_") and hasattr(Mind, name):

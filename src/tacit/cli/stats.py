@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tacit.cli.episodes import AsOf, mind_at
 from tacit.cli.output import Output, brief, counted
 from tacit.cli.session import Session
 from tacit.cli.verb import by_default, verb
@@ -35,6 +36,16 @@ def add_to(app: typer.Typer) -> None:
         session.out.result({"statistics": found, "lag": behind}, lambda: show_statistics(session.out, found))
         if behind:
             session.out.note(lag_note(behind))
+
+    @verb(stats, "learning")
+    def learning(session: Session, wait: Wait = LONGEST_WAIT, as_of: AsOf = None) -> None:
+        """Show how good advice is: each episode is forecast before it is learned from."""
+        from tacit.cli.learning import show_quality
+
+        with session.open_mind() as mind:
+            catch_up(mind, wait)
+            found = mind_at(mind, as_of).forecasts()
+        session.out.result(found, lambda: show_quality(session.out, found))
 
     @verb(stats, "lag")
     def lag(session: Session) -> None:

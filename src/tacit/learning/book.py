@@ -43,6 +43,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     """When it was written, in µs since 1970 UTC."""
     episodes: int = 0
     """Finished episodes that were studied."""
+    success_rate: float = 0.5
+    """The share of successes among them."""
     known: int = 0
     """Finished episodes that there were, also those too old to be studied."""
     patterns: tuple[Pattern, ...] = ()

@@ -20,6 +20,7 @@ from tacit.learning.advice import Advice, Item, Tool
 from tacit.learning.advisor import Models, Question, advise
 from tacit.learning.book import Book, read_book
 from tacit.learning.exposure import Lot, Withholding, demoted_items, draw, exposures_of, given_lots, given_payload
+from tacit.learning.fits import fit_head, models_of, read_fit
 from tacit.learning.lessons import Lessons
 from tacit.learning.nearest import Shelf
 from tacit.learning.study import Study
@@ -38,6 +39,7 @@ class Counsel:
         self._window = window
         self._withholding = withholding
         self._shelves: OrderedDict[bytes, Shelf] = OrderedDict()
+        self._models: dict[bytes, tuple[int, Models]] = {}
         self._lock = threading.Lock()  # a shelf is brought up to date and read by one thread at a time
 
     def advise(self, recorder: Recorder, position: int, question: Question, *, key: str, record: bool) -> Advice:
@@ -78,9 +80,22 @@ class Counsel:
             shelf = self._shelves.pop(mind, None) or Shelf(self._window, self._embedder)
             self._shelves[mind] = shelf
             while len(self._shelves) > _MOST_SHELVES:
-                self._shelves.popitem(last=False)
+                gone, _ = self._shelves.popitem(last=False)
+                self._models.pop(gone, None)
             shelf.catch_up(snapshot, mind, position)
-            return advise(question, book, shelf, Models())
+            models = self._models_at(snapshot, mind, position)
+            return advise(question, book, shelf, models)
+
+    def _models_at(self, snapshot: Snapshot, mind: bytes, position: int) -> Models:
+        """The models as of a position, read once for each fit."""
+        at, _ = fit_head(snapshot, mind, position)
+        known = self._models.get(mind)
+        if known is not None and known[0] == at:
+            return known[1]
+        fit = read_fit(snapshot, mind, position)
+        models = Models() if fit is None else models_of(fit)
+        self._models[mind] = (at, models)
+        return models
 
     def _lots(self, secret: bytes, task: str, key: str, found: Advice, counts: Mapping[str, int]) -> list[Lot]:
         items = {item.id for item in (*found.heuristics, *found.pitfalls)}

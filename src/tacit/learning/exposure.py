@@ -18,7 +18,7 @@ from tacit.errors import Conflict, NotFound
 from tacit.experience import kinds
 from tacit.ids import format_id, parse_id
 from tacit.journal.event import Event
-from tacit.learning.trial import Draw
+from tacit.learning.trial import Draw, judge
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
@@ -47,6 +47,7 @@ _draws = (
     .order_by(_exposure.c.judged_at, _exposure.c.id)
 )
 _items = select(_draw.c.item, func.count()).where(_draw.c.mind == bindparam("mind")).group_by(_draw.c.item)
+_held_back = select(_draw.c.item).where(_draw.c.mind == bindparam("mind"), _draw.c.shown == 0).distinct()
 _demoted = select(_demotion.c.item).where(
     _demotion.c.mind == bindparam("mind"), _demotion.c.position <= bindparam("position")
 )
@@ -173,6 +174,12 @@ def read_draws(snapshot: Snapshot, mind: bytes, item: str) -> list[Draw]:
 def exposures_of(snapshot: Snapshot, mind: bytes) -> dict[str, int]:
     """How often the lot was drawn for each piece of advice."""
     return {item: int(count) for item, count in snapshot.rows(_items, mind=mind)}
+
+
+def harmful_items(snapshot: Snapshot, mind: bytes) -> frozenset[str]:
+    """Advice whose trial says, at the stated rate of false alarms, that it does harm."""
+    held_back = [row[0] for row in snapshot.rows(_held_back, mind=mind)]
+    return frozenset(item for item in held_back if judge(read_draws(snapshot, mind, item)).harmful)
 
 
 def demoted_items(snapshot: Snapshot, mind: bytes, position: int) -> frozenset[str]:

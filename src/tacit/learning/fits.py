@@ -1,7 +1,7 @@
 """Fits: what was fitted to the newest finished episodes, so that chances and next steps can be told.
 
-A fit is a cache, a pure function of the episodes up to one position. It is kept with the position, so that a view of the
-past answers with what was fitted then.
+A fit is a cache, a pure function of the episodes up to one position. It is kept with the position, so that a view of
+the past answers with what was fitted then.
 """
 
 from __future__ import annotations

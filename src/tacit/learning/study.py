@@ -1,7 +1,9 @@
 """Study: a consumer that reads the lessons and writes the book, whenever enough is new to be worth it.
 
 It keeps the counts of the mind in memory and brings them up to date by what came, changed and went. The book is a pure
-function of the lessons, so it does not matter which process writes it, or how often.
+function of the lessons, so it does not matter which process writes it, or how often. Now and then models are fitted to
+the episodes; before that, the old models say what they expect of a sample of the new ones, so that the store knows how
+good they are. Advice that did harm is demoted.
 """
 
 from __future__ import annotations
@@ -10,13 +12,21 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from uuid import UUID, uuid5
 
 import msgspec
 
 from tacit.clock import Clock
-from tacit.journal.append import Appender
+from tacit.experience import kinds
+from tacit.experience.views import load_episode
+from tacit.ids import SystemEntropy, parse_id
+from tacit.journal.append import Appender, Preparer
 from tacit.journal.consumer import Span, Taken, consumer_position
+from tacit.journal.masking import NoMasking
 from tacit.learning.book import Book, read_book, write_book
+from tacit.learning.exposure import demoted_items, harmful_items
+from tacit.learning.fits import FIT_EPISODES, Fit, fit_head, fit_to, models_of, read_fit, write_fit
+from tacit.learning.forecasts import forecast_row, write_forecasts
 from tacit.learning.heuristics import Heuristic, heuristics, pruned
 from tacit.learning.lessons import (
     Lesson,
@@ -32,7 +42,7 @@ from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.playbooks import playbooks
 from tacit.learning.trace import Trace
-from tacit.stores.port import Snapshot
+from tacit.stores.port import Row, Snapshot
 
 _log = logging.getLogger("tacit.learning.study")
 _WORTH_GROWTH = 1.1
@@ -41,6 +51,10 @@ _REST = 20
 _MOST_MINDS = 8
 """Minds whose counts are kept in memory."""
 _MOST_RETIRED = 200
+_MOST_FORECASTS = 100
+"""Episodes that are forecast in one study."""
+_WORTH_FITTING = 1.1
+"""Models are fitted anew when there are a tenth more episodes."""
 
 
 class StudyPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +83,19 @@ class Desk:
     def traces(self) -> Iterable[tuple[str, Trace]]:
         """Every episode that lies open, oldest first."""
         return ((episode, trace) for episode, (_, trace) in self._traces.items())
+
+    @property
+    def success_rate(self) -> float:
+        """The share of successes, with one success and one failure imagined (Laplace)."""
+        return (sum(trace.success for _, trace in self._traces.values()) + 1) / (len(self) + 2)
+
+    def since(self, position: int) -> list[tuple[str, int]]:
+        """The episodes whose lessons began after a position, with where they did."""
+        return [(episode, since) for episode, (since, _) in self._traces.items() if since > position]
+
+    def newest(self, most: int) -> list[tuple[str, int]]:
+        """Up to ``most`` of the newest episodes, oldest first, with the positions of their lessons."""
+        return [(episode, since) for episode, (since, _) in list(self._traces.items())[-most:]]
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         """Bring the counts to a position: whatever lessons stand there, and no others."""
@@ -100,6 +127,16 @@ class Desk:
             self.counts.remove(episode, found[1])
 
 
+class _Findings(msgspec.Struct, frozen=True):
+    """What one study has come to."""
+
+    book: Book
+    forecasts: list[Row]
+    fit: Fit | None
+    harmful: tuple[str, ...]
+    """Advice to be demoted."""
+
+
 class Study:
     """Writes the book of each mind. Not part of a replay: it keeps no views."""
 
@@ -107,6 +144,7 @@ class Study:
 
     def __init__(self, clock: Clock, policy: StudyPolicy | None = None) -> None:
         self._clock = clock
+        self._preparer = Preparer(clock, SystemEntropy(), NoMasking())
         self._policy = policy or StudyPolicy()
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
         self._rest_until = 0.0
@@ -128,14 +166,48 @@ class Study:
         started = time.monotonic()
         desk = self._desk(mind)
         desk.catch_up(snapshot, mind, position)
-        book = write(desk, before, self._clock.now(), self._policy)
+        demoted = demoted_items(snapshot, mind, position)
+        harmful = harmful_items(snapshot, mind) - demoted
+        found = _Findings(
+            book=write(desk, before, self._clock.now(), self._policy, demoted | harmful),
+            forecasts=self._forecasts(snapshot, mind, desk, before),
+            fit=self._fit(snapshot, mind, desk),
+            harmful=tuple(sorted(harmful)),
+        )
         spent = time.monotonic() - started
         self._rest_until = time.monotonic() + _REST * spent
-        _log.debug("studied", extra={"duration_ms": round(spent * 1_000, 1), "episodes": book.episodes})
-        return Taken(position, book)
+        _log.debug("studied", extra={"duration_ms": round(spent * 1_000, 1), "episodes": found.book.episodes})
+        return Taken(position, found)
 
-    def apply(self, appender: Appender, mind: bytes, effects: Book) -> None:
-        write_book(appender.transaction, mind, effects)
+    def apply(self, appender: Appender, mind: bytes, effects: _Findings) -> None:
+        transaction, position = appender.transaction, effects.book.position
+        write_book(transaction, mind, effects.book)
+        write_forecasts(transaction, mind, effects.forecasts)
+        if effects.fit is not None:
+            write_fit(transaction, mind, position, effects.fit)
+        for item in effects.harmful:
+            id = uuid5(UUID(bytes=mind), f"{self.name} demotes {item}").bytes  # once, however often it is tried
+            appender.append(mind, self._preparer.prepare(kinds.ADVICE_DEMOTED, {"item": item}, id=id))
+
+    def _forecasts(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book) -> list[Row]:
+        """What the models fitted so far expect of a sample of the episodes that they have not seen."""
+        seen, _ = fit_head(snapshot, mind, desk.position)
+        fit = read_fit(snapshot, mind, desk.position)
+        fresh = [(id, since) for id, since in desk.since(before.position) if since > seen]
+        if fit is None or not fresh:
+            return []
+        models = models_of(fit)
+        apart = max(1, len(fresh) // _MOST_FORECASTS)
+        episodes = [(load_episode(snapshot, mind, parse_id(id), since), since) for id, since in fresh[::apart]]
+        return [forecast_row(mind, episode, since, models, before.success_rate) for episode, since in episodes]
+
+    def _fit(self, snapshot: Snapshot, mind: bytes, desk: Desk) -> Fit | None:
+        """Models fitted anew, when there is enough that is new."""
+        _, fitted = fit_head(snapshot, mind, desk.position)
+        if desk.known < max(fitted + 1, fitted * _WORTH_FITTING) and desk.known >= fitted:
+            return None
+        newest = desk.newest(FIT_EPISODES)
+        return fit_to([load_episode(snapshot, mind, parse_id(id), since) for id, since in newest], desk.known)
 
     def _desk(self, mind: bytes) -> Desk:
         desk = self._desks.pop(mind, None) or Desk(self._policy.window)
@@ -156,6 +228,7 @@ def write(desk: Desk, before: Book, now: int, policy: StudyPolicy, demoted: froz
         position=desk.position,
         at=now,
         episodes=len(desk),
+        success_rate=desk.success_rate,
         known=desk.known,
         patterns=tuple(patterns),
         heuristics=tuple(found),

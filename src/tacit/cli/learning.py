@@ -1,0 +1,67 @@
+"""How ``tacit stats learning`` shows what the store knows of its own forecasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tacit.cli.output import Output
+
+if TYPE_CHECKING:
+    from tacit.learning.forecasts import Quality, Stage
+
+_BAR = 30
+"""Characters of a full bar."""
+
+
+def show_quality(out: Output, found: Quality) -> None:
+    """Write the quality of forecasts for people: the learning curve, by kind of task, and the calibration."""
+    if not found.whole.episodes:
+        out.line(
+            "No forecasts yet. Once models have been fitted, new episodes are forecast before they are learned from."
+        )
+        return
+    out.line(
+        "Each episode is forecast before it is learned from. Brier: squared error of the chance of success, 0 is perfect; "
+        "skill: how much of the error of the plain success rate is gone."
+    )
+    out.heading("Learning curve, oldest first")
+    _stages(out, {str(number): stage for number, stage in enumerate(found.curve, start=1)} | {"all": found.whole})
+    out.heading("By kind of task")
+    _stages(out, found.kinds)
+    if found.calibration:
+        out.heading("Calibration: of those with about this chance, how many succeeded")
+        rows = [
+            (
+                f"{each.mean * 100:.0f} %",
+                each.episodes,
+                f"{each.succeeded.value * 100:.0f} %",
+                _bar(each.succeeded.value),
+            )
+            for each in found.calibration
+        ]
+        out.table(("chance", "episodes", "succeeded", ""), rows)
+
+
+def _stages(out: Output, stages: dict[str, Stage]) -> None:
+    columns = ("", "episodes", "Brier", "of the plain rate", "skill", "next tool right", "")
+    rows = [
+        (
+            name,
+            each.episodes,
+            _figure(each.brier),
+            _figure(each.brier_prior),
+            _figure(each.skill),
+            "" if each.next_tool is None else f"{each.next_tool.value * 100:.0f} %",
+            "" if each.next_tool is None else _bar(each.next_tool.value),
+        )
+        for name, each in stages.items()
+    ]
+    out.table(columns, rows)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _bar(share: float) -> str:
+    return "█" * round(share * _BAR)
