@@ -6,10 +6,12 @@ says much is seen seldom and knows exactly; one that says little is always at ha
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from tacit.learning.run import START, Run, different_words
 
 MOST_LAST_WORDS = 200
-_SEPARATOR = "\x1f"
+Key: TypeAlias = tuple[str | int, ...]
 
 CONTEXTS = (
     "kind", "one", "two", "three", "one form", "one shape", "one edges", "two edges", "one form goal", "one edges goal",
@@ -21,7 +23,7 @@ BAGS = ("last", "goal", "heard")
 """The bags of words: of what was heard last, of the task, and of all that the other side said."""
 
 
-def contexts_of(run: Run) -> list[str]:
+def contexts_of(run: Run) -> tuple[Key, ...]:
     """The key of each context at this moment; equal keys mean that the moments are alike in this way."""
     calls, answers = run.calls, run.answers
     one, two, three = calls.last, calls.second, calls.third
@@ -30,29 +32,28 @@ def contexts_of(run: Run) -> list[str]:
     kind = f"{run.task.task_type}/{run.task.domain}"
     done = "|".join(run.goal.tools)
     messages = min(run.messages_running, 2)
-    form, shape, edges = answers.form, answers.shape, (answers.opening, answers.ending)
-    parts: tuple[tuple[object, ...], ...] = (
+    form, shape, opening, ending = answers.form, answers.shape, answers.opening, answers.ending
+    return (
         (kind,),
         (one, messages),
         (one, two, messages),
         (one, two, three, messages),
         (one, form, messages),
         (one, shape),
-        (one, *edges, messages),
-        (one, two, *edges),
+        (one, opening, ending, messages),
+        (one, two, opening, ending),
         (one, form, stage, messages),
-        (one, *edges, stage),
+        (one, opening, ending, stage),
         (kind, one, form, stage),
         (kind, done, one, stage),
         (kind, done, calls.objects, one),
-        (kind, done, one, *edges, stage),
+        (kind, done, one, opening, ending, stage),
         (one, form, two, answers.form_before),
         (one, min(calls.times, 2), form, min(calls.failures_running, 3)),
         (one, min(run.goal.untouched, 2), stage if began else START, min(len(run.goal.named), 2)),
         (kind, "|".join(calls.used), one, messages),
         (min(calls.count, 12), one, min(run.messages, 6)),
     )
-    return [_SEPARATOR.join((name, *map(str, values))) for name, values in zip(CONTEXTS, parts, strict=True)]
 
 
 def bags_of(run: Run) -> list[list[str]]:

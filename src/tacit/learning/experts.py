@@ -60,10 +60,9 @@ class Testimony(NamedTuple):
     """(moments, experts), from 0 to 1."""
 
 
-class Group(NamedTuple):
-    """For each moment the group of its episode, and the counts that come from the group itself."""
+class OwnCounts(NamedTuple):
+    """The counts that come from each group of episodes itself."""
 
-    of: Whole
     keys: int
     tools: int
     cells: Whole
@@ -88,20 +87,21 @@ def frequencies(solved: Whole, others: Whole) -> Real:
     return chances
 
 
-def testify(table: Successors, moments: Moments, frequency: Real, group: Group | None) -> Testimony:
+def testify(table: Successors, moments: Moments, frequency: Real, own: OwnCounts | None, asking: Whole) -> Testimony:
     """What the experts say.
 
     Args:
         frequency: (moments, tools) p₀ at each moment.
-        group: takes what the experts know from the same task away, so that they can be judged; None for a new task.
+        own: is taken away, so that the experts can be judged; None for a task that they have not seen.
+        asking: the group of each moment.
     """
     import numpy
 
     entries = table.entries(moments.key)
     moment, expert = moments.moment[entries.place], moments.expert[entries.place]
     solved, others = entries.solved, entries.others
-    if group is not None:
-        solved, others = group.without(entries, group.of[moment], moments.key[entries.place])
+    if own is not None:
+        solved, others = own.without(entries, asking[moment], moments.key[entries.place])
     seen = solved + OTHERS_WEIGHT * others
     prior = numpy.where(expert >= FIRST_BAG, WORD_PRIOR, CONTEXT_PRIOR)
     value = numpy.log1p(seen / (prior * frequency[moment, entries.tool]))
@@ -163,13 +163,12 @@ def scores_of(said: Testimony, frequency: Real, candidates: Whole) -> Real:
     return numpy.concatenate([spoken, spoken * said.sure.T[:, :, None]])
 
 
-def group_counts(
-    of: Whole, groups: Whole, keys: Whole, tools: Whole, solved: NDArray[numpy.bool_], sizes: tuple[int, int]
-) -> Group:
+def own_counts(
+    groups: Whole, keys: Whole, tools: Whole, solved: NDArray[numpy.bool_], sizes: tuple[int, int]
+) -> OwnCounts:
     """What each group has contributed to the table.
 
     Args:
-        of: the group of each moment that will be asked about.
         groups, keys, tools, solved: for each contribution.
         sizes: how many keys and tools there are.
     """
@@ -178,4 +177,4 @@ def group_counts(
     cells, at = numpy.unique((groups * sizes[0] + keys) * sizes[1] + tools, return_inverse=True)
     whole = numpy.bincount(at, minlength=len(cells))
     good = numpy.bincount(at[solved], minlength=len(cells))
-    return Group(of, sizes[0], sizes[1], cells, good, whole - good)
+    return OwnCounts(*sizes, cells, good, whole - good)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
 import msgspec
@@ -18,16 +18,17 @@ import msgspec
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.arrays import Packed, pack, pack_counts
-from tacit.learning.contexts import BAGS, bags_of, contexts_of
+from tacit.learning.contexts import BAGS, CONTEXTS, bags_of, contexts_of
 from tacit.learning.experts import (
     COUNT,
     FIRST_BAG,
     FIRST_CONTEXT,
-    Group,
     Moments,
+    OwnCounts,
+    Testimony,
     frequencies,
-    group_counts,
     mixed,
+    own_counts,
     scores_of,
     testify,
 )
@@ -35,7 +36,7 @@ from tacit.learning.goals import GoalWords
 from tacit.learning.mixing import Examples, flat_weights, learn_weights
 from tacit.learning.reading import Reading, read_episodes, read_steps, read_task
 from tacit.learning.run import Run
-from tacit.learning.successors import Keyed, PackedSuccessors, Successors, hashes_of
+from tacit.learning.successors import Keyed, PackedSuccessors, Successors, hash_of
 
 if TYPE_CHECKING:
     import numpy
@@ -52,6 +53,8 @@ MOST_CANDIDATES = 24
 """Tools that are looked at, at each of them."""
 FEW_SOLVED = 5
 """With fewer solved runs, the mixture is learned from all runs."""
+_BLOCK = 500
+"""Moments that are looked at in one go."""
 PENALTIES = (3.0, 10.0, 30.0)
 _FORMAT = 1
 
@@ -137,7 +140,9 @@ class NextStepModel:
             run.add(step)
         moments = self._moment(run)
         frequency = self._frequency[None, :]
-        scores = mixed(testify(self._table.table, moments, frequency, None), frequency, self._weights)[0]
+        scores = mixed(
+            testify(self._table.table, moments, frequency, None, moments.followed), frequency, self._weights
+        )[0]
         chances = numpy.exp(scores - scores.max())
         chances /= chances.sum()
         order = numpy.argsort(-chances[: len(tools)], kind="stable").tolist()
@@ -168,17 +173,15 @@ class NextStepModel:
         import numpy
 
         bags = bags_of(run)
-        keys = contexts_of(run)
-        experts = list(range(FIRST_CONTEXT, FIRST_BAG))
-        for bag, words in enumerate(bags):
-            keys += [_word_key(bag, word) for word in words]
-            experts += [FIRST_BAG + bag] * len(words)
+        keys = [hash_of(name, *key) for name, key in zip(CONTEXTS, contexts_of(run), strict=True)]
+        for name, words in zip(BAGS, bags, strict=True):
+            keys += [hash_of(name, word) for word in words]
         followed = -1 if run.followed is None else self._numbers.get(run.followed, -1)
         return Moments(
             size=1,
             moment=numpy.zeros(len(keys), dtype=numpy.int64),
-            expert=numpy.array(experts),
-            key=self._table.numbers(hashes_of(keys)),
+            expert=_experts(numpy.array([list(map(len, bags))])),
+            key=self._table.numbers(numpy.array(keys, dtype=numpy.uint64)),
             followed=numpy.array([followed]),
         )
 
@@ -202,14 +205,14 @@ class _Columns(NamedTuple):
         return numpy.bincount(self.tool[self.solved == solved], minlength=width)
 
 
-class _Numbers(dict[str, int]):
-    """Numbers for strings, given when one is first asked for."""
+class _Numbers(dict[Any, int]):
+    """Numbers for keys, given when one is first asked for."""
 
     def __init__(self, fresh: count[int]) -> None:
         super().__init__()
         self._fresh = fresh
 
-    def __missing__(self, key: str) -> int:
+    def __missing__(self, key: Any) -> int:
         self[key] = number = next(self._fresh)
         return number
 
@@ -219,11 +222,11 @@ class _Log:
 
     def __init__(self, with_end: bool) -> None:
         fresh = count()
-        self._contexts = _Numbers(fresh)
+        self._contexts = [_Numbers(fresh) for _ in CONTEXTS]
         self._words = [_Numbers(fresh) for _ in BAGS]
         self._tools = _Numbers(count())
         self._with_end = with_end
-        self._moment, self._expert, self._key = array("q"), array("q"), array("q")
+        self._key, self._sizes = array("q"), array("q")
         self._tool, self._followed, self._episode, self._solved = array("q"), array("q"), array("q"), array("q")
         self._episodes = 0
 
@@ -248,44 +251,54 @@ class _Log:
 
     @property
     def keys(self) -> int:
-        return len(self._contexts) + sum(map(len, self._words))
+        return sum(map(len, (*self._contexts, *self._words)))
 
     def hashes(self) -> NDArray[numpy.uint64]:
         """The hash of every key, by its number."""
-        keys = [""] * self.keys
-        for key, number in self._contexts.items():
-            keys[number] = key
-        for bag, words in enumerate(self._words):
-            for word, number in words.items():
-                keys[number] = _word_key(bag, word)
-        return hashes_of(keys)
-
-    def columns(self) -> _Columns:
         import numpy
 
-        def column(values: array[int]) -> Whole:
-            return numpy.array(values, dtype=numpy.int64)
+        hashes = numpy.zeros(self.keys, dtype=numpy.uint64)
+        for name, contexts in zip(CONTEXTS, self._contexts, strict=True):
+            for key, number in contexts.items():
+                hashes[number] = hash_of(name, *key)
+        for name, words in zip(BAGS, self._words, strict=True):
+            for word, number in words.items():
+                hashes[number] = hash_of(name, word)
+        return hashes
 
-        tool = column(self._tool)
+    def columns(self) -> _Columns:
+        """All that was written down."""
+        import numpy
+
+        tool, followed, episode, solved = (
+            numpy.array(values, dtype=numpy.int64)
+            for values in (self._tool, self._followed, self._episode, self._solved)
+        )
         tool[tool < 0] = len(self._tools)
-        return _Columns(
-            column(self._moment), column(self._expert), column(self._key), tool, column(self._followed),
-            column(self._episode), column(self._solved) > 0,
-        )  # fmt: skip
+        sizes = numpy.array(self._sizes, dtype=numpy.int64).reshape(len(tool), len(BAGS))
+        moment = numpy.repeat(numpy.arange(len(tool)), len(CONTEXTS) + sizes.sum(1))
+        key = numpy.array(self._key, dtype=numpy.int64)
+        return _Columns(moment, _experts(sizes), key, tool, followed, episode, solved > 0)
 
     def _write(self, run: Run, tool: int, solved: bool) -> None:
-        keys = [self._contexts[key] for key in contexts_of(run)]
-        experts = list(range(FIRST_CONTEXT, FIRST_BAG))
-        for bag, words in enumerate(bags_of(run)):
-            keys += map(self._words[bag].__getitem__, words)
-            experts += [FIRST_BAG + bag] * len(words)
-        self._moment.extend([len(self._tool)] * len(keys))
-        self._expert.extend(experts)
-        self._key.extend(keys)
+        self._key.extend([numbers[key] for numbers, key in zip(self._contexts, contexts_of(run), strict=True)])
+        for numbers, words in zip(self._words, bags_of(run), strict=True):
+            self._key.extend(map(numbers.__getitem__, words))
+            self._sizes.append(len(words))
         self._tool.append(tool)
         self._followed.append(-1 if run.followed is None else self._tools[run.followed])
         self._episode.append(self._episodes)
         self._solved.append(solved)
+
+
+def _experts(sizes: Whole) -> Whole:
+    """The expert that each key belongs to, when every moment has a key for each context and then so many words."""
+    import numpy
+
+    many = numpy.ones((len(sizes), len(CONTEXTS) + len(BAGS)), dtype=numpy.int64)
+    many[:, len(CONTEXTS) :] = sizes
+    experts = numpy.arange(FIRST_CONTEXT, FIRST_BAG + len(BAGS))
+    return numpy.repeat(numpy.tile(experts, len(sizes)), many.reshape(-1))
 
 
 def _learn(
@@ -308,18 +321,26 @@ def _learn(
         return flat_weights(COUNT)
     width = len(totals[0])
     of_moment = groups[columns.episode]
-    moments = _part(columns, chosen)
     own = _own_counts(columns, of_moment, chosen, keys, width)
     spent = [_per_group(columns, of_moment, good, len(names), width) for good in (True, False)]
-    asked = of_moment[chosen]
-    frequency = frequencies((totals[0] - spent[0])[asked], (totals[1] - spent[1])[asked])
-    said = testify(table, moments, frequency, own)
-    truth = columns.tool[chosen]
+    scores = []
+    for part in numpy.array_split(chosen, len(chosen) // _BLOCK + 1):
+        asked = of_moment[part]
+        frequency = frequencies((totals[0] - spent[0])[asked], (totals[1] - spent[1])[asked])
+        said = testify(table, _part(columns, part), frequency, own, asked)
+        scores.append(_relative_scores(said, frequency, columns.tool[part]))
+    halves = numpy.array([crc32(name.encode("utf-8", "surrogatepass")) % 2 for name in names])
+    return learn_weights(Examples(numpy.concatenate(scores, axis=1), halves[of_moment[chosen]]), PENALTIES)
+
+
+def _relative_scores(said: Testimony, frequency: Real, truth: Whole) -> Real:
+    """What each weight multiplies at some moments, relative to the tool that came."""
+    import numpy
+
     candidates = _candidates(mixed(said, frequency, flat_weights(COUNT)), truth)
     scores = scores_of(said, frequency, candidates)
     scores -= numpy.take_along_axis(scores, (candidates == truth[:, None]).argmax(1)[None, :, None], 2)
-    halves = numpy.array([crc32(name.encode("utf-8", "surrogatepass")) % 2 for name in names])
-    return learn_weights(Examples(scores, halves[asked]), PENALTIES)
+    return scores
 
 
 def _examples(readings: Sequence[Reading], columns: _Columns, groups: Whole, target: Target) -> Whole:
@@ -354,16 +375,14 @@ def _part(columns: _Columns, chosen: Whole) -> Moments:
     return Moments(len(chosen), moment[kept], columns.expert[kept], columns.key[kept], columns.followed[chosen])
 
 
-def _own_counts(columns: _Columns, of_moment: Whole, chosen: Whole, keys: int, width: int) -> Group:
+def _own_counts(columns: _Columns, of_moment: Whole, chosen: Whole, keys: int, width: int) -> OwnCounts:
     """What the groups of the chosen moments have contributed to the table."""
     import numpy
 
     group = of_moment[columns.moment]
     kept = numpy.isin(group, of_moment[chosen])
     moment = columns.moment[kept]
-    return group_counts(
-        of_moment[chosen], group[kept], columns.key[kept], columns.tool[moment], columns.solved[moment], (keys, width)
-    )
+    return own_counts(group[kept], columns.key[kept], columns.tool[moment], columns.solved[moment], (keys, width))
 
 
 def _per_group(columns: _Columns, of_moment: Whole, solved: bool, groups: int, width: int) -> Whole:
@@ -385,7 +404,3 @@ def _candidates(scores: Real, truth: Whole) -> Whole:
     scores = scores.copy()
     scores[numpy.arange(moments), truth] = numpy.inf
     return numpy.argpartition(-scores, MOST_CANDIDATES, axis=1)[:, :MOST_CANDIDATES]
-
-
-def _word_key(bag: int, word: str) -> str:
-    return f"{BAGS[bag]}\x1f\x1f{word}"

@@ -7,7 +7,9 @@ read: it is written just before the action and all but names it.
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +19,8 @@ from tacit.experience.episode import Episode, Step, Task
 
 MOST_TEXT = 10_000
 """Characters of a text that are read: of an action, an observation, a description, a context."""
+_LONGEST_NUMBER = 3
+"""Digits; longer numbers are names, not the places of a list."""
 _WORD = re.compile(r"\w+")
 _DIGIT = re.compile(r"\d")
 
@@ -26,23 +30,43 @@ class StepWords(NamedTuple):
 
     tool: str
     action: str
-    action_words: tuple[str, ...]
+    failed: bool
+    own: frozenset[str]
+    """The action's words."""
+    objects: tuple[str, ...]
+    """The same in their order, without the tool and without numbers: to what it was done."""
     answer: str
     answer_words: tuple[str, ...]
-    failed: bool
+    others: tuple[str, ...]
+    """The answer's words that are not the action's own."""
+    kinds: frozenset[str]
+    """The different ones of these, without numbers."""
+    masked: tuple[str, ...]
+    """The answer's words, where @ stands for those of the action and # for numbers; repeated masks stand once."""
 
 
 class TaskWords(NamedTuple):
-    """A task, as it is read. ``context`` is what else was known when it began."""
+    """A task, as it is read. Its context is what else was known when it began."""
 
     task_type: str
     domain: str
     goal: tuple[str, ...]
-    context: tuple[str, ...]
+    goal_kinds: frozenset[str]
+    """The different words of the goal, without those that hold a digit."""
+    context: frozenset[str]
+    context_kinds: frozenset[str]
+    """The different words of the context, without numbers."""
+    figures: tuple[float, ...]
+    """See ``FIGURES``."""
 
     @property
     def kind(self) -> tuple[str, str]:
         return (self.task_type, self.domain)
+
+
+FIGURES = ("repetition", "length", "largest number", "second word", "goal length")
+"""Of the context: its words over its different words, how many they are, the largest number of a list in it, and how
+often its second most frequent word occurs; of the goal, its words. All but the first are ln(1 + n)."""
 
 
 class Reading(NamedTuple):
@@ -75,7 +99,16 @@ def read_episodes(episodes: Sequence[Episode]) -> list[Reading]:
 
 def read_task(task: Task) -> TaskWords:
     """The words of a task."""
-    return TaskWords(task.task_type, task.domain, words_of(task.description), words_of(context_of(task)))
+    goal, context = words_of(task.description), words_of(context_of(task))
+    return TaskWords(
+        task_type=task.task_type,
+        domain=task.domain,
+        goal=goal,
+        goal_kinds=frozenset([word for word in goal if not has_digit(word)]),
+        context=frozenset(context),
+        context_kinds=frozenset([word for word in context if not word.isdigit()]),
+        figures=_figures(goal, context),
+    )
 
 
 def read_steps(steps: Sequence[Step]) -> tuple[StepWords, ...]:
@@ -90,7 +123,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def has_digit(word: str) -> bool:
     """Whether a word is a number or an identifier with one in it: it names one thing, and no kind of things."""
-    return _DIGIT.search(word) is not None
+    return not word.isalpha() and _DIGIT.search(word) is not None
 
 
 def context_of(task: Task) -> str:
@@ -100,10 +133,51 @@ def context_of(task: Task) -> str:
 
 
 def _read(step: Step) -> StepWords:
-    action = _action_text(step) if step.tool else step.action[:MOST_TEXT]
     answer = _plain_text(step.observation)[:MOST_TEXT].strip()
-    failed = step.status in ("error", "timeout")
-    return StepWords(step.tool, action, words_of(action), answer, words_of(answer), failed)
+    answer_words = words_of(answer)
+    if not step.tool:
+        return StepWords("", step.action[:MOST_TEXT], False, frozenset(), (), answer, answer_words, (), frozenset(), ())
+    action, tool = _action_text(step), step.tool.lower()
+    action_words = words_of(action)
+    own = frozenset(action_words)
+    others = tuple([word for word in answer_words if word not in own])
+    return StepWords(
+        tool=step.tool,
+        action=action,
+        failed=step.status in ("error", "timeout"),
+        own=own,
+        objects=tuple([word for word in action_words if word != tool and not word.isdigit()]),
+        answer=answer,
+        answer_words=answer_words,
+        others=others,
+        kinds=frozenset([word for word in frozenset(others) if not word.isdigit()]),
+        masked=_masked(answer_words, own),
+    )
+
+
+def _masked(words: Sequence[str], own: frozenset[str]) -> tuple[str, ...]:
+    masks = {word: "#" if word.isdigit() else "@" if word in own else word for word in frozenset(words)}
+    masked: list[str] = []
+    last = ""
+    for word in words:
+        mask = masks[word]
+        if mask != last and (mask != "#" or last != "@"):
+            last = mask
+            masked.append(mask)
+    return tuple(masked)
+
+
+def _figures(goal: Sequence[str], context: Sequence[str]) -> tuple[float, ...]:
+    counts = Counter(context)
+    frequent = sorted((many for word, many in counts.items() if not word.isdigit()), reverse=True)
+    numbers = [int(word) for word in counts if word.isdecimal() and len(word) <= _LONGEST_NUMBER]
+    return (
+        len(context) / max(1, len(counts)),
+        math.log1p(len(context)),
+        math.log1p(max(numbers, default=0)),
+        math.log1p(frequent[1]) if len(frequent) > 1 else 0.0,
+        math.log1p(len(goal)),
+    )
 
 
 def _action_text(step: Step) -> str:

@@ -71,7 +71,7 @@ def fit_ridge(examples: Examples, variance: float, start: Real | None = None) ->
     for _ in range(MOST_ITERATIONS):
         chance = sigmoid(examples.offset + table @ weights)
         gradient = table.T @ (examples.weight * (chance - examples.success)) + penalty * weights
-        step = numpy.linalg.solve(_curvature(table, chance, examples.weight, penalty), gradient)
+        step: Real = numpy.linalg.solve(_curvature(table, chance, examples.weight, penalty), gradient)
         weights = weights - step
         if numpy.abs(step).max() < _TOLERANCE:
             break

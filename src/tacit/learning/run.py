@@ -41,11 +41,11 @@ class Goal:
         self.event = (0, 0, 0)
         """Of the last action: words that its answer brought, that it named, that it handled."""
 
-    def act(self, step: StepWords, number: int, named: frozenset[str], answer: Sequence[str]) -> None:
-        """One more action; ``named`` are its words, ``answer`` those that came back and are not its own."""
-        come = frozenset(answer)
-        brought = [word for word in self.weights if word in come]
-        acted = [word for word in self.weights if word in named and word != step.tool.lower()]
+    def act(self, step: StepWords, number: int) -> None:
+        """One more action."""
+        tool = step.tool.lower()
+        brought = [word for word in self.weights if word in step.kinds]
+        acted = [word for word in self.weights if word in step.own and word != tool]
         for word in brought:
             self.brought.setdefault(word, number)
         held = 0
@@ -58,7 +58,7 @@ class Goal:
             if acted:
                 _insert(self.tools, step.tool)
         if brought:
-            self.occurrences += sum(1 for word in answer if word in self.weights)
+            self.occurrences += sum(1 for word in step.others if word in self.weights)
         self.event = (len(brought), len(acted), held)
 
     @property
@@ -101,13 +101,13 @@ class Answers:
         self.recent_poor = self.recent_new = 0.0
         self.shape = self.opening = self.ending = self.form = self.form_before = START
 
-    def act(self, step: StepWords, words: Sequence[str], goal: dict[str, float], known: frozenset[str]) -> bool:
-        """One more answer; ``words`` are those that are not the action's own. Whether it had come before."""
+    def act(self, step: StepWords, goal: dict[str, float]) -> bool:
+        """One more answer. Whether it had come before."""
         answer, action = step.answer, step.action
         same, before = answer == self._last, answer in self._actions
         other = before and self._actions[answer] != action
-        new = sum(1 for word in frozenset(words) if word not in self.seen and not word.isdigit())
-        self._mask(step.answer_words, goal, known)
+        new = len(step.kinds - self.seen)
+        self._mask(step.masked, goal)
         kind = "0" if not answer else "=" if same else "o" if other else "b" if before else "n"
         self.form, self.form_before = f"{'e' if step.failed else 's'}{kind}{min(new, 2)}", self.form
         self.repeated += before
@@ -117,24 +117,18 @@ class Answers:
         self.since_new = 0 if new else self.since_new + 1
         self.recent_poor = _FADING * self.recent_poor + (1 - _FADING) * (step.failed or same or other)
         self.recent_new = _FADING * self.recent_new + (1 - _FADING) * min(new, 5)
-        self.seen.update(words)
+        self.seen |= step.kinds
         self._last = answer
         self._actions[answer] = None if other else action
         return before
 
-    def _mask(self, words: Sequence[str], goal: dict[str, float], known: frozenset[str]) -> None:
-        """What is left of an answer: @ stands for words of the action, ! for those of the goal, # for numbers."""
-        masked: list[str] = []
-        last = ""
-        for word in words:
-            number = word.isdigit()
-            mask = "#" if number else "@" if word in known else "!" if word in goal else word
-            if mask == last or (mask == "#" and last == "@"):
-                continue
-            last = mask
-            if len(masked) < _SHAPE_WORDS:
-                masked.append(mask)
-        self.shape, self.opening, self.ending = " ".join(masked), " ".join(masked[:3]), last
+    def _mask(self, words: Sequence[str], goal: dict[str, float]) -> None:
+        """What is left of an answer when ! stands for the goal's words, too."""
+        if not goal.keys().isdisjoint(words):
+            masks = ["!" if word in goal else word for word in words]
+            words = [mask for mask, before in zip(masks, ["", *masks], strict=False) if mask != "!" or before != "!"]
+        self.shape, self.opening = " ".join(words[:_SHAPE_WORDS]), " ".join(words[:3])
+        self.ending = words[-1] if words else ""
 
 
 class Calls:
@@ -176,8 +170,8 @@ class Calls:
             self.failures_running = 0
             if len(self.succeeded) < MOST_TOOLS:
                 self.succeeded.add(tool)
-        kept = ["!" if word in goal else word for word in step.action_words[:_OBJECT_LETTERS] if _names(word, tool)]
-        self.objects = " ".join(kept)[:_OBJECT_LETTERS]
+        objects = ["!" if word in goal else word for word in step.objects[:_OBJECT_LETTERS]]
+        self.objects = " ".join(objects)[:_OBJECT_LETTERS]
         self.last, self.second, self.third = tool, self.last, self.second
         _insert(self.used, tool)
         return self.times > 0
@@ -188,7 +182,7 @@ class Run:
 
     def __init__(self, task: TaskWords, goal: dict[str, float]) -> None:
         self.task = task
-        self.goal = Goal(goal, frozenset(task.context))
+        self.goal = Goal(goal, task.context)
         self.answers = Answers()
         self.calls = Calls()
         self.messages = self.messages_running = 0
@@ -218,15 +212,12 @@ class Run:
         return self._followed.get(self.place)
 
     def _act(self, step: StepWords) -> None:
-        own = frozenset(step.action_words)
-        others = [word for word in step.answer_words if word not in own]
-        weights = self.goal.weights
-        answered_before = self.answers.act(step, others, weights, own)
-        called_before = self.calls.act(step, weights)
-        self.goal.act(step, self.calls.count, own, others)
+        answered_before = self.answers.act(step, self.goal.weights)
+        called_before = self.calls.act(step, self.goal.weights)
+        self.goal.act(step, self.calls.count)
         self.loops += called_before and answered_before
         self.messages_running = 0
-        self.last_words = others or step.answer_words
+        self.last_words = step.others or step.answer_words
         self._followed[self.place] = step.tool
         shape = f"{self.answers.opening}|{self.answers.ending}"
         self.place, self.place_before = (step.tool, shape), self.place
@@ -250,7 +241,3 @@ def _insert(tools: list[str], tool: str) -> None:
     if tool not in tools and len(tools) < MOST_TOOLS:
         tools.append(tool)
         tools.sort()
-
-
-def _names(word: str, tool: str) -> bool:
-    return not word.isdigit() and word != tool.lower()

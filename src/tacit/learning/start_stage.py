@@ -1,20 +1,19 @@
 """The chance of success before the first step: the rate of the kind of task, moved by what the task says.
 
-Features are the words of the goal and of the context, each there or not, and how long and how repetitive they are.
+Features are the words of the goal and of the context, each there or not, and the figures of the task.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tacit.learning.arrays import Packed, pack_floats
 from tacit.learning.base_rate import BaseRates
-from tacit.learning.reading import Reading, TaskWords, has_digit
+from tacit.learning.reading import Reading, TaskWords
 from tacit.learning.ridge import Examples, covariance, fit_ridge
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ RAREST = 0.015
 _LEAST_TASKS = 3
 MOST_WORDS = 256
 """Words of the goal that are features, and of the context; the most frequent ones."""
-_LONGEST_NUMBER = 3
-NUMBERS = ("repetition", "length", "largest number", "second word", "goal length")
 
 
 class Opinion(msgspec.Struct, frozen=True):
@@ -72,9 +69,11 @@ class StartStage:
         rates = BaseRates.of(readings)
         if len(readings) < LEAST_EPISODES:
             return cls(rates, None)
-        context_words = _telling([_context_words(reading.task) for reading in readings])
-        goal_words = _telling([_goal_words(reading.task) for reading in readings])
-        features = numpy.array([_features(reading.task, context_words, goal_words) for reading in readings])
+        context_words = _telling([reading.task.context_kinds for reading in readings])
+        goal_words = _telling([reading.task.goal_kinds for reading in readings])
+        features = numpy.array(
+            [_features(reading.task, context_words, goal_words) for reading in readings], dtype=float
+        )
         mean, deviation = features.mean(0), features.std(0) + 1e-9
         examples = Examples(
             (features - mean) / deviation,
@@ -102,42 +101,16 @@ class StartStage:
         )
 
 
-def _telling(texts: Sequence[Iterable[str]]) -> tuple[str, ...]:
+def _telling(texts: Sequence[frozenset[str]]) -> tuple[str, ...]:
     """The words that enough texts have, and enough have not; sorted."""
     frequency = Counter[str]()
     for words in texts:
-        frequency.update(dict.fromkeys(words, 1))
+        frequency.update(words)
     least = max(_LEAST_TASKS, RAREST * len(texts))
     found = [(-many, word) for word, many in frequency.items() if least <= many <= len(texts) - least]
     return tuple(sorted(word for _, word in sorted(found)[:MOST_WORDS]))
 
 
-def _context_words(task: TaskWords) -> set[str]:
-    return {word for word in task.context if not word.isdigit()}
-
-
-def _goal_words(task: TaskWords) -> set[str]:
-    return {word for word in task.goal if not has_digit(word)}
-
-
 def _features(task: TaskWords, context_words: Sequence[str], goal_words: Sequence[str]) -> list[float]:
-    there, goal = frozenset(task.context), frozenset(task.goal)
-    return [
-        *_numbers(task),
-        *(float(word in there) for word in context_words),
-        *(float(word in goal) for word in goal_words),
-    ]
-
-
-def _numbers(task: TaskWords) -> list[float]:
-    """The figures in ``NUMBERS``: of the context, but for the last."""
-    context = task.context
-    most = Counter(word for word in context if not word.isdigit()).most_common(2)
-    numbers = [int(word) for word in frozenset(context) if word.isdecimal() and len(word) <= _LONGEST_NUMBER]
-    return [
-        len(context) / max(1, len(frozenset(context))),
-        math.log1p(len(context)),
-        math.log1p(max(numbers, default=0)),
-        math.log1p(most[1][1]) if len(most) > 1 else 0.0,
-        math.log1p(len(task.goal)),
-    ]
+    there = map(task.context_kinds.__contains__, context_words)
+    return [*task.figures, *there, *map(task.goal_kinds.__contains__, goal_words)]

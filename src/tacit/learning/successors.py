@@ -6,7 +6,6 @@ the number of tools; keys are kept as hashes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
     Whole = NDArray[numpy.int64]
     Real = NDArray[numpy.float64]
+
+MOST_TOOLS = 64
+"""Tools that are kept for a key, the most frequent ones: what so many tools follow says little of any of them."""
 
 
 class Entries(NamedTuple):
@@ -52,6 +54,8 @@ class Successors:
         pairs, at = numpy.unique(keys * width + tools, return_inverse=True)
         whole = numpy.bincount(at, minlength=len(pairs))
         good = numpy.bincount(at[solved], minlength=len(pairs))
+        kept = _foremost(pairs // width, whole)
+        pairs, whole, good = pairs[kept], whole[kept], good[kept]
         starts = numpy.searchsorted(pairs // width, numpy.arange(most_keys + 1))
         return cls(starts, pairs % width, good, whole - good)
 
@@ -69,6 +73,16 @@ class Successors:
             self._solved[flat].astype(numpy.int64),
             self._others[flat].astype(numpy.int64),
         )
+
+
+def _foremost(keys: Whole, counts: Whole) -> NDArray[numpy.bool_]:
+    """Which counts are among the highest ``MOST_TOOLS`` of their key; keys are sorted."""
+    import numpy
+
+    order = numpy.lexsort((-counts, keys))
+    rank = numpy.empty(len(keys), dtype=numpy.int64)
+    rank[order] = numpy.arange(len(keys)) - numpy.searchsorted(keys, keys[order])
+    return rank < MOST_TOOLS
 
 
 class PackedSuccessors(msgspec.Struct, frozen=True):
@@ -117,13 +131,8 @@ class Keyed:
         return numpy.where(self._keys[at] == hashes, at, -1)
 
 
-def hashes_of(keys: Iterable[str]) -> NDArray[numpy.uint64]:
-    """A hash of 64 bits for each key; the same on every machine."""
-    import numpy
-
-    return numpy.array([_hash(key) for key in keys], dtype=numpy.uint64)
-
-
 @lru_cache(maxsize=65_536)
-def _hash(key: str) -> int:
-    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+def hash_of(*key: str | int) -> int:
+    """A hash of 64 bits; the same on every machine."""
+    text = "\x1f".join(map(str, key))
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
