@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tacit.bench import backup, ingest, read, soak, startup, verify
+from tacit.bench import backup, ingest, learning, read, soak, startup, verify
 from tacit.bench.report import Report
 from tacit.bench.run import Bench, Options, Run, workspace
 from tacit.errors import InvalidInput, NotFound
@@ -51,6 +51,14 @@ _BENCHES = (
         measure=backup.measure,
         size=20_000,
         quick_size=2_000,
+    ),
+    Bench(
+        name="learning",
+        about="what is learned: chances of success and next tools on held-out tasks, beside plain baselines",
+        measure=learning.measure,
+        size=1,
+        quick_size=1,
+        rounds=1,
     ),
     Bench(
         name="soak",

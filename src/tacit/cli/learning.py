@@ -21,8 +21,8 @@ def show_quality(out: Output, found: Quality) -> None:
         )
         return
     out.line(
-        "Each episode is forecast before it is learned from. Brier: squared error of the chance of success, 0 is perfect; "
-        "skill: how much of the error of the plain success rate is gone."
+        "Each episode is forecast before it is learned from. Brier: squared error of the chance of success, 0 is "
+        "perfect; skill: how much of the error of the plain success rate is gone."
     )
     out.heading("Learning curve, oldest first")
     _stages(out, {str(number): stage for number, stage in enumerate(found.curve, start=1)} | {"all": found.whole})
@@ -30,15 +30,8 @@ def show_quality(out: Output, found: Quality) -> None:
     _stages(out, found.kinds)
     if found.calibration:
         out.heading("Calibration: of those with about this chance, how many succeeded")
-        rows = [
-            (
-                f"{each.mean * 100:.0f} %",
-                each.episodes,
-                f"{each.succeeded.value * 100:.0f} %",
-                _bar(each.succeeded.value),
-            )
-            for each in found.calibration
-        ]
+        shares = [(each, each.succeeded.value) for each in found.calibration]
+        rows = [(f"{each.mean * 100:.0f} %", each.episodes, f"{rate * 100:.0f} %", _bar(rate)) for each, rate in shares]
         out.table(("chance", "episodes", "succeeded", ""), rows)
 
 
