@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from tacit.learning.evidence import Estimate, posterior
 from tacit.learning.reading import Reading, TaskWords
 from tacit.learning.ridge import logit_of
 
@@ -39,11 +38,6 @@ class Beta(NamedTuple):
         from scipy.special import polygamma
 
         return float(polygamma(1, self.successes) + polygamma(1, self.failures))
-
-    @property
-    def estimate(self) -> Estimate:
-        """The rate, with its interval."""
-        return posterior(0, 0, prior_mean=self.mean, prior_trials=self.successes + self.failures)
 
 
 class BaseRates(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ INTERCEPT_PENALTY = 0.5
 """The intercept is nearly free: its prior has a variance of 2."""
 _TOLERANCE = 1e-6
 _LARGEST_LOGIT = 30.0
+_NEVER_VARIED = 1e-6
 _SLOPE_PENALTY = 8.0
 _LEVEL_PENALTY = 2.0
 _SLOPES = (0.3, 1.5)
@@ -71,7 +72,7 @@ def fit_ridge(examples: Examples, variance: float, start: Real | None = None) ->
     for _ in range(MOST_ITERATIONS):
         chance = sigmoid(examples.offset + table @ weights)
         gradient = table.T @ (examples.weight * (chance - examples.success)) + penalty * weights
-        step: Real = numpy.linalg.solve(_curvature(table, chance, examples.weight, penalty), gradient)
+        step = _solved(_curvature(table, chance, examples.weight, penalty), gradient)
         weights = weights - step
         if numpy.abs(step).max() < _TOLERANCE:
             break
@@ -89,8 +90,7 @@ def covariance(examples: Examples, variance: float, weights: Real, repeats: floa
     table = _with_intercept(examples.features)
     chance = sigmoid(examples.offset + table @ weights)
     penalty = _penalties(table.shape[1], variance)
-    inverse: Real = numpy.linalg.inv(_curvature(table, chance, examples.weight / repeats, penalty))
-    return inverse
+    return _solved(_curvature(table, chance, examples.weight / repeats, penalty), numpy.eye(table.shape[1]))
 
 
 def calibration(logits: Real, success: Real, weight: Real) -> Calibration:
@@ -112,6 +112,15 @@ def calibration(logits: Real, success: Real, weight: Real) -> Calibration:
         step = numpy.linalg.solve(numpy.array(curvature), numpy.array(gradient))
         slope, level = slope - float(step[0]), level - float(step[1])
     return Calibration(min(max(slope, _SLOPES[0]), _SLOPES[1]), level, middle)
+
+
+def scale_of(features: Real) -> Real:
+    """The standard deviation of each feature; 1 for one that never varied, of which nothing was learned."""
+    import numpy
+
+    deviation = features.std(0)
+    scale: Real = numpy.where(deviation < _NEVER_VARIED, 1.0, deviation)
+    return scale
 
 
 def log_loss(logits: Real, success: Real, weight: Real) -> float:
@@ -146,6 +155,12 @@ def _with_intercept(features: Real) -> Real:
     return numpy.column_stack([numpy.ones(len(features)), features])
 
 
+def _solved(curvature: Real, right: Real) -> Real:
+    import numpy
+
+    return numpy.asarray(numpy.linalg.solve(curvature, right), dtype=numpy.float64)
+
+
 def _penalties(count: int, variance: float) -> Real:
     import numpy
 
@@ -158,6 +173,6 @@ def _curvature(table: Real, chance: Real, weight: Real, penalty: Real) -> Real:
     import numpy
 
     spread = weight * chance * (1 - chance) + 1e-9
-    curvature = (table * spread[:, None]).T @ table
+    curvature: Real = (table * spread[:, None]).T @ table
     curvature[numpy.diag_indices(len(penalty))] += penalty
     return curvature

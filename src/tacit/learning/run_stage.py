@@ -18,7 +18,7 @@ from tacit.learning.course import Course
 from tacit.learning.goals import GoalWords
 from tacit.learning.habits import EventLog, Habits
 from tacit.learning.reading import Reading
-from tacit.learning.ridge import AS_IT_IS, Calibration, Examples, calibration, covariance, fit_ridge, log_loss
+from tacit.learning.ridge import AS_IT_IS, Calibration, Examples, calibration, covariance, fit_ridge, log_loss, scale_of
 from tacit.learning.start_stage import Opinion, StartStage
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ _LEAST_RUNS = 8
 """At a checkpoint; with fewer there is no regression for it."""
 VARIANCES = (0.003, 0.01, 0.03, 0.1)
 """Of the prior of a weight; the one that foretells the other folds best is taken."""
+USUAL_VARIANCE = 0.03
+"""How uncertain the weights are a priori. A few runs may foretell each other best with weights near 0, but that does
+not make it certain that they are."""
+UNLEARNED_VARIANCE = 1.0
+"""Of what a run adds to the logit when nobody could learn it yet: what ``USUAL_VARIANCE`` lets all features add
+together."""
 _OFFSET_SCALE = 2.0
 
 
@@ -75,9 +81,13 @@ class _Moments(NamedTuple):
     episode: Any
 
 
-def nearest(checkpoints: Sequence[Checkpoint], actions: int) -> Checkpoint:
-    """The one whose number of actions is nearest, by its logarithm."""
-    return min(checkpoints, key=lambda each: abs(math.log((each.actions + 1) / (actions + 1))))
+def opinion(checkpoints: Sequence[Checkpoint], before: Opinion, course: Course) -> Opinion:
+    """What to say of a run, of whose task this was said before: by the checkpoint whose number of actions is nearest,
+    in its logarithm."""
+    if not checkpoints:
+        return Opinion(before.logit, before.variance + UNLEARNED_VARIANCE)
+    nearest = min(checkpoints, key=lambda each: abs(math.log((each.actions + 1) / (course.actions + 1))))
+    return nearest.opinion(before, course.features())
 
 
 def learn_checkpoints(readings: Sequence[Reading], log: EventLog) -> tuple[Checkpoint, ...]:
@@ -134,14 +144,14 @@ def _learn(moments: _Moments, actions: int) -> Checkpoint | None:
     weight = numpy.exp(-numpy.abs(numpy.log((moments.actions + 1) / (actions + 1))) / REACH)
     kept = weight >= _LEAST_WEIGHT
     weight, offset, features = weight[kept], moments.offset[kept], moments.features[kept]
-    mean, deviation = numpy.average(features, 0, weight), features.std(0) + 1e-9
+    mean, deviation = numpy.average(features, 0, weight), scale_of(features)
     usual = float(offset.mean())
     table = numpy.column_stack([(features - mean) / deviation, (offset - usual) / _OFFSET_SCALE])
     examples = Examples(table, offset, moments.success[kept], weight)
     variance, unseen = _choose(examples, moments.fold[kept])
     weights = fit_ridge(examples, variance)
     repeats = max(1.0, weight.sum() / len(numpy.unique(moments.episode[kept])))
-    spread = covariance(examples, variance, weights, repeats)
+    spread = covariance(examples, max(variance, USUAL_VARIANCE), weights, repeats)
     return Checkpoint(
         actions=actions,
         mean=pack_floats(mean),

@@ -14,7 +14,7 @@ import msgspec
 from tacit.learning.arrays import Packed, pack_floats
 from tacit.learning.base_rate import BaseRates
 from tacit.learning.reading import Reading, TaskWords
-from tacit.learning.ridge import Examples, covariance, fit_ridge
+from tacit.learning.ridge import Examples, covariance, fit_ridge, scale_of
 
 if TYPE_CHECKING:
     import numpy
@@ -74,7 +74,7 @@ class StartStage:
         features = numpy.array(
             [_features(reading.task, context_words, goal_words) for reading in readings], dtype=float
         )
-        mean, deviation = features.mean(0), features.std(0) + 1e-9
+        mean, deviation = features.mean(0), scale_of(features)
         examples = Examples(
             (features - mean) / deviation,
             numpy.array([rates.rate(reading.task).logit for reading in readings]),
@@ -93,7 +93,7 @@ class StartStage:
 
         rate = self.rates.rate(task)
         if self.weights is None:
-            return Opinion(rate.logit, rate.logit_variance)
+            return Opinion(rate.logit, rate.logit_variance + VARIANCE)
         features = numpy.array(_features(task, self.weights.context_words, self.weights.goal_words))
         row = numpy.concatenate([[1.0], (features - self._mean) / self._deviation])
         return Opinion(

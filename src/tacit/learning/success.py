@@ -5,7 +5,8 @@ of the task (``start_stage``), and how the run goes (``run_stage``).
 
 The interval is that of a normal posterior of the logit. Its variance adds up what is unknown at each stage: the kind's
 rate (the variance of the logit of its Beta posterior) and the weights of either regression (Laplace's approximation, in
-which the moments of one run count as one). It is about the chance, not about the single outcome.
+which the moments of one run count as one), or, where too little is known to learn them, what they might be. It is about
+the chance, not about the single outcome.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tacit.learning.goals import GoalWords
 from tacit.learning.habits import EventLog, Habits
 from tacit.learning.reading import read_episodes, read_steps, read_task
 from tacit.learning.ridge import chance_of
-from tacit.learning.run_stage import Checkpoint, learn_checkpoints, nearest
+from tacit.learning.run_stage import Checkpoint, learn_checkpoints, opinion
 from tacit.learning.start_stage import LEAST_EPISODES, Opinion, StartStage, StartWeights
 
 LEAST_KNOWN = 3
@@ -85,14 +86,12 @@ class SuccessModel:
         before = self._start.opinion(words)
         read = read_steps(steps)
         acted = max((place for place, step in enumerate(read, start=1) if step.tool), default=0)
-        if acted and kept.checkpoints:
-            course = Course(words, kept.goals, kept.habits)
-            for step in read[:acted]:
-                course.add(step)
-            return _estimate(nearest(kept.checkpoints, course.actions).opinion(before, course.features()))
-        if kept.start is None:
-            return kept.rates.rate(words).estimate
-        return _estimate(before)
+        if not acted:
+            return _estimate(before)
+        course = Course(words, kept.goals, kept.habits)
+        for step in read[:acted]:
+            course.add(step)
+        return _estimate(opinion(kept.checkpoints, before, course))
 
     def to_bytes(self) -> bytes:
         """The model, to be kept."""
