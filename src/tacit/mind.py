@@ -213,13 +213,12 @@ class Mind(PastMind):
             key: makes a retry safe: the same key is the same episode.
             buffered: hold steps back and write several at once (settings ``buffer.*``); a buffered step is not
                 durable until ``flush()``, ``complete()`` or the end of the block.
-        appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
-        buffering = self._buffering if buffered else None
-        return LiveEpisode(self.recorder, appended.event.id, buffering=buffering, fit=fit)
+            exposure: the ``exposure_id`` of the advice that the agent was given; its outcome is the episode's.
+            fit: "truncate" shortens steps over the limits and replaces control characters; "refuse" raises.
 
         Raises:
             InvalidInput: a bound or a type is broken; nothing was stored.
-            Conflict: the key was used for another task.
+            Conflict: the key was used for another task, or the advice taken by another episode.
         """
         task = self._task(
             description=description,
@@ -235,8 +234,7 @@ class Mind(PastMind):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
-        buffering = self._buffering if buffered else None
-        return LiveEpisode(self.recorder, appended.event.id, buffering=buffering, fit=fit)
+        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering if buffered else None, fit=fit)
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")

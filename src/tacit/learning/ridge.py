@@ -73,7 +73,7 @@ def fit_ridge(examples: Examples, variance: float, start: Real | None = None) ->
         chance = sigmoid(examples.offset + table @ weights)
         gradient = table.T @ (examples.weight * (chance - examples.success)) + penalty * weights
         step = _solved(_curvature(table, chance, examples.weight, penalty), gradient)
-        weights = weights - step
+        weights = (weights - step).astype(numpy.float64)
         if numpy.abs(step).max() < _TOLERANCE:
             break
     return weights

@@ -1,0 +1,154 @@
+"""Advice on a real store: what it says, on what evidence, and when it says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import tacit
+from tacit.mind import Mind
+from trials import open_mind
+
+pytestmark = pytest.mark.requirement("LE-09")
+
+
+def live(mind: Mind, number: int, *, asked: bool, well: bool) -> str:
+    """An episode in which the agent asked before it booked, or guessed."""
+    with mind.episode(f"Change the seat of passenger {number}", domain="airline", task_type="seat") as episode:
+        episode.step(tool="ask" if asked else "guess", observation=f"answer {number}", success=True)
+        episode.step(tool="book", observation=f"booked {number}", success=well)
+        episode.complete("success" if well else "failure")
+    return episode.id
+
+
+@pytest.fixture
+def mind(tmp_path: Path) -> Iterator[Mind]:
+    with open_mind(tmp_path / "a.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def taught(mind: Mind) -> Mind:
+    """A mind that has seen that asking helps, and another kind of task."""
+    for number in range(40):
+        asked = number % 2 == 0
+        live(mind, number, asked=asked, well=asked or number % 10 == 1)
+    for number in range(10):
+        with mind.episode(f"Brew coffee for guest {number}", domain="kitchen", task_type="coffee") as episode:
+            episode.step(tool="grind", observation=f"{number} g", success=True)
+            episode.complete("success")
+    mind.settle(120)
+    return mind
+
+
+def test_a_mind_that_knows_nothing_says_so(mind: Mind) -> None:
+    advice = mind.advise("Change a seat")
+    assert advice.abstained
+    assert (advice.success, advice.tools, advice.next_steps, advice.heuristics) == (None, (), (), ())
+    assert (advice.pitfalls, advice.playbook, advice.episodes) == ((), None, ())
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_after_a_few_episodes_it_names_them_and_claims_nothing_more(mind: Mind, count: int) -> None:
+    ids = {live(mind, number, asked=True, well=True) for number in range(count)}
+    mind.settle(120)
+    advice = mind.advise("Change the seat of passenger 7", domain="airline", task_type="seat")
+    assert not advice.abstained
+    assert {each.id for each in advice.episodes} <= ids
+    assert advice.tools[0].name in ("ask", "book")
+    assert advice.heuristics == ()
+    assert advice.success is None or advice.success.high - advice.success.low > 0.3
+
+
+def test_it_knows_what_helps_what_to_avoid_and_the_way(taught: Mind) -> None:
+    advice = taught.advise("Change the seat of passenger 99", domain="airline", task_type="seat")
+    assert any("ask" in each.text for each in advice.heuristics)
+    assert any("guess" in each.text for each in advice.pitfalls)
+    assert advice.playbook is not None
+    assert [step.tool for step in advice.playbook.steps] == ["ask", "book"]
+    assert "1. ask" in advice.playbook.text
+    assert advice.next_steps[0].tool == "ask"
+    assert [each.name for each in advice.tools[:2]] == ["book", "ask"] or advice.tools[0].name == "ask"
+    assert advice.success is not None
+    assert 0.3 < advice.success.low < advice.success.mean < advice.success.high
+    assert advice.lag == 0
+
+
+def test_every_claim_cites_episodes_that_exist(taught: Mind) -> None:
+    advice = taught.advise("Change the seat of passenger 99", domain="airline", task_type="seat")
+    claims = [*advice.heuristics, *advice.pitfalls, *advice.episodes, *advice.tools]
+    assert claims
+    for claim in claims:
+        assert claim.why
+        assert claim.evidence
+        assert sum(each.weight for each in claim.evidence) == pytest.approx(1)
+        for each in claim.evidence:
+            assert taught.get(each.event_id).outcome is not None
+
+
+def test_the_next_step_depends_on_what_was_done(taught: Mind) -> None:
+    question = {"domain": "airline", "task_type": "seat", "record": False}
+    after = [tacit.Step(tool="ask", observation="answer 99", status="success")]
+    assert taught.advise("Change the seat of passenger 99", **question).next_steps[0].tool == "ask"
+    found = taught.advise("Change the seat of passenger 99", **question, steps=after)
+    assert found.next_steps[0].tool == "book"
+    mapped = [{"tool": "ask", "observation": "answer 99", "success": True}]
+    assert taught.advise("Change the seat of passenger 99", **question, steps=mapped).next_steps == found.next_steps
+
+
+def test_only_tools_at_hand_are_advised_and_new_ones_by_what_they_do(taught: Mind) -> None:
+    tools = [tacit.Tool(name="book"), tacit.Tool(name="brew_coffee", description="brews a cup of coffee")]
+    seat = taught.advise("Change the seat of passenger 99", tools=tools, record=False)
+    assert seat.tools[0].name == "book"
+    assert {each.name for each in seat.tools} <= {"book", "brew_coffee"}
+    assert {each.tool for each in seat.next_steps} <= {"book", "brew_coffee"}
+    coffee = taught.advise("brew a cup of coffee", tools=tools, record=False)
+    assert coffee.tools[0].name == "brew_coffee"
+
+
+def test_other_kinds_of_task_get_other_advice(taught: Mind) -> None:
+    coffee = taught.advise("Brew coffee for guest 12", domain="kitchen", task_type="coffee", record=False)
+    assert coffee.tools[0].name == "grind"
+    assert not any("guess" in each.text for each in coffee.pitfalls)
+
+
+@pytest.mark.requirement("JR-05")
+def test_the_past_is_advised_on_from_what_was_known_then(taught: Mind) -> None:
+    then = datetime.now(UTC)
+    for number in range(40, 100):
+        live(taught, number, asked=number % 2 == 0, well=number % 2 == 1)
+    taught.settle(120)
+    question = {"domain": "airline", "task_type": "seat", "record": False}
+    before = taught.at(then).advise("Change the seat of passenger 99", **question)
+    assert any("ask" in each.text for each in before.heuristics)
+    assert any("guess" in each.text for each in before.pitfalls)
+    after = taught.advise("Change the seat of passenger 99", **question)
+    assert not any(each.text.startswith("avoid: begin with guess") for each in after.pitfalls)
+
+
+def test_what_was_expected_of_episodes_that_were_new_is_kept(taught: Mind) -> None:
+    for number in range(40, 60):
+        live(taught, number, asked=number % 2 == 0, well=number % 2 == 0)
+    taught.settle(120)
+    found = taught.forecasts()
+    assert found.whole.episodes == 20
+    assert found.whole.next_tool is not None
+    assert found.whole.next_tool.value > 0.6
+    assert found.whole.brier is not None
+    assert 0 <= found.whole.brier < 0.5
+    assert set(found.kinds) == {"seat"}
+    assert sum(each.episodes for each in found.calibration) == found.whole.answered
+    assert sum(stage.episodes for stage in found.curve) == 20
+
+
+def test_the_question_must_be_one(mind: Mind) -> None:
+    for description in ("", " ", None, 5):
+        with pytest.raises(tacit.InvalidInput, match="needs a description"):
+            mind.advise(description)  # type: ignore[arg-type]
+    with pytest.raises(tacit.InvalidInput, match="tool"):
+        mind.advise("x", tools=[{"nme": "a"}])
+    with pytest.raises(tacit.InvalidInput):
+        mind.advise("x", steps=[{"tool": "a", "success": "yes"}])
