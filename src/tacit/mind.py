@@ -358,13 +358,18 @@ class Mind(PastMind):
 
     # ── what was learned ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def settle(self, timeout: float = 60.0) -> None:
+    def settle(self, timeout: float = 60.0, *, only: str = "") -> None:
         """Wait until everything that is computed in the background has seen all that was written.
+
+        Args:
+            only: wait for nothing but that consumer, one of those that ``lag()`` names: ``tally`` for statistics.
 
         Raises:
             NotSettled: not within ``timeout`` seconds; the context holds the lag.
         """
-        self.recorder.journal.consumers.settle(self.recorder.mind.id, timeout)
+        if only and only not in self.lag():
+            raise InvalidInput(f"there is no consumer {shown(only)}; lag() names those that there are", field="only")
+        self.recorder.journal.consumers.settle(self.recorder.mind.id, timeout, only=only)
 
     def lag(self) -> dict[str, int]:
         """For each consumer, how many events it has yet to see."""

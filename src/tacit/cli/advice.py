@@ -10,7 +10,7 @@ from tacit.cli.episodes import AsOf, mind_at
 from tacit.cli.output import Output
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
-from tacit.cli.waiting import LONGEST_WAIT, catch_up
+from tacit.cli.waiting import LONGEST_STUDY, catch_up
 
 if TYPE_CHECKING:
     from tacit.learning.advice import Advice, Item, Playbook
@@ -51,7 +51,7 @@ def add_to(app: typer.Typer) -> None:
 
         tools = [Tool(name=name, description=what) for name, _, what in (each.partition("=") for each in tool or ())]
         with session.open_mind() as mind:
-            catch_up(mind, LONGEST_WAIT)
+            catch_up(mind, LONGEST_STUDY, only="")
             found = mind_at(mind, as_of).advise(
                 task, task_type=task_type, domain=domain, tags=tag or (), tools=tools, key=key, record=record
             )
@@ -61,7 +61,7 @@ def add_to(app: typer.Typer) -> None:
     def playbook(session: Session, task_type: TaskType = "", domain: Domain = "", as_of: AsOf = None) -> None:
         """Show the playbooks: for each kind of task, the way that successful episodes took."""
         with session.open_mind() as mind:
-            catch_up(mind, LONGEST_WAIT)
+            catch_up(mind, LONGEST_STUDY, only="")
             book = mind_at(mind, as_of).book()
         found = [
             each

@@ -10,7 +10,7 @@ from tacit.cli.episodes import AsOf, mind_at
 from tacit.cli.output import Output, brief, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
-from tacit.cli.waiting import LONGEST_WAIT, catch_up
+from tacit.cli.waiting import LONGEST_STUDY, catch_up
 from tacit.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _book(session: Session, as_of: str | None) -> Book:
     with session.open_mind() as mind:
-        catch_up(mind, LONGEST_WAIT)
+        catch_up(mind, LONGEST_STUDY, only="")
         return mind_at(mind, as_of).book()
 
 

@@ -10,7 +10,7 @@ from tacit.cli.episodes import AsOf, mind_at
 from tacit.cli.output import Output, brief, counted
 from tacit.cli.session import Session
 from tacit.cli.verb import by_default, verb
-from tacit.cli.waiting import LONGEST_WAIT, catch_up, lag_note
+from tacit.cli.waiting import LONGEST_STUDY, LONGEST_WAIT, catch_up, lag_note
 
 if TYPE_CHECKING:
     from tacit.learning.statistics import Share, Statistics, ToolStatistics, Totals
@@ -38,12 +38,12 @@ def add_to(app: typer.Typer) -> None:
             session.out.note(lag_note(behind))
 
     @verb(stats, "learning")
-    def learning(session: Session, wait: Wait = LONGEST_WAIT, as_of: AsOf = None) -> None:
+    def learning(session: Session, wait: Wait = LONGEST_STUDY, as_of: AsOf = None) -> None:
         """Show how good advice is: each episode is forecast before it is learned from."""
         from tacit.cli.learning import show_quality
 
         with session.open_mind() as mind:
-            catch_up(mind, wait)
+            catch_up(mind, wait, only="")
             found = mind_at(mind, as_of).forecasts()
         session.out.result(found, lambda: show_quality(session.out, found))
 

@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 10.0
 """Seconds that a command waits for the consumers before it shows what there is."""
+LONGEST_STUDY = 60.0
+"""The same for what has to be learned first."""
 
 
-def catch_up(mind: Mind, timeout: float = LONGEST_WAIT) -> dict[str, int]:
-    """Let the consumers reach the head, but do not wait longer than that; how far each is still behind."""
+def catch_up(mind: Mind, timeout: float = LONGEST_WAIT, *, only: str = "tally") -> dict[str, int]:
+    """Let a consumer (all, if empty) reach the head, but do not wait longer than that; how far each is still behind."""
     try:
-        mind.settle(timeout)
-    except NotSettled:
-        return {name: count for name, count in mind.lag().items() if count}
+        mind.settle(timeout, only=only)
+    except NotSettled as error:
+        lag: dict[str, int] = error.context["lag"]
+        return {name: count for name, count in lag.items() if count}
     return {}
 
 

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -166,7 +167,7 @@ class Consumers:
         self._wake = Bell()
         self._hurry = threading.Event()  # somebody waits until everything has been consumed
         self._progress = threading.Condition()
-        self._waiting = 0  # callers of settle; guarded by _progress
+        self._waiting: Counter[str] = Counter()  # callers of settle, by what they wait for; guarded by _progress
         self.rest = Rest()
         self._stopping = False
         self._store_fails = False
@@ -268,7 +269,7 @@ class Consumers:
                 lease.position,
                 head_position(snapshot, mind),
                 self._pace.batch_events,
-                bool(self._waiting),
+                bool(self._waiting[""] or self._waiting[consumer.name]),
                 self.rest.bursting,
             )
             taken = consumer.take(snapshot, mind, span)
@@ -361,8 +362,11 @@ class Consumers:
             }
         return {name: int(row[1]) - int(row[2]) if row else 0 for name, row in found.items()}
 
-    def settle(self, mind: bytes, timeout: float) -> None:
-        """Wait until every consumer has reached the head of this mind.
+    def _lag_of(self, mind: bytes, only: str) -> dict[str, int]:
+        return {name: count for name, count in self.lag(mind).items() if name == only or not only}
+
+    def settle(self, mind: bytes, timeout: float, *, only: str = "") -> None:
+        """Wait until every consumer (or ``only`` that one) has reached the head of this mind.
 
         Raises:
             NotSettled: not within ``timeout`` seconds, or never, because the store can only be read; the context holds
@@ -374,26 +378,26 @@ class Consumers:
                 "this runs in a thread of the store's own (as a __del__ or the callback of a weak reference may), "
                 "and that cannot wait for itself. Do it in a thread of your own"
             )
-        with self._hurried():
-            self._wait_for(mind, timeout)
+        with self._hurried(only):
+            self._wait_for(mind, timeout, only)
 
     @contextlib.contextmanager
-    def _hurried(self) -> Iterator[None]:
+    def _hurried(self, only: str) -> Iterator[None]:
         """While anybody is in here, consumers take no rest."""
         with self._progress:
-            self._waiting += 1
+            self._waiting[only] += 1
             self._hurry.set()
         try:
             yield
         finally:
             with self._progress:
-                self._waiting -= 1
-                if not self._waiting and not self._stopping:
+                self._waiting[only] -= 1
+                if not self._waiting.total() and not self._stopping:
                     self._hurry.clear()
 
-    def _wait_for(self, mind: bytes, timeout: float) -> None:
+    def _wait_for(self, mind: bytes, timeout: float, only: str) -> None:
         deadline = time.monotonic() + (0 if self._store.read_only else timeout)
-        while any((lag := self.lag(mind)).values()):
+        while any((lag := self._lag_of(mind, only)).values()):
             if time.monotonic() >= deadline:
                 why = "the store can only be read, so" if self._store.read_only else f"after {timeout:g} s"
                 raise NotSettled(

@@ -48,6 +48,8 @@ _log = logging.getLogger("tacit.learning.study")
 _WORTH_GROWTH = 1.1
 _REST = 20
 """A book is written anew when a tenth more is known, or after twenty times as long as the last one took to write."""
+BEGIN_SECONDS = 3.0
+"""Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
 _MOST_MINDS = 8
 """Minds whose counts are kept in memory."""
 _MOST_RETIRED = 200
@@ -147,7 +149,7 @@ class Study:
         self._preparer = Preparer(clock, SystemEntropy(), NoMasking())
         self._policy = policy or StudyPolicy()
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
-        self._rest_until = 0.0
+        self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """Study what the lessons have brought; None while it is not worth it yet."""
@@ -160,8 +162,7 @@ class Study:
         episodes = count_lessons(snapshot, mind, position)
         if last_change(snapshot, mind) <= before.position and episodes == before.known:
             return Taken(position)
-        worth = span.hurried or episodes >= _WORTH_GROWTH * before.known or time.monotonic() >= self._rest_until
-        if not worth:
+        if not span.hurried and not self._is_worth(episodes, before):
             return None
         started = time.monotonic()
         desk = self._desk(mind)
@@ -178,6 +179,11 @@ class Study:
         self._rest_until = time.monotonic() + _REST * spent
         _log.debug("studied", extra={"duration_ms": round(spent * 1_000, 1), "episodes": found.book.episodes})
         return Taken(position, found)
+
+    def _is_worth(self, episodes: int, before: Book) -> bool:
+        """Whether so much is new, or so much time has gone, that a new book is worth the work."""
+        now = time.monotonic()
+        return now >= self._rest_until or (now >= self._begin and episodes >= _WORTH_GROWTH * before.known)
 
     def apply(self, appender: Appender, mind: bytes, effects: _Findings) -> None:
         transaction, position = appender.transaction, effects.book.position

@@ -6,6 +6,7 @@ holds for the newest wording of its task.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,9 @@ from tacit.stores.port import Snapshot, Transaction
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
+
+BEGIN_SECONDS = 3.0
+"""Nothing is embedded unasked so soon after the store was opened: a short command would have to wait for it."""
 
 _vector, _episode = schema.vector, schema.episode
 _KINDS = frozenset({kinds.EPISODE_COMPLETED, kinds.EPISODE_RECORDED, kinds.EPISODE_UPDATED})
@@ -69,10 +73,11 @@ class Vectors:
 
     def __init__(self, embedder: TextEmbedder) -> None:
         self._embedder = embedder
+        self._begin = time.monotonic() + BEGIN_SECONDS
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """The vectors of the next batch of finished episodes; put off while somebody writes a burst."""
-        if span.busy and not span.hurried:
+        if not span.hurried and (span.busy or time.monotonic() < self._begin):
             return None
         events = events_after(snapshot, mind, span.position, span.most, _KINDS)
         position = events[-1].position if len(events) == span.most else span.head
