@@ -140,6 +140,8 @@ def test_the_lag_of_consumers_is_shown_without_making_them_run(
         ]
     monkeypatch.setenv("TACIT_CONSUMERS__ENABLED", "true")
     cli("stats")
+    assert {each["consumer"]: each["behind"] for each in cli.json("stats", "lag")}["tally"] == 0
+    cli("pattern", "list")
     assert {each["behind"] for each in cli.json("stats", "lag")} == {0}
 
 
