@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tacit.bench import backup, ingest, learning, read, soak, startup, verify
+from tacit.bench import backup, closed_loop, ingest, learning, read, soak, startup, verify
 from tacit.bench.report import Report
 from tacit.bench.run import Bench, Options, Run, workspace
 from tacit.errors import InvalidInput, NotFound
@@ -59,6 +59,15 @@ _BENCHES = (
         size=1,
         quick_size=1,
         rounds=1,
+    ),
+    Bench(
+        name="closed-loop",
+        about="SIMULATED: an agent's success with memory on, off, random, shuffled, stale and poisoned",
+        measure=closed_loop.measure,
+        size=20,
+        quick_size=2,
+        rounds=1,
+        in_all=False,
     ),
     Bench(
         name="soak",
