@@ -25,7 +25,7 @@ from tacit.ops.setting_groups import ConsumerSettings, LearningSettings, Setting
 from tacit.stores.sqlite import MEMORY, SqliteStore
 
 KINDS, CHOICES, TOOLS = 4, 3, 4
-LEARNING_TASKS, MEASURED_TASKS, BETWEEN_STUDIES = 80, 40, 20
+LEARNING_TASKS, MEASURED_TASKS, BETWEEN_STUDIES = 160, 40, 20
 _WELL, _SPOILT = 0.9, 0.45
 """The chance of success when every choice is right, and what each wrong one multiplies it by."""
 _CURIOSITY = 0.15

@@ -12,11 +12,12 @@ import msgspec
 from tacit.experience.episode import Step, Task
 from tacit.learning.advice import Advice, Item, NextStep, Playbook, Tool, ToolAdvice
 from tacit.learning.book import Book
+from tacit.learning.choices import Worth
 from tacit.learning.evidence import Estimate
 from tacit.learning.items import cited, heuristic_items, pitfall_items
 from tacit.learning.nearest import Near, Shelf
 from tacit.learning.situation import Situation, situation
-from tacit.learning.trace import words_of
+from tacit.learning.trace import Trace, words_of
 
 MOST_TOOLS = 10
 MOST_NEXT = 5
@@ -24,6 +25,10 @@ MOST_EPISODES = 5
 MOST_EVIDENCE = 5
 _NEIGHBOURS = 15
 """Episodes that are asked for tools."""
+_UNUSUAL = 0.02
+"""Added to every chance, so that what was never done can still be advised when all else has failed."""
+_WORTH_POWER = 2.0
+"""How much the outcomes of a choice weigh beside how usual it is."""
 LEAST_LIKENESS = 0.2
 """What is less alike is no precedent."""
 
@@ -69,7 +74,7 @@ def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advi
         success=None if models.success is None else models.success.predict(task, steps),
         abstained=False,
         tools=_tools(question, near),
-        next_steps=_next_steps(here, models, question, near),
+        next_steps=_next_steps(here, models, question, shelf),
         pitfalls=pitfall_items(book.heuristics, here),
         heuristics=heuristic_items(book.heuristics, here),
         playbook=_playbook(here, book),
@@ -112,35 +117,32 @@ def _tool(name: str, score: float, voters: Sequence[Near]) -> ToolAdvice:
     )
 
 
-def _next_steps(here: Situation, models: Models, question: Question, near: Sequence[Near]) -> tuple[NextStep, ...]:
+def _next_steps(here: Situation, models: Models, question: Question, shelf: Shelf) -> tuple[NextStep, ...]:
+    """Tools that could come next, by how usual they are where it goes well, and by how they have turned out."""
     if models.next_step is None:
         return ()
-    known = {tool.name for tool in question.tools}
-    ranked = [
-        (tool, chance)
-        for tool, chance in models.next_step.predict(question.task, question.steps)
-        if not known or tool in known
-    ]
+    chances = dict(models.next_step.predict(question.task, question.steps))
+    if question.tools:
+        chances = {tool.name: chances.get(tool.name, 0.0) for tool in question.tools}
     last = here.calls[-1].tool if here.calls else ""
-    return tuple(_next_step(tool, chance, last, near) for tool, chance in ranked[:MOST_NEXT])
+    precedents = shelf.of_kind(here.kind)
+    worth = Worth((trace for _, trace in precedents), last)
+    weights = {tool: (chance + _UNUSUAL) * worth.of(tool) ** _WORTH_POWER for tool, chance in chances.items()}
+    whole = sum(weights.values())
+    ranked = sorted(weights, key=lambda tool: (-weights[tool], tool))[:MOST_NEXT]
+    return tuple(_next_step(tool, weights[tool] / whole, last, worth, precedents) for tool in ranked)
 
 
-def _next_step(tool: str, chance: float, last: str, near: Sequence[Near]) -> NextStep:
-    precedents = [each for each in near if _follows(each, last, tool)]
+def _next_step(tool: str, score: float, last: str, worth: Worth, precedents: Sequence[tuple[str, Trace]]) -> NextStep:
+    followed = [id for id, trace in reversed(precedents) if _follows(trace, last, tool)]
+    count, well = worth.tried(tool)
     after = f"after {last}" if last else "at the start"
-    told = f"{after}, in {len(precedents)} of the {len(near)} episodes most like this task" if near else after
-    return NextStep(
-        tool=tool,
-        action="",
-        score=chance,
-        why=f"comes next {told}",
-        evidence=cited([each.episode for each in precedents[:MOST_EVIDENCE]]),
-    )
+    told = f"{after}, {count} episodes of this kind took it and {well} of them succeeded" if count else "not tried yet"
+    return NextStep(tool=tool, action="", score=score, why=told, evidence=cited(followed[:MOST_EVIDENCE]))
 
 
-def _follows(each: Near, last: str, tool: str) -> bool:
-    tools = ["", *(call.tool for call in each.trace.calls)]
-    return any(pair == (last, tool) for pair in pairwise(tools))
+def _follows(trace: Trace, last: str, tool: str) -> bool:
+    return any(pair == (last, tool) for pair in pairwise(["", *(call.tool for call in trace.calls)]))
 
 
 def _playbook(here: Situation, book: Book) -> Playbook | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-_MISSING = -1
+MOST_OF_KIND = 500
 
 
 class Near(msgspec.Struct, frozen=True):
@@ -42,6 +42,7 @@ class Shelf:
         self._embedder = embedder
         self._traces: dict[str, Trace] = {}
         self._words: Counter[str] = Counter()
+        self._kinds: dict[tuple[str, str], dict[str, None]] = {}
         self._vectors: dict[str, Any] = {}
         self._table: tuple[list[str], NDArray[numpy.float32]] | None = None
         self._position = 0
@@ -54,6 +55,10 @@ class Shelf:
     def traces(self) -> Iterable[tuple[str, Trace]]:
         """Every episode on the shelf, oldest first."""
         return self._traces.items()
+
+    def of_kind(self, kind: tuple[str, str]) -> list[tuple[str, Trace]]:
+        """Up to 500 of the newest episodes of a kind of task, oldest first."""
+        return [(id, self._traces[id]) for id in list(self._kinds.get(kind, ()))[-MOST_OF_KIND:]]
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         """Bring the shelf to a position: what stands there, and nothing else."""
@@ -88,6 +93,7 @@ class Shelf:
     def _clear(self) -> None:
         self._traces.clear()
         self._words.clear()
+        self._kinds.clear()
         self._vectors.clear()
         self._table = None
         self._position = self._vectors_position = 0
@@ -96,6 +102,7 @@ class Shelf:
         self._remove(lesson.episode)
         self._traces[lesson.episode] = lesson.trace
         self._words.update(lesson.trace.features)
+        self._kinds.setdefault(lesson.trace.kind, {})[lesson.episode] = None
         while len(self._traces) > self._window:
             self._remove(next(iter(self._traces)))
 
@@ -103,6 +110,7 @@ class Shelf:
         trace = self._traces.pop(episode, None)
         if trace is not None:
             self._words.subtract(trace.features)
+            self._kinds[trace.kind].pop(episode)
         if self._vectors.pop(episode, None) is not None:
             self._table = None
 
