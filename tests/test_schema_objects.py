@@ -118,7 +118,7 @@ def test_a_name_with_a_line_break_cannot_pass_for_a_line_of_the_report(tmp_path:
         mind.record({"task": {"description": "one"}})
         mind.settle()
     with opened((str(path), None)) as store:
-        change(store, "UPDATE consumer SET position = 99, name = 'y' || char(10) || 'ok'")
+        change(store, "UPDATE consumer SET position = 99, name = 'y' || char(10) || 'ok' WHERE name = 'tally'")
     told = run_here("--store", str(path), "journal", "verify")
     assert told.code == 8
     assert told.out.count("problem  ") == 2
