@@ -159,8 +159,27 @@ def test_a_folder_in_memory_is_refused() -> None:
         command.run("startup", Options(folder=memory, size=1))
 
 
-def test_only_the_long_soak_is_left_out_of_the_quick_look() -> None:
-    assert [name for name, bench in BENCHES.items() if not bench.in_all] == ["soak"]
+def test_only_what_takes_long_is_left_out_of_the_quick_look() -> None:
+    assert [name for name, bench in BENCHES.items() if not bench.in_all] == ["closed-loop", "soak"]
+
+
+@pytest.mark.requirement("LE-11")
+def test_without_data_learning_is_measured_on_a_made_up_world_with_intervals(tmp_path: Path) -> None:
+    figures = {name: figure.value for name, figure in command.run("learning", Options(folder=tmp_path)).figures.items()}
+    ours, trigram = figures["made_up_next_tool_tacit"], figures["made_up_next_tool_trigram"]
+    assert ours > trigram > figures["made_up_next_tool_majority"]
+    assert figures["made_up_success_after_2_skill_over_kind_low"] > 0
+    for name in figures:
+        if f"{name}_low" in figures:
+            assert figures[f"{name}_low"] <= figures[name] <= figures[f"{name}_high"]
+
+
+@pytest.mark.requirement("LE-10", "LE-11")
+def test_the_simulated_agent_is_measured_with_every_sort_of_memory(tmp_path: Path) -> None:
+    found = command.run("closed-loop", Options(folder=tmp_path, size=1))
+    sorts = ("off", "on", "random", "shuffled", "stale", "poisoned")
+    assert {f"simulated_success_memory_{sort}" for sort in sorts} <= found.figures.keys()
+    assert all(0 <= found.figures[f"simulated_success_memory_{sort}"].value <= 1 for sort in sorts)
 
 
 def test_the_same_seed_gives_the_same_episodes_of_the_stated_shape() -> None:
