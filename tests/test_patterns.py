@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning_trials import DAY, NOW, attempt, call, counted, found_in, trace
-from tacit.learning.heuristics import heuristics, pruned
+from tacit.learning.heuristics import heuristics, retired
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.patterns.sequences import subsequences
@@ -210,7 +210,7 @@ def test_when_the_truth_turns_the_heuristic_turns_and_the_stale_one_is_pruned() 
     assert told["avoid: after start worked: left"] == "avoid"
     turned = next(each for each in after if each.text == "avoid: after start worked: left")
     assert [turn.change for turn in turned.history] == ["adopted", "turned round"]
-    assert all(each.history[-1].change == "pruned" for each in pruned(before, after, 1))
+    assert all(each.history[-1].change == "pruned" for each in retired(before, after, 1))
 
 
 @pytest.mark.requirement("LE-12")

@@ -169,3 +169,32 @@ def test_what_is_not_to_be_recorded_and_what_is_asked_of_the_past_leaves_no_trac
     assert past.exposure_id is None
     assert past.heuristics
     assert head() == before
+
+
+def test_a_share_is_withheld_when_asked_for_and_what_does_harm_is_given_no_more(tmp_path: Path) -> None:
+    """A simulated agent that does worse whenever a certain piece of advice is shown to it."""
+    changed = {"advice__withhold_share": 0.5, "advice__withhold_floor": 0.5, "learning__embedder": "none"}
+    with open_mind(tmp_path / "b.db", **changed) as mind:
+        for number in range(60):
+            asked = number % 2 == 0
+            with mind.episode(f"Change seat {number}", domain="airline") as episode:
+                episode.step(tool="ask" if asked else "guess", observation=number, success=True)
+                episode.complete("success" if asked else "failure")
+        mind.settle(60)
+        item = mind.advise("Change seat 1", domain="airline", record=False).heuristics[0].id
+        shown = 0
+        for number in range(80):
+            advice = mind.advise(f"Change seat 1{number}", domain="airline")
+            there = item in {each.id for each in advice.heuristics}
+            shown += there
+            assert advice.exposure_id
+            mind.feedback(advice.exposure_id, outcome="failure" if there else "success")
+        assert 20 < shown < 60
+        with mind.episode("Change seat 2", domain="airline") as episode:  # something new, so that it is studied
+            episode.step(tool="ask", observation="x", success=True)
+            episode.complete("success")
+        mind.settle(60)
+        after = mind.advise("Change seat 3", domain="airline", record=False)
+        assert item not in {each.id for each in after.heuristics}
+        gone = {each.id: each.history[-1].change for each in mind.book().retired}
+        assert gone[item] == "demoted"

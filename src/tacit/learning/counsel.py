@@ -55,7 +55,6 @@ class Counsel:
             book = read_book(snapshot, mind.id, position)
             lag = max(0, head_position(snapshot, mind.id) - consumer_position(snapshot, mind.id, Study.name))
             demoted = demoted_items(snapshot, mind.id, position)
-            counts = exposures_of(snapshot, mind.id) if record else {}
             found = self._ask(snapshot, mind.id, min(position, reached), question, book)
         found = msgspec.structs.replace(_without(found, demoted), lag=lag)
         if not record:
@@ -65,7 +64,7 @@ class Counsel:
         )
         lots = _drawn_before(recorder, id)
         if lots is None:
-            lots = self._lots(mind.secret, question.task.description, key, found, counts)
+            lots = self._lots(recorder, question.task.description, key, found)
         exposure = _record(recorder, question.task, id, lots)
         shown = {lot.item for lot in lots if lot.shown}
         withheld = bool(lots) and not shown
@@ -97,10 +96,14 @@ class Counsel:
         self._models[mind] = (at, models)
         return models
 
-    def _lots(self, secret: bytes, task: str, key: str, found: Advice, counts: Mapping[str, int]) -> list[Lot]:
-        items = {item.id for item in (*found.heuristics, *found.pitfalls)}
+    def _lots(self, recorder: Recorder, task: str, key: str, found: Advice) -> list[Lot]:
+        items = sorted({item.id for item in (*found.heuristics, *found.pitfalls)})
+        counts = dict.fromkeys(items, 0)
+        if self._withholding.share > 0:
+            with recorder.journal.store.snapshot() as snapshot:
+                counts = {item: exposures_of(snapshot, recorder.mind.id, item) for item in items}
         return [
-            draw(secret, task, key, item, self._withholding.share_after(counts.get(item, 0))) for item in sorted(items)
+            draw(recorder.mind.secret, task, key, item, self._withholding.share_after(counts[item])) for item in items
         ]
 
 

@@ -27,7 +27,9 @@ CHANCE_UNIT = 1_000_000
 
 _exposure, _draw, _demotion = schema.exposure, schema.draw, schema.demotion
 _by_id = select(_exposure.c.outcome).where(_exposure.c.mind == bindparam("mind"), _exposure.c.id == bindparam("id"))
-_by_episode = select(_exposure.c.id, _exposure.c.outcome).where(
+_by_episode = select(
+    _exposure.c.id
+).where(  # nothing else, or SQLite reads all exposures of the mind instead of the index
     _exposure.c.mind == bindparam("mind"), _exposure.c.episode == bindparam("episode")
 )
 _begin = (
@@ -46,7 +48,9 @@ _draws = (
     .where(_draw.c.mind == bindparam("mind"), _draw.c.item == bindparam("item"), _exposure.c.outcome.is_not(None))
     .order_by(_exposure.c.judged_at, _exposure.c.id)
 )
-_items = select(_draw.c.item, func.count()).where(_draw.c.mind == bindparam("mind")).group_by(_draw.c.item)
+_drawn = (
+    select(func.count()).select_from(_draw).where(_draw.c.mind == bindparam("mind"), _draw.c.item == bindparam("item"))
+)
 _held_back = select(_draw.c.item).where(_draw.c.mind == bindparam("mind"), _draw.c.shown == 0).distinct()
 _demoted = select(_demotion.c.item).where(
     _demotion.c.mind == bindparam("mind"), _demotion.c.position <= bindparam("position")
@@ -145,7 +149,7 @@ class ExposureProjection:
 
     def _ended(self, transaction: Transaction, event: Event, outcome: str) -> None:
         row = transaction.row(_by_episode, mind=event.mind, episode=event.causation)
-        if row is not None and row[1] is None:
+        if row is not None:
             transaction.execute(_judge, of=event.mind, which=bytes(row[0]), turned_out=outcome, at=event.position)
 
 
@@ -171,9 +175,10 @@ def read_draws(snapshot: Snapshot, mind: bytes, item: str) -> list[Draw]:
     return [Draw(bool(shown), chance / CHANCE_UNIT, outcome == "success") for shown, chance, outcome in rows]
 
 
-def exposures_of(snapshot: Snapshot, mind: bytes) -> dict[str, int]:
-    """How often the lot was drawn for each piece of advice."""
-    return {item: int(count) for item, count in snapshot.rows(_items, mind=mind)}
+def exposures_of(snapshot: Snapshot, mind: bytes, item: str) -> int:
+    """How often the lot was drawn for a piece of advice."""
+    row = snapshot.row(_drawn, mind=mind, item=item)
+    return int(row[0]) if row else 0
 
 
 def harmful_items(snapshot: Snapshot, mind: bytes) -> frozenset[str]:

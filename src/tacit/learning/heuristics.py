@@ -82,14 +82,20 @@ def heuristics(
     return sorted(grown, key=lambda each: (-each.priority, -len(each.condition), each.signature))
 
 
-def pruned(before: Sequence[Heuristic], after: Sequence[Heuristic], now: int) -> list[Heuristic]:
-    """Those that are no longer among the heuristics, with that as the last turn of their history."""
+def retired(
+    before: Sequence[Heuristic], after: Sequence[Heuristic], now: int, demoted: frozenset[str] = frozenset()
+) -> list[Heuristic]:
+    """Those that are no longer among the heuristics, with why as the last turn of their history."""
     kept = {each.id for each in after}
+    gone = [(each, _gone(each, demoted)) for each in before if each.id not in kept]
     return [
-        msgspec.structs.replace(each, history=_turned(each.history, Turn(now, "pruned", each.priority, each.support)))
-        for each in before
-        if each.id not in kept
+        msgspec.structs.replace(each, history=_turned(each.history, Turn(now, change, each.priority, each.support)))
+        for each, change in gone
     ]
+
+
+def _gone(each: Heuristic, demoted: frozenset[str]) -> Change:
+    return "demoted" if each.id in demoted else "pruned"
 
 
 def settle_conflicts(found: Sequence[Heuristic]) -> list[Heuristic]:

@@ -61,16 +61,22 @@ _ended = (
     )
     .order_by(_lesson.c.until)
 )
-_count = (
+_current = (
+    select(func.count())
+    .select_from(_lesson)
+    .where(_lesson.c.mind == bindparam("mind"), _CURRENT, _lesson.c.since <= bindparam("position"))
+)
+_replaced_since = (
     select(func.count())
     .select_from(_lesson)
     .where(
         _lesson.c.mind == bindparam("mind"),
+        _lesson.c.until > bindparam("position"),
         _lesson.c.since <= bindparam("position"),
-        or_(_CURRENT, _lesson.c.until > bindparam("position")),
     )
 )
-_changed = select(func.max(_lesson.c.since), func.max(_lesson.c.until)).where(_lesson.c.mind == bindparam("mind"))
+_last_began = select(func.max(_lesson.c.since)).where(_lesson.c.mind == bindparam("mind"))
+_last_ended = select(func.max(_lesson.c.until)).where(_lesson.c.mind == bindparam("mind"))
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Trace).decode
 
@@ -138,14 +144,14 @@ def lessons_ended(snapshot: Snapshot, mind: bytes, after: int, position: int) ->
 
 def count_lessons(snapshot: Snapshot, mind: bytes, position: int) -> int:
     """How many lessons stood at a position."""
-    row = snapshot.row(_count, mind=mind, position=position)
-    return int(row[0]) if row else 0
+    rows = (snapshot.row(one, mind=mind, position=position) for one in (_current, _replaced_since))
+    return sum(int(row[0]) for row in rows if row)
 
 
 def last_change(snapshot: Snapshot, mind: bytes) -> int:
     """The position of the last event that began or ended a lesson; 0 when none did."""
-    row = snapshot.row(_changed, mind=mind)
-    return max(int(row[0] or 0), int(row[1] or 0)) if row else 0
+    rows = (snapshot.row(one, mind=mind) for one in (_last_began, _last_ended))
+    return max((int(row[0] or 0) for row in rows if row), default=0)
 
 
 def _read(row: Sequence[object]) -> Lesson:

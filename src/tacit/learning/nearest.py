@@ -62,6 +62,9 @@ class Shelf:
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         """Bring the shelf to a position: what stands there, and nothing else."""
+        if position == self._position:
+            self._read_vectors(snapshot, mind, position)  # which may come later than what they belong to
+            return
         if self._position and position < self._position:
             self._clear()
         if self._position:

@@ -27,7 +27,7 @@ from tacit.learning.book import Book, read_book, write_book
 from tacit.learning.exposure import demoted_items, harmful_items
 from tacit.learning.fits import FIT_EPISODES, Fit, fit_head, fit_to, models_of, read_fit, write_fit
 from tacit.learning.forecasts import forecast_row, write_forecasts
-from tacit.learning.heuristics import Heuristic, heuristics, pruned
+from tacit.learning.heuristics import heuristics, retired
 from tacit.learning.lessons import (
     Lesson,
     Lessons,
@@ -229,7 +229,7 @@ def write(desk: Desk, before: Book, now: int, policy: StudyPolicy, demoted: froz
     found = heuristics(patterns, (*before.heuristics, *before.retired), now, demoted)
     alive = {each.id for each in found}
     gone = [each for each in before.retired if each.id not in alive]
-    retired: list[Heuristic] = [*pruned(before.heuristics, found, now), *gone]
+    gone = [*retired(before.heuristics, found, now, demoted), *gone]
     return Book(
         position=desk.position,
         at=now,
@@ -239,5 +239,5 @@ def write(desk: Desk, before: Book, now: int, policy: StudyPolicy, demoted: froz
         patterns=tuple(patterns),
         heuristics=tuple(found),
         playbooks=tuple(playbooks(desk.traces, patterns).items()),
-        retired=tuple(retired[:_MOST_RETIRED]),
+        retired=tuple(gone[:_MOST_RETIRED]),
     )

@@ -241,7 +241,7 @@ exposure = _table(
     _id("episode", optional=True),
     _text("outcome", optional=True),
     _number("judged_at", optional=True),
-    Index("exposure_episode", "mind", "episode"),
+    Index("exposure_episode", "episode", "mind"),
 )
 
 draw = _table(
@@ -296,7 +296,7 @@ lesson = _table(
     _number("until", optional=True),
     _id("body"),
     Index("lesson_since", "mind", "since"),
-    Index("lesson_until", "mind", "until"),
+    Index("lesson_until", "mind", "until", "since"),
     with_rowid=True,
 )
 

@@ -70,7 +70,7 @@ def _exposure() -> None:
         sa.PrimaryKeyConstraint("mind", "id"),
         sqlite_with_rowid=False,
     )
-    op.create_index("exposure_episode", "exposure", ["mind", "episode"])
+    op.create_index("exposure_episode", "exposure", ["episode", "mind"])
 
 
 def _fit() -> None:
@@ -114,7 +114,7 @@ def _lesson() -> None:
         sa.PrimaryKeyConstraint("mind", "episode", "since"),
     )
     op.create_index("lesson_since", "lesson", ["mind", "since"])
-    op.create_index("lesson_until", "lesson", ["mind", "until"])
+    op.create_index("lesson_until", "lesson", ["mind", "until", "since"])
 
 
 def _vector() -> None:
