@@ -88,12 +88,6 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(playbook_lines(self))
 
 
-class Lag(msgspec.Struct, frozen=True):
-    """How far what was learned is behind what was recorded."""
-
-    events: int
-
-
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """How to do a task, from what this mind has been through."""
 

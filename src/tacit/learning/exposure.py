@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -190,8 +190,3 @@ def harmful_items(snapshot: Snapshot, mind: bytes) -> frozenset[str]:
 def demoted_items(snapshot: Snapshot, mind: bytes, position: int) -> frozenset[str]:
     """What had been demoted by a position."""
     return frozenset(row[0] for row in snapshot.rows(_demoted, mind=mind, position=position))
-
-
-def shown_items(lots: Sequence[Lot]) -> frozenset[str]:
-    """What the lots allow to be shown."""
-    return frozenset(lot.item for lot in lots if lot.shown)

@@ -8,7 +8,7 @@ narrower one is an exception when its own evidence stands, else the stronger one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -159,11 +159,6 @@ def _history(now_is: Heuristic, was: Heuristic | None, now: int) -> tuple[Turn, 
 
 def _turned(history: tuple[Turn, ...], turn: Turn) -> tuple[Turn, ...]:
     return (*history, turn)[-MOST_HISTORY:]
-
-
-def by_id(found: Iterable[Heuristic]) -> Mapping[str, Heuristic]:
-    """Heuristics under their ids."""
-    return {each.id: each for each in found}
 
 
 def _key_of(signature: str) -> Key:
