@@ -14,10 +14,19 @@ from tacit.stores.sqlite import MEMORY, SqliteStore
 pytestmark = pytest.mark.requirement("JR-17")
 MIND = b"m" * 16
 ASKED: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "lessons since": (lessons._began, {"after": 5, "position": 9}, "lesson_since (mind=? AND since>?"),
+    "lessons since": (lessons._began, {"after": 5, "position": 9, "most": 5}, "lesson_since (mind=? AND since>?"),
     "newest lessons": (lessons._newest, {"position": 9, "most": 5}, "lesson_since (mind=? AND since<?"),
+    "newest lessons without their traces": (
+        lessons._heads,
+        {"after": 5, "position": 9, "most": 5},
+        "lesson_since (mind=? AND since>?",
+    ),
     "lessons replaced": (lessons._ended, {"after": 5, "position": 9}, "lesson_until (mind=? AND until>?"),
-    "how many lessons": (lessons._current, {"position": 9}, "COVERING INDEX lesson_until (mind=? AND until=?"),
+    "how many lessons": (
+        lessons._current,
+        {"after": 0, "position": 9},
+        "COVERING INDEX lesson_until (mind=? AND until=?",
+    ),
     "vectors since": (vectors._since, {"model": "x", "after": 5, "position": 9, "most": 5}, "vector_since (mind=?"),
     "the book": (book._newest, {"position": 9}, "(mind=? AND position<?)"),
     "the fit": (fits._newest, {"position": 9}, "(mind=? AND position<?)"),

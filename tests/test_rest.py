@@ -29,14 +29,17 @@ def test_in_a_short_burst_of_writes_consumers_take_a_tenth() -> None:
     assert rest.seconds(0.1, moved=True) == pytest.approx(0.9)
 
 
-def test_consumers_that_have_been_behind_for_long_take_a_fifth() -> None:
+@pytest.mark.parametrize(
+    ("behind", "rest_for_each_second"), [(PATIENCE_SECONDS, 4.0), (4 * PATIENCE_SECONDS, 1.0), (1_000.0, 0.25)]
+)
+def test_the_longer_consumers_are_behind_the_less_they_rest(behind: float, rest_for_each_second: float) -> None:
     clock = Hand()
     rest = Rest(clock)
     rest.written()
-    rest.seconds(0.1, moved=True)
-    clock.seconds += PATIENCE_SECONDS + 0.1
+    rest.seconds(0.0, moved=True)
+    clock.seconds += behind + 0.001
     rest.written()
-    assert rest.seconds(0.1, moved=True) == pytest.approx(0.4)
+    assert rest.seconds(0.1, moved=True) == pytest.approx(0.1 * rest_for_each_second, rel=0.001)
 
 
 def test_having_caught_up_they_are_patient_again() -> None:

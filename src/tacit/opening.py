@@ -178,12 +178,18 @@ def consumers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmb
     return found if embedder is None else [*found, Vectors(embedder)]
 
 
+_TEXTS_REMEMBERED = 2_000
+"""Vectors of texts that came last, about 4 MB: agents are given the same tasks again and again."""
+
+
 @cache
 def shared_embedder(name: str) -> TextEmbedder | None:
     """The embedder of that name, one for the whole process: it takes memory, and learns nothing."""
     from tacit.models.embedders import open_embedder
+    from tacit.models.embedding_cache import CachedEmbedder, EmbeddingCache
 
-    return open_embedder(name)
+    embedder = open_embedder(name)
+    return None if embedder is None else CachedEmbedder(embedder, EmbeddingCache(_TEXTS_REMEMBERED))
 
 
 def _buffering(settings: Settings) -> Buffering:

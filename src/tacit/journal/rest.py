@@ -13,7 +13,9 @@ PATIENCE_SECONDS = 5.0
 """Consumers that have been behind for so long take the larger share."""
 _REST_IN_A_BURST = 9
 _REST_LATER = 4
-"""Rest for each second of work: in a short burst writers lose a tenth of one processor to consumers, later a fifth."""
+_LEAST_REST = 0.25
+"""Rest for each second of work. In a short burst writers lose a tenth of one processor to consumers, later a fifth, and
+then ever more the longer consumers are behind, up to four fifths: they must not fall back without end."""
 
 
 class Rest:
@@ -46,4 +48,7 @@ class Rest:
             self._behind_since = now - worked
         if now - self._written_at > QUIET_SECONDS:
             return MOMENT_SECONDS
-        return max(MOMENT_SECONDS, worked * (_REST_IN_A_BURST if self.bursting else _REST_LATER))
+        if self.bursting:
+            return max(MOMENT_SECONDS, worked * _REST_IN_A_BURST)
+        behind = max(now - self._behind_since, PATIENCE_SECONDS)
+        return max(MOMENT_SECONDS, worked * max(_LEAST_REST, _REST_LATER * PATIENCE_SECONDS / behind))

@@ -23,6 +23,8 @@ from tacit.learning.trace import Trace, trace_of
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
+_PAGE = 500
+"""Lessons read at once."""
 _lesson = schema.lesson
 _CURRENT = _lesson.c.until.is_(None)
 _end = (
@@ -40,6 +42,7 @@ _began = (
         or_(_CURRENT, _lesson.c.until > bindparam("position")),
     )
     .order_by(_lesson.c.since)
+    .limit(bindparam("most"))
 )
 _newest = (
     select(_lesson.c.episode, _lesson.c.since, _lesson.c.body)
@@ -61,10 +64,16 @@ _ended = (
     )
     .order_by(_lesson.c.until)
 )
+_heads = _newest.with_only_columns(_lesson.c.episode, _lesson.c.since).where(_lesson.c.since > bindparam("after"))
 _current = (
     select(func.count())
     .select_from(_lesson)
-    .where(_lesson.c.mind == bindparam("mind"), _CURRENT, _lesson.c.since <= bindparam("position"))
+    .where(
+        _lesson.c.mind == bindparam("mind"),
+        _CURRENT,
+        _lesson.c.since > bindparam("after"),
+        _lesson.c.since <= bindparam("position"),
+    )
 )
 _replaced_since = (
     select(func.count())
@@ -72,6 +81,7 @@ _replaced_since = (
     .where(
         _lesson.c.mind == bindparam("mind"),
         _lesson.c.until > bindparam("position"),
+        _lesson.c.since > bindparam("after"),
         _lesson.c.since <= bindparam("position"),
     )
 )
@@ -132,9 +142,19 @@ def newest_lessons(snapshot: Snapshot, mind: bytes, position: int, most: int) ->
     return [_read(row) for row in snapshot.rows(_newest, mind=mind, position=position, most=most)]
 
 
+def newest_heads(
+    snapshot: Snapshot, mind: bytes, position: int, most: int, *, after: int = 0
+) -> list[tuple[bytes, int]]:
+    """Up to ``most`` of the newest lessons at a position, oldest first: of which episode, and since when."""
+    rows = snapshot.rows(_heads, mind=mind, after=after, position=position, most=most)
+    return [(bytes(row[0]), int(row[1])) for row in reversed(rows)]
+
+
 def lessons_between(snapshot: Snapshot, mind: bytes, after: int, position: int) -> Iterator[Lesson]:
-    """Lessons that began after one position and stood at another, oldest first."""
-    return (_read(row) for row in snapshot.rows(_began, mind=mind, after=after, position=position))
+    """Lessons that began after one position and stood at another, oldest first; read page by page."""
+    while rows := snapshot.rows(_began, mind=mind, after=after, position=position, most=_PAGE):
+        yield from map(_read, rows)
+        after = int(rows[-1][1])
 
 
 def lessons_ended(snapshot: Snapshot, mind: bytes, after: int, position: int) -> Iterator[Lesson]:
@@ -142,9 +162,9 @@ def lessons_ended(snapshot: Snapshot, mind: bytes, after: int, position: int) ->
     return (_read(row) for row in snapshot.rows(_ended, mind=mind, after=after, position=position))
 
 
-def count_lessons(snapshot: Snapshot, mind: bytes, position: int) -> int:
-    """How many lessons stood at a position."""
-    rows = (snapshot.row(one, mind=mind, position=position) for one in (_current, _replaced_since))
+def count_lessons(snapshot: Snapshot, mind: bytes, position: int, *, after: int = 0) -> int:
+    """How many lessons stood at a position, of those that began after another."""
+    rows = (snapshot.row(one, mind=mind, after=after, position=position) for one in (_current, _replaced_since))
     return sum(int(row[0]) for row in rows if row)
 
 

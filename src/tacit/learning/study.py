@@ -16,28 +16,21 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from tacit import heap
 from tacit.clock import Clock
 from tacit.experience import kinds
 from tacit.experience.views import load_episode
-from tacit.ids import SystemEntropy, parse_id
+from tacit.ids import SystemEntropy
 from tacit.journal.append import Appender, Preparer
 from tacit.journal.consumer import Span, Taken, consumer_position
 from tacit.journal.masking import NoMasking
 from tacit.learning.book import Book, read_book, write_book
+from tacit.learning.desk import Desk
 from tacit.learning.exposure import demoted_items, harmful_items
 from tacit.learning.fits import FIT_EPISODES, Fit, fit_head, fit_to, models_of, read_fit, write_fit
 from tacit.learning.forecasts import forecast_row, write_forecasts
 from tacit.learning.heuristics import heuristics, retired
-from tacit.learning.lessons import (
-    Lesson,
-    Lessons,
-    count_lessons,
-    last_change,
-    lessons_between,
-    lessons_ended,
-    newest_lessons,
-)
-from tacit.learning.patterns.counts import PatternCounts
+from tacit.learning.lessons import Lessons, count_lessons, last_change, lessons_between, newest_heads
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.playbooks import playbooks
@@ -45,9 +38,12 @@ from tacit.learning.trace import Trace
 from tacit.stores.port import Row, Snapshot
 
 _log = logging.getLogger("tacit.learning.study")
-_WORTH_GROWTH = 1.1
+_WORTH_GROWTH = 2.0
 _REST = 20
-"""A book is written anew when a tenth more is known, or after twenty times as long as the last one took to write."""
+"""A book is written anew after twenty times as long as the last one took to write, or when twice as much is known: so
+study takes a twentieth of one processor at most."""
+_LOOK_SECONDS = 0.5
+"""Whether a book is worth writing is looked at no more often: the lessons have to be counted for it."""
 BEGIN_SECONDS = 3.0
 """Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
 _MOST_MINDS = 8
@@ -55,8 +51,9 @@ _MOST_MINDS = 8
 _MOST_RETIRED = 200
 _MOST_FORECASTS = 100
 """Episodes that are forecast in one study."""
-_WORTH_FITTING = 1.1
-"""Models are fitted anew when there are a tenth more episodes."""
+_WORTH_FITTING = 0.1
+_MUCH_TO_FIT = FIT_EPISODES // 5
+"""Models are fitted anew when there are a tenth more episodes, or so many more: they forget the older ones."""
 
 
 class StudyPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,68 +62,6 @@ class StudyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 20_000
     """The newest finished episodes that are studied."""
     mining: MiningPolicy = MiningPolicy()
-
-
-class Desk:
-    """The lessons of one mind that lie open, and their counts."""
-
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._traces: OrderedDict[str, tuple[int, Trace]] = OrderedDict()
-        self.counts = PatternCounts()
-        self.position = 0
-        self.known = 0
-        """Lessons that there are, inside the window and outside of it."""
-
-    def __len__(self) -> int:
-        return len(self._traces)
-
-    @property
-    def traces(self) -> Iterable[tuple[str, Trace]]:
-        """Every episode that lies open, oldest first."""
-        return ((episode, trace) for episode, (_, trace) in self._traces.items())
-
-    @property
-    def success_rate(self) -> float:
-        """The share of successes, with one success and one failure imagined (Laplace)."""
-        return (sum(trace.success for _, trace in self._traces.values()) + 1) / (len(self) + 2)
-
-    def since(self, position: int) -> list[tuple[str, int]]:
-        """The episodes whose lessons began after a position, with where they did."""
-        return [(episode, since) for episode, (since, _) in self._traces.items() if since > position]
-
-    def newest(self, most: int) -> list[tuple[str, int]]:
-        """Up to ``most`` of the newest episodes, oldest first, with the positions of their lessons."""
-        return [(episode, since) for episode, (since, _) in list(self._traces.items())[-most:]]
-
-    def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
-        """Bring the counts to a position: whatever lessons stand there, and no others."""
-        if self.position:
-            for lesson in lessons_ended(snapshot, mind, self.position, position):
-                self._put_away(lesson.episode)
-            self._lay_out(lessons_between(snapshot, mind, self.position, position))
-        self.known = count_lessons(snapshot, mind, position)
-        if not self.position or len(self) != min(self._window, self.known):
-            self._start_over(snapshot, mind, position)  # something was erased, or nothing lies here yet
-        self.position = position
-
-    def _start_over(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
-        self._traces.clear()
-        self.counts = PatternCounts()
-        self._lay_out(reversed(newest_lessons(snapshot, mind, position, self._window)))
-
-    def _lay_out(self, lessons: Iterable[Lesson]) -> None:
-        for lesson in lessons:
-            self._put_away(lesson.episode)
-            self._traces[lesson.episode] = (lesson.since, lesson.trace)
-            self.counts.add(lesson.episode, lesson.trace)
-        while len(self) > self._window:
-            self._put_away(next(iter(self._traces)))
-
-    def _put_away(self, episode: str) -> None:
-        found = self._traces.pop(episode, None)
-        if found is not None:
-            self.counts.remove(episode, found[1])
 
 
 class _Findings(msgspec.Struct, frozen=True):
@@ -150,14 +85,17 @@ class Study:
         self._policy = policy or StudyPolicy()
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
+        self._look_at = float("-inf")
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """Study what the lessons have brought; None while it is not worth it yet."""
         position = consumer_position(snapshot, mind, Lessons.name)
         if position <= span.position or (span.busy and not span.hurried):
             return None
-        if position < span.head and time.monotonic() < self._rest_until:
-            return None  # lessons are still coming in
+        now = time.monotonic()
+        if not span.hurried and (now < self._look_at or (position < span.head and now < self._rest_until)):
+            return None  # it was looked at just now, or lessons are still coming in
+        self._look_at = now + _LOOK_SECONDS
         before = read_book(snapshot, mind, position)
         episodes = count_lessons(snapshot, mind, position)
         if last_change(snapshot, mind) <= before.position and episodes == before.known:
@@ -169,14 +107,16 @@ class Study:
         desk.catch_up(snapshot, mind, position)
         demoted = demoted_items(snapshot, mind, position)
         harmful = harmful_items(snapshot, mind) - demoted
+        traces = ((one.episode, one.trace) for one in lessons_between(snapshot, mind, desk.after, position))
         found = _Findings(
-            book=write(desk, before, self._clock.now(), self._policy, demoted | harmful),
+            book=write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful),
             forecasts=self._forecasts(snapshot, mind, desk, before),
             fit=self._fit(snapshot, mind, desk),
             harmful=tuple(sorted(harmful)),
         )
         spent = time.monotonic() - started
         self._rest_until = time.monotonic() + _REST * spent
+        heap.release()
         _log.debug("studied", extra={"duration_ms": round(spent * 1_000, 1), "episodes": found.book.episodes})
         return Taken(position, found)
 
@@ -199,21 +139,23 @@ class Study:
         """What the models fitted so far expect of a sample of the episodes that they have not seen."""
         seen, _ = fit_head(snapshot, mind, desk.position)
         fit = read_fit(snapshot, mind, desk.position)
-        fresh = [(id, since) for id, since in desk.since(before.position) if since > seen]
+        last = max(seen, before.position)
+        fresh = newest_heads(snapshot, mind, desk.position, self._policy.window, after=last)
         if fit is None or not fresh:
             return []
         models = models_of(fit)
         apart = max(1, len(fresh) // _MOST_FORECASTS)
-        episodes = [(load_episode(snapshot, mind, parse_id(id), since), since) for id, since in fresh[::apart]]
+        episodes = [(load_episode(snapshot, mind, id, since), since) for id, since in fresh[::apart]]
         return [forecast_row(mind, episode, since, models, before.success_rate) for episode, since in episodes]
 
     def _fit(self, snapshot: Snapshot, mind: bytes, desk: Desk) -> Fit | None:
         """Models fitted anew, when there is enough that is new."""
         _, fitted = fit_head(snapshot, mind, desk.position)
-        if desk.known < max(fitted + 1, fitted * _WORTH_FITTING) and desk.known >= fitted:
+        enough = max(1, min(fitted * _WORTH_FITTING, _MUCH_TO_FIT))
+        if fitted <= desk.known < fitted + enough:
             return None
-        newest = desk.newest(FIT_EPISODES)
-        return fit_to([load_episode(snapshot, mind, parse_id(id), since) for id, since in newest], desk.known)
+        newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
+        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], desk.known)
 
     def _desk(self, mind: bytes) -> Desk:
         desk = self._desks.pop(mind, None) or Desk(self._policy.window)
@@ -223,8 +165,15 @@ class Study:
         return desk
 
 
-def write(desk: Desk, before: Book, now: int, policy: StudyPolicy, demoted: frozenset[str] = frozenset()) -> Book:
-    """The book that these lessons make; the heuristics' histories go on from the book before."""
+def write(
+    desk: Desk,
+    traces: Iterable[tuple[str, Trace]],
+    before: Book,
+    now: int,
+    policy: StudyPolicy,
+    demoted: frozenset[str] = frozenset(),
+) -> Book:
+    """The book that the counts and the traces make; the heuristics' histories go on from the book before."""
     patterns = fuse(mine(desk.counts, now, policy.mining), desk.counts)
     found = heuristics(patterns, (*before.heuristics, *before.retired), now, demoted)
     alive = {each.id for each in found}
@@ -238,6 +187,6 @@ def write(desk: Desk, before: Book, now: int, policy: StudyPolicy, demoted: froz
         known=desk.known,
         patterns=tuple(patterns),
         heuristics=tuple(found),
-        playbooks=tuple(playbooks(desk.traces, patterns).items()),
+        playbooks=tuple(playbooks(traces, patterns).items()),
         retired=tuple(gone[:_MOST_RETIRED]),
     )

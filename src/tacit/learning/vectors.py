@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BEGIN_SECONDS = 3.0
 """Nothing is embedded unasked so soon after the store was opened: a short command would have to wait for it."""
+_SHARE = 64
+"""Episodes that are embedded in one go: nobody should wait long for their turn, and the model's memory stays small."""
 
 _vector, _episode = schema.vector, schema.episode
 _KINDS = frozenset({kinds.EPISODE_COMPLETED, kinds.EPISODE_RECORDED, kinds.EPISODE_UPDATED})
@@ -79,8 +81,9 @@ class Vectors:
         """The vectors of the next batch of finished episodes; put off while somebody writes a burst."""
         if not span.hurried and (span.busy or time.monotonic() < self._begin):
             return None
-        events = events_after(snapshot, mind, span.position, span.most, _KINDS)
-        position = events[-1].position if len(events) == span.most else span.head
+        most = min(span.most, _SHARE)
+        events = events_after(snapshot, mind, span.position, most, _KINDS)
+        position = events[-1].position if len(events) == most else span.head
         last: dict[bytes, int] = {}
         for event in events:
             episode = event.id if event.kind == kinds.EPISODE_RECORDED else event.causation

@@ -7,7 +7,6 @@ whichever are taken away again, the counts are those of the episodes that are th
 from __future__ import annotations
 
 from bisect import insort
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
@@ -23,8 +22,11 @@ MOST_EVIDENCE = 5
 
 Kind: TypeAlias = tuple[str, str]
 """Task type and domain."""
-Cell: TypeAlias = dict[int, list[int]]
-"""Month → [episodes, of which went well]."""
+Cell: TypeAlias = dict[int, tuple[int, int]]
+"""Month → episodes, of which went well."""
+_EPISODE = 1 << 32
+"""A count is one whole number: episodes times this, and those that went well. There are very many counts, and numbers
+in a dictionary are small and nothing that the garbage collector looks at."""
 
 
 class PatternCounts:
@@ -32,49 +34,55 @@ class PatternCounts:
 
     def __init__(self) -> None:
         self.episodes = 0
-        self.cells: dict[Key, dict[Kind, Cell]] = {}
-        self._newest: dict[Key, list[tuple[int, str]]] = defaultdict(list)
+        self._counts: dict[Key, dict[int, int]] = {}
+        self._strata: dict[tuple[Kind, int], int] = {}
+        """The numbers of the kinds and months."""
+        self._stratum: list[tuple[Kind, int]] = []
+        self._newest: dict[Key, tuple[tuple[int, str], ...]] = {}
+
+    def __iter__(self) -> Iterator[Key]:
+        """Every key that occurred."""
+        return iter(self._counts)
 
     def add(self, id: str, trace: Trace) -> None:
         """Count an episode."""
         self.episodes += 1
-        bucket = trace.ended_at // BUCKET_US
+        stratum, entry = self._number(trace), (trace.ended_at, id)
         for key, well in occurrences(trace).items():
-            kinds = self.cells.get(key)
-            if kinds is None:
-                kinds = self.cells[key] = {}
-            cell = kinds.get(trace.kind)
-            if cell is None:
-                cell = kinds[trace.kind] = {}
-            count = cell.get(bucket)
-            if count is None:
-                cell[bucket] = [1, int(well)]
-            else:
-                count[0] += 1
-                count[1] += well
-            self._remember(key, trace.ended_at, id)
+            counts = self._counts.get(key)
+            if counts is None:
+                counts = self._counts[key] = {}
+            counts[stratum] = counts.get(stratum, 0) + _EPISODE + well
+            self._remember(key, entry)
 
     def remove(self, id: str, trace: Trace) -> None:
         """Take an episode away that was added before, exactly as it was."""
         self.episodes -= 1
-        bucket = trace.ended_at // BUCKET_US
+        stratum, entry = self._number(trace), (trace.ended_at, id)
         for key, well in occurrences(trace).items():
-            kinds = self.cells[key]
-            cell = kinds[trace.kind]
-            count = cell[bucket]
-            count[0] -= 1
-            count[1] -= well
-            if not count[0]:
-                del cell[bucket]
-            if not cell:
-                del kinds[trace.kind]
-            if not kinds:
-                del self.cells[key]
-            self._forget(key, trace.ended_at, id)
+            counts = self._counts[key]
+            counts[stratum] -= _EPISODE + well
+            if not counts[stratum]:
+                del counts[stratum]
+            if not counts:
+                del self._counts[key]
+            self._forget(key, entry)
+
+    def support(self, key: Key) -> int:
+        """In how many episodes a key occurred."""
+        return sum(self._counts.get(key, {}).values()) // _EPISODE
+
+    def cells(self, key: Key) -> dict[Kind, Cell]:
+        """The counts of a key, by kind of task and month."""
+        found: dict[Kind, Cell] = {}
+        for stratum, count in self._counts.get(key, {}).items():
+            kind, month = self._stratum[stratum]
+            found.setdefault(kind, {})[month] = divmod(count, _EPISODE)
+        return found
 
     def kinds(self, key: Key) -> tuple[Kind, ...]:
         """The kinds of task in which a key occurred, most frequent first."""
-        sums = {kind: sum(count[0] for count in cell.values()) for kind, cell in self.cells.get(key, {}).items()}
+        sums = {kind: sum(count for count, _ in cell.values()) for kind, cell in self.cells(key).items()}
         return tuple(sorted(sums, key=lambda kind: (-sums[kind], kind)))
 
     def evidence(self, key: Key) -> tuple[str, ...]:
@@ -89,20 +97,28 @@ class PatternCounts:
         newest = self._newest.get(key)
         return newest[-1][0] if newest else 0
 
-    def _remember(self, key: Key, ended_at: int, id: str) -> None:
-        newest, entry = self._newest[key], (ended_at, id)
-        if not newest or newest[-1] < entry:  # episodes mostly come in the order in which they ended
-            newest.append(entry)
-        elif len(newest) < MOST_EVIDENCE or newest[0] < entry:
-            insort(newest, entry)
-        if len(newest) > MOST_EVIDENCE:
-            del newest[0]
+    def _number(self, trace: Trace) -> int:
+        stratum = (trace.kind, trace.ended_at // BUCKET_US)
+        number = self._strata.get(stratum)
+        if number is None:
+            number = self._strata[stratum] = len(self._stratum)
+            self._stratum.append(stratum)
+        return number
 
-    def _forget(self, key: Key, ended_at: int, id: str) -> None:
-        newest = self._newest.get(key)
-        if newest and (ended_at, id) in newest:
-            newest.remove((ended_at, id))
-        if not newest:
+    def _remember(self, key: Key, entry: tuple[int, str]) -> None:
+        newest = self._newest.get(key, ())
+        if not newest or newest[-1] < entry:  # episodes mostly come in the order in which they ended
+            self._newest[key] = (*newest[1 - MOST_EVIDENCE :], entry)
+        elif len(newest) < MOST_EVIDENCE or newest[0] < entry:
+            changed = list(newest)
+            insort(changed, entry)
+            self._newest[key] = tuple(changed[-MOST_EVIDENCE:])
+
+    def _forget(self, key: Key, entry: tuple[int, str]) -> None:
+        left = tuple(each for each in self._newest.get(key, ()) if each != entry)
+        if left:
+            self._newest[key] = left
+        else:
             self._newest.pop(key, None)
 
 

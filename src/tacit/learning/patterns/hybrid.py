@@ -55,7 +55,7 @@ def _same(one: Pattern, other: Pattern, first: dict[object, float], second: dict
 def _vector(pattern: Pattern, counts: PatternCounts) -> dict[object, float]:
     """How often it occurred and went well, by kind and month; and not, out of the same cases."""
     found: dict[object, float] = {"others": pattern.others, "other successes": pattern.other_successes}
-    for kind, cell in counts.cells.get(pattern.key, {}).items():
+    for kind, cell in counts.cells(pattern.key).items():
         for month, (count, well) in cell.items():
             found[kind, month, "well"] = well
             found[kind, month, "not"] = count - well

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -11,6 +12,9 @@ from tacit.learning.patterns.catalogue import FINDERS
 from tacit.learning.patterns.claim import Finder
 from tacit.learning.patterns.counts import BUCKET_US, Cell, Kind, PatternCounts
 from tacit.learning.patterns.pattern import Key, Pattern, signature_of
+
+_MOST_CASES = 1_000
+"""Cases whose counts are kept at hand."""
 
 
 class MiningPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +33,10 @@ class MiningPolicy(msgspec.Struct, frozen=True, kw_only=True):
 class _Found(msgspec.Struct):
     finder: Finder
     key: Key
-    strata: list[Stratum]
     exact: tuple[int, int, int, int]
+    """Episodes in which it occurred, and how many of them went well; the same for the others."""
+    weighed: tuple[float, float, float, float]
+    """The same, weighed by age."""
     lift: Lift | None
 
 
@@ -54,37 +60,42 @@ def mine(counts: PatternCounts, now: int, policy: MiningPolicy) -> list[Pattern]
 
 def _candidates(counts: PatternCounts, now: int, policy: MiningPolicy) -> Iterator[_Found]:
     bucket, half_life = now // BUCKET_US, policy.half_life_days * 24 * 3600 * 1_000_000 / BUCKET_US
-    for key, kinds in counts.cells.items():
+    cells = lru_cache(maxsize=_MOST_CASES)(counts.cells)
+    weight = cache(lambda month: weight_at(bucket - month, half_life))
+    for key in counts:
         finder = next((finder for finder in FINDERS if finder.owns(key)), None)
-        if finder is None or _support(kinds) < policy.least_support:
+        if finder is None or counts.support(key) < policy.least_support:
             continue
-        case = counts.cells[finder.case_of(key)]
-        strata, exact = _strata(kinds, case, bucket, half_life)
-        yield _Found(finder, key, strata, exact, lift(strata))
-
-
-def _support(kinds: Mapping[Kind, Cell]) -> int:
-    return sum(count[0] for cell in kinds.values() for count in cell.values())
+        strata, exact = _strata(counts.cells(key), cells(finder.case_of(key)), weight)
+        weighed = (
+            sum(one.with_ for one in strata),
+            sum(one.with_successes for one in strata),
+            sum(one.without for one in strata),
+            sum(one.without_successes for one in strata),
+        )
+        yield _Found(finder, key, exact, weighed, lift(strata))
 
 
 def _strata(
-    kinds: Mapping[Kind, Cell], case: Mapping[Kind, Cell], bucket: int, half_life: float
+    kinds: Mapping[Kind, Cell], case: Mapping[Kind, Cell], weight: Callable[[int], float]
 ) -> tuple[list[Stratum], tuple[int, int, int, int]]:
-    """By kind of task, decayed; and the exact sums over all of them."""
-    strata, sums = [], [0, 0, 0, 0]
+    """By kind of task, each month weighed; and the exact sums over all of them."""
+    strata: list[Stratum] = []
+    trials = successes = others = other_successes = 0
     for kind, cell in kinds.items():
-        weighed = [0.0, 0.0, 0.0, 0.0]
+        with_ = with_well = without = without_well = 0.0
         for month, (all_of_case, well_of_case) in case[kind].items():
             count, well = cell.get(month, (0, 0))
-            weight = weight_at(bucket - month, half_life)
-            without = all_of_case - count
+            rest = all_of_case - count
             # where something occurred and failed, the case may have gone well by something else in the same episode
-            values = (count, well, without, min(without, max(0, well_of_case - well)))
-            for place, value in enumerate(values):
-                sums[place] += value
-                weighed[place] += weight * value
-        strata.append(Stratum(*weighed))
-    return strata, (sums[0], sums[1], sums[2], sums[3])
+            rest_well = min(rest, max(0, well_of_case - well))
+            trials, successes = trials + count, successes + well
+            others, other_successes = others + rest, other_successes + rest_well
+            counts_for = weight(month)
+            with_, with_well = with_ + counts_for * count, with_well + counts_for * well
+            without, without_well = without + counts_for * rest, without_well + counts_for * rest_well
+        strata.append(Stratum(with_, with_well, without, without_well))
+    return strata, (trials, successes, others, other_successes)
 
 
 def _rank(stands: bool, found: _Found) -> tuple[bool, float, int, Key]:
@@ -94,10 +105,8 @@ def _rank(stands: bool, found: _Found) -> tuple[bool, float, int, Key]:
 
 def _pattern(counts: PatternCounts, found: _Found, stands: bool) -> Pattern:
     words = found.finder.words(found.key)
-    trials = sum(one.with_ for one in found.strata)
-    successes = sum(one.with_successes for one in found.strata)
-    all_trials = trials + sum(one.without for one in found.strata)
-    all_successes = successes + sum(one.without_successes for one in found.strata)
+    trials, successes, others, other_successes = found.weighed
+    prior_mean = (successes + other_successes + 1) / (trials + others + 2)
     return Pattern(
         signature=signature_of(*found.key),
         strategy=found.finder.strategy,
@@ -109,7 +118,7 @@ def _pattern(counts: PatternCounts, found: _Found, stands: bool) -> Pattern:
         successes=found.exact[1],
         others=found.exact[2],
         other_successes=found.exact[3],
-        posterior=posterior(successes, trials, prior_mean=(all_successes + 1) / (all_trials + 2)),
+        posterior=posterior(successes, trials, prior_mean=prior_mean),
         lift=found.lift,
         stands=stands,
         last_seen=counts.last_seen(found.key),

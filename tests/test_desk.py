@@ -1,0 +1,83 @@
+"""The desk's counts are always those of the newest lessons that stand, whatever came, changed and went."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tacit.ids import parse_id
+from tacit.journal.consumer import consumer_position
+from tacit.learning.desk import Desk
+from tacit.learning.lessons import Lessons, forget_lessons, lessons_between, newest_heads
+from tacit.learning.patterns.counts import PatternCounts
+from tacit.learning.patterns.pattern import Key
+from tacit.mind import Mind
+from trials import open_mind
+
+pytestmark = pytest.mark.requirement("LE-08")
+
+
+@pytest.fixture
+def mind(tmp_path: Path) -> Iterator[Mind]:
+    with open_mind(tmp_path / "a.db", learning__embedder="none") as opened:
+        yield opened
+
+
+def live(mind: Mind, number: int, tool: str) -> str:
+    with mind.episode(f"Carry box {number}", task_type="carry") as episode:
+        episode.step(tool=tool, observation=f"box {number}", success=True)
+        episode.step(tool="put", observation=f"put {number}", success=True)
+        episode.complete("success" if number % 3 else "failure")
+    return episode.id
+
+
+def cells(counts: PatternCounts) -> dict[Key, object]:
+    return {key: counts.cells(key) for key in counts}
+
+
+def check(mind: Mind, desk: Desk, window: int) -> None:
+    """Bring the desk up to date, and compare it with counts made anew."""
+    mind.settle(60)
+    id = mind.recorder.mind.id
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        position = consumer_position(snapshot, id, Lessons.name)
+        desk.catch_up(snapshot, id, position)
+        newest = newest_heads(snapshot, id, position, window)
+        expected = PatternCounts()
+        for lesson in lessons_between(snapshot, id, newest[0][1] - 1 if newest else 0, position):
+            expected.add(lesson.episode, lesson.trace)
+    assert len(desk) == len(newest)
+    assert cells(desk.counts) == cells(expected)
+
+
+def test_a_desk_follows_what_comes_and_changes_within_its_window(mind: Mind) -> None:
+    chance, window = random.Random(3), 8
+    desk, ids = Desk(window), list[str]()
+    check(mind, desk, window)
+    for number in range(30):
+        ids.append(live(mind, number, chance.choice(["lift", "push", "pull"])))
+        if number % 4 == 3:
+            mind.update(chance.choice(ids), domain=chance.choice(["harbour", "airport", ""]))
+        if number % 3 == 2:
+            check(mind, desk, window)
+    check(mind, desk, window)
+    assert len(desk) == window
+    assert desk.known == 30
+
+
+@pytest.mark.parametrize("erased", [2, 15])
+def test_an_erased_lesson_leaves_nothing_on_the_desk_though_there_are_more_than_it_holds(
+    mind: Mind, erased: int
+) -> None:
+    desk = Desk(10)
+    ids = [live(mind, number, f"tool-{number}") for number in range(20)]
+    check(mind, desk, 10)
+    journal = mind.recorder.journal
+    with journal.store.transaction() as transaction:
+        assert forget_lessons(transaction, mind.recorder.mind.id, parse_id(ids[erased])) == 1
+    live(mind, 20, "tool-20")
+    check(mind, desk, 10)
+    assert ("sequence", f"tool-{erased}", "put") not in list(desk.counts)
