@@ -15,8 +15,7 @@ pytestmark = pytest.mark.requirement("JR-17")
 MIND = b"m" * 16
 ASKED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "lessons since": (lessons._began, {"after": 5, "position": 9, "most": 5}, "lesson_since (mind=? AND since>?"),
-    "newest lessons": (lessons._newest, {"position": 9, "most": 5}, "lesson_since (mind=? AND since<?"),
-    "newest lessons without their traces": (
+    "newest lessons": (
         lessons._heads,
         {"after": 5, "position": 9, "most": 5},
         "lesson_since (mind=? AND since>?",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tacit.bench import backup, closed_loop, ingest, learning, read, soak, startup, verify
+from tacit.bench import advice, backup, closed_loop, ingest, learning, read, soak, startup, verify
 from tacit.bench.report import Report
 from tacit.bench.run import Bench, Options, Run, workspace
 from tacit.errors import InvalidInput, NotFound
@@ -59,6 +59,13 @@ _BENCHES = (
         size=1,
         quick_size=1,
         rounds=1,
+    ),
+    Bench(
+        name="advice",
+        about="how fast is learned, and advice on 10,000 episodes, now and as of the past",
+        measure=advice.measure,
+        size=10_000,
+        quick_size=1_000,
     ),
     Bench(
         name="closed-loop",

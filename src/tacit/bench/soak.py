@@ -29,6 +29,8 @@ _BURST_AGENTS = 8
 _SAMPLES_A_RUN = 600
 _WARM_UP_SHARE = 0.2  # of the run: caches fill, and the allocator finds its size
 _READ_EVERY_SECONDS = 0.02
+_ASK_EVERY_SECONDS = 0.2
+_IDLE_SAMPLES = 200
 _DRAIN_SECONDS = 600.0
 _GENERATED = 1_000
 _MEGABYTE = 1_000_000
@@ -107,19 +109,29 @@ def slope_with_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, 
 def _measure_burst(run: Run, mind: Mind) -> int:
     chance = random.Random(11)  # noqa: S311 - repeatable on purpose
     known = [summary.id for summary in mind.episodes(limit=1_000)]
+    tasks = [record.task for record in records(_GENERATED, seed=99)]
 
     def read() -> float:
         start = time.perf_counter()
         mind.get(chance.choice(known))
         return time.perf_counter() - start
 
-    with _Every(_READ_EVERY_SECONDS, read) as reads:
+    def ask() -> float:
+        start, task = time.perf_counter(), chance.choice(tasks)
+        mind.advise(task.description, task_type=task.task_type, domain=task.domain, record=False)
+        return time.perf_counter() - start
+
+    ask()
+    run.timing("idle_read_episode", [read() for _ in range(_IDLE_SAMPLES)])
+    run.timing("idle_advise", [ask() for _ in range(_IDLE_SAMPLES)])
+    with _Every(_READ_EVERY_SECONDS, read) as reads, _Every(_ASK_EVERY_SECONDS, ask) as answers:
         done = _fleet(mind, run.burst_seconds)
         lag, start = max(mind.lag().values(), default=0), time.perf_counter()
         mind.settle(_DRAIN_SECONDS)
         drain = time.perf_counter() - start
     run.timing("burst_record", done.calls)
     run.timing("burst_read_episode", [spent for _, spent in reads.taken])
+    run.timing("burst_advise", [spent for _, spent in answers.taken])
     run.figure("burst", len(done.calls) / done.seconds, "episodes/s")
     run.figure("burst_errors", len(done.failures), "errors")
     run.figure("burst_lag_at_end", lag, "events")

@@ -29,6 +29,8 @@ from tacit.stores.port import Snapshot
 
 _MOST_SHELVES = 8
 """Minds whose episodes are kept in memory for advice."""
+_Place = tuple[bytes, bool]
+"""A mind, and whether its past is asked: the past has a shelf of its own, so that neither has to be laid out anew."""
 
 
 class Counsel:
@@ -38,8 +40,8 @@ class Counsel:
         self._embedder = embedder
         self._window = window
         self._withholding = withholding
-        self._shelves: OrderedDict[bytes, Shelf] = OrderedDict()
-        self._models: dict[bytes, tuple[int, Models]] = {}
+        self._shelves: OrderedDict[_Place, Shelf] = OrderedDict()
+        self._models: dict[_Place, tuple[int, Models]] = {}
         self._lock = threading.Lock()  # a shelf is brought up to date and read by one thread at a time
 
     def advise(self, recorder: Recorder, position: int, question: Question, *, key: str, record: bool) -> Advice:
@@ -55,7 +57,7 @@ class Counsel:
             book = read_book(snapshot, mind.id, position)
             lag = max(0, head_position(snapshot, mind.id) - consumer_position(snapshot, mind.id, Study.name))
             demoted = demoted_items(snapshot, mind.id, position)
-            found = self._ask(snapshot, mind.id, min(position, reached), question, book)
+            found = self._ask(snapshot, (mind.id, position < reached), min(position, reached), question, book)
         found = msgspec.structs.replace(_without(found, demoted), lag=lag)
         if not record:
             return found
@@ -74,26 +76,27 @@ class Counsel:
             withheld=withheld,
         )
 
-    def _ask(self, snapshot: Snapshot, mind: bytes, position: int, question: Question, book: Book) -> Advice:
+    def _ask(self, snapshot: Snapshot, place: _Place, position: int, question: Question, book: Book) -> Advice:
         with self._lock:
-            shelf = self._shelves.pop(mind, None) or Shelf(self._window, self._embedder)
-            self._shelves[mind] = shelf
+            shelf = self._shelves.pop(place, None) or Shelf(self._window, self._embedder)
+            self._shelves[place] = shelf
             while len(self._shelves) > _MOST_SHELVES:
                 gone, _ = self._shelves.popitem(last=False)
                 self._models.pop(gone, None)
-            shelf.catch_up(snapshot, mind, position)
-            models = self._models_at(snapshot, mind, position)
+            shelf.catch_up(snapshot, place[0], position)
+            models = self._models_at(snapshot, place, position)
             return advise(question, book, shelf, models)
 
-    def _models_at(self, snapshot: Snapshot, mind: bytes, position: int) -> Models:
+    def _models_at(self, snapshot: Snapshot, place: _Place, position: int) -> Models:
         """The models as of a position, read once for each fit."""
+        mind = place[0]
         at, _ = fit_head(snapshot, mind, position)
-        known = self._models.get(mind)
+        known = self._models.get(place)
         if known is not None and known[0] == at:
             return known[1]
         fit = read_fit(snapshot, mind, position)
         models = Models() if fit is None else models_of(fit)
-        self._models[mind] = (at, models)
+        self._models[place] = (at, models)
         return models
 
     def _lots(self, recorder: Recorder, task: str, key: str, found: Advice) -> list[Lot]:

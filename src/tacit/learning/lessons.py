@@ -44,10 +44,11 @@ _began = (
     .order_by(_lesson.c.since)
     .limit(bindparam("most"))
 )
-_newest = (
-    select(_lesson.c.episode, _lesson.c.since, _lesson.c.body)
+_heads = (
+    select(_lesson.c.episode, _lesson.c.since)
     .where(
         _lesson.c.mind == bindparam("mind"),
+        _lesson.c.since > bindparam("after"),
         _lesson.c.since <= bindparam("position"),
         or_(_CURRENT, _lesson.c.until > bindparam("position")),
     )
@@ -64,7 +65,6 @@ _ended = (
     )
     .order_by(_lesson.c.until)
 )
-_heads = _newest.with_only_columns(_lesson.c.episode, _lesson.c.since).where(_lesson.c.since > bindparam("after"))
 _current = (
     select(func.count())
     .select_from(_lesson)
@@ -135,11 +135,6 @@ class Lessons(EventConsumer):
 def forget_lessons(transaction: Transaction, mind: bytes, episode: bytes) -> int:
     """Remove all that was kept of an episode; how many rows there were. Erasing calls this in its transaction."""
     return transaction.execute(_forget, of=mind, which=episode)
-
-
-def newest_lessons(snapshot: Snapshot, mind: bytes, position: int, most: int) -> list[Lesson]:
-    """Up to ``most`` lessons as they stood at a position, newest first."""
-    return [_read(row) for row in snapshot.rows(_newest, mind=mind, position=position, most=most)]
 
 
 def newest_heads(

@@ -7,23 +7,26 @@ weighed by how rare they are, that the other task has too. Without vectors the w
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from tacit.learning.lessons import Lesson, count_lessons, lessons_between, lessons_ended, newest_lessons
+from tacit.ids import format_id
+from tacit.learning.lessons import Lesson, count_lessons, lessons_between, lessons_ended, newest_heads
 from tacit.learning.trace import Trace
 from tacit.learning.vectors import TextEmbedder, read_vectors
+from tacit.learning.word_index import WordIndex
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
+    Real = NDArray[numpy.float32]
+
 MOST_OF_KIND = 500
+_FIRST_ROWS = 64
 
 
 class Near(msgspec.Struct, frozen=True):
@@ -34,125 +37,138 @@ class Near(msgspec.Struct, frozen=True):
     trace: Trace
 
 
+class _Entry(msgspec.Struct, frozen=True):
+    row: int
+    since: int
+    trace: Trace
+
+
 class Shelf:
     """The newest finished episodes of one mind."""
 
     def __init__(self, window: int, embedder: TextEmbedder | None) -> None:
         self._window = window
         self._embedder = embedder
-        self._traces: dict[str, Trace] = {}
-        self._words: Counter[str] = Counter()
-        self._kinds: dict[tuple[str, str], dict[str, None]] = {}
-        self._vectors: dict[str, Any] = {}
-        self._table: tuple[list[str], NDArray[numpy.float32]] | None = None
-        self._position = 0
-        self._vectors_position = 0
+        self._position = self._vectors_position = 0
+        self._clear()
 
     def __len__(self) -> int:
-        return len(self._traces)
+        return len(self._entries)
 
     @property
     def traces(self) -> Iterable[tuple[str, Trace]]:
         """Every episode on the shelf, oldest first."""
-        return self._traces.items()
+        return ((id, entry.trace) for id, entry in self._entries.items())
 
     def of_kind(self, kind: tuple[str, str]) -> list[tuple[str, Trace]]:
         """Up to 500 of the newest episodes of a kind of task, oldest first."""
-        return [(id, self._traces[id]) for id in list(self._kinds.get(kind, ()))[-MOST_OF_KIND:]]
+        return [(id, self._entries[id].trace) for id in list(self._kinds.get(kind, ()))[-MOST_OF_KIND:]]
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         """Bring the shelf to a position: what stands there, and nothing else."""
         if position == self._position:
             self._read_vectors(snapshot, mind, position)  # which may come later than what they belong to
             return
-        if self._position and position < self._position:
+        if position < self._position:
             self._clear()
         if self._position:
             for lesson in lessons_ended(snapshot, mind, self._position, position):
                 self._remove(lesson.episode)
             for lesson in lessons_between(snapshot, mind, self._position, position):
                 self._put(lesson)
-        if not self._position or len(self) != min(self._window, count_lessons(snapshot, mind, position)):
+        if not self._position or not self._is_whole(snapshot, mind, position):
             self._clear()
-            for lesson in reversed(newest_lessons(snapshot, mind, position, self._window)):
+            newest = newest_heads(snapshot, mind, position, self._window)
+            for lesson in lessons_between(snapshot, mind, newest[0][1] - 1 if newest else position, position):
                 self._put(lesson)
         self._position = position
         self._read_vectors(snapshot, mind, position)
 
     def nearest(self, text: str, words: Iterable[str], most: int) -> list[Near]:
         """Up to ``most`` episodes, most alike first; those that are not like it at all are left out."""
-        if not self._traces:
+        if not self._entries:
             return []
-        lexical = self._by_words(set(words))
-        semantic = self._by_meaning(text)
-        if semantic:
-            scores = {id: (max(0.0, cosine) + lexical.get(id, 0.0)) / 2 for id, cosine in semantic.items()}
-            scores |= {id: likeness / 2 for id, likeness in lexical.items() if id not in scores}
-        else:
-            scores = lexical
-        ranked = sorted(scores.items(), key=lambda one: (-one[1], one[0]))[:most]
-        return [Near(id, likeness, self._traces[id]) for id, likeness in ranked if likeness > 0]
+        import numpy
+
+        scores = self._words.likeness(set(words))[: len(self._ids)]
+        if self._embedder is not None and self._with_vector:
+            meaning = self._vectors[: len(self._ids)] @ self._embedder.embed([text])[0]
+            scores = (numpy.maximum(meaning, 0.0) + scores) / 2
+        many = min(most, len(scores))
+        least = max(numpy.partition(scores, len(scores) - many)[len(scores) - many], numpy.finfo(scores.dtype).tiny)
+        found = [(self._ids[row], float(scores[row])) for row in numpy.flatnonzero(scores >= least)]
+        found.sort(key=lambda one: (-one[1], one[0]))
+        return [Near(id, likeness, self._entries[id].trace) for id, likeness in found[:most]]
+
+    def _is_whole(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
+        """Whether all that is here is still there, and fills the window; else something was erased."""
+        oldest = next(iter(self._entries.values())).since if self._entries else 0
+        there = count_lessons(snapshot, mind, position, after=oldest - 1)
+        return len(self) == there == min(self._window, count_lessons(snapshot, mind, position))
 
     def _clear(self) -> None:
-        self._traces.clear()
-        self._words.clear()
-        self._kinds.clear()
-        self._vectors.clear()
-        self._table = None
+        import numpy
+
+        self._entries: dict[str, _Entry] = {}
+        self._ids: list[str] = []
+        """By row; a row whose episode is gone says nothing and waits to be used again."""
+        self._free: list[int] = []
+        self._kinds: dict[tuple[str, str], dict[str, None]] = {}
+        self._words = WordIndex()
+        self._vectors: Real = numpy.zeros((0, 0), dtype=numpy.float32)
+        self._with_vector = False
         self._position = self._vectors_position = 0
 
     def _put(self, lesson: Lesson) -> None:
         self._remove(lesson.episode)
-        self._traces[lesson.episode] = lesson.trace
-        self._words.update(lesson.trace.features)
+        if self._free:
+            row = self._free.pop()
+            self._ids[row] = lesson.episode
+        else:
+            row = len(self._ids)
+            self._ids.append(lesson.episode)
+        self._entries[lesson.episode] = _Entry(row, lesson.since, lesson.trace)
+        self._words.put(row, lesson.trace.features)
         self._kinds.setdefault(lesson.trace.kind, {})[lesson.episode] = None
-        while len(self._traces) > self._window:
-            self._remove(next(iter(self._traces)))
+        if self._embedder is not None:
+            self._make_room(self._embedder.dimension)
+        while len(self._entries) > self._window:
+            self._remove(next(iter(self._entries)))
 
     def _remove(self, episode: str) -> None:
-        trace = self._traces.pop(episode, None)
-        if trace is not None:
-            self._words.subtract(trace.features)
-            self._kinds[trace.kind].pop(episode)
-        if self._vectors.pop(episode, None) is not None:
-            self._table = None
+        entry = self._entries.pop(episode, None)
+        if entry is None:
+            return
+        self._free.append(entry.row)
+        self._words.clear(entry.row)
+        of_kind = self._kinds[entry.trace.kind]
+        del of_kind[episode]
+        if not of_kind:
+            del self._kinds[entry.trace.kind]
+        if self._embedder is not None:
+            self._vectors[entry.row] = 0.0
+
+    def _make_room(self, dimension: int) -> None:
+        import numpy
+
+        rows = len(self._vectors)
+        if len(self._ids) > rows:
+            larger = numpy.zeros((max(2 * rows, _FIRST_ROWS), dimension), dtype=numpy.float32)
+            if rows:
+                larger[:rows] = self._vectors
+            self._vectors = larger
 
     def _read_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         if self._embedder is None:
             return
-        from tacit.ids import format_id
-
         owners, since, vectors = read_vectors(
             snapshot, mind, self._embedder.fingerprint, self._embedder.dimension,
             after=self._vectors_position, position=position, most=self._window,
         )  # fmt: skip
         for owner, vector in zip(owners, vectors, strict=True):
-            self._vectors[format_id(owner)] = vector
+            entry = self._entries.get(format_id(owner))
+            if entry is not None:
+                self._vectors[entry.row] = vector
+                self._with_vector = True
         if owners:
             self._vectors_position = max(since)
-            self._table = None
-
-    def _by_meaning(self, text: str) -> dict[str, float]:
-        if self._embedder is None or not self._vectors:
-            return {}
-        import numpy
-
-        if self._table is None:
-            ids = [id for id in self._vectors if id in self._traces]
-            self._table = (ids, numpy.array([self._vectors[id] for id in ids], dtype=numpy.float32))
-        ids, table = self._table
-        if not ids:
-            return {}
-        return dict(zip(ids, (table @ self._embedder.embed([text])[0]).tolist(), strict=True))
-
-    def _by_words(self, words: set[str]) -> dict[str, float]:
-        weights = {word: math.log((len(self) + 1) / (self._words[word] + 0.5)) for word in words}
-        whole = sum(weights.values())
-        if whole <= 0:
-            return {}
-        found: dict[str, float] = {}
-        for id, trace in self._traces.items():
-            shared = words.intersection(trace.features)
-            if shared:
-                found[id] = sum(weights[word] for word in shared) / whole
-        return found

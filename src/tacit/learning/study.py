@@ -93,8 +93,8 @@ class Study:
         if position <= span.position or (span.busy and not span.hurried):
             return None
         now = time.monotonic()
-        if not span.hurried and (now < self._look_at or (position < span.head and now < self._rest_until)):
-            return None  # it was looked at just now, or lessons are still coming in
+        if (position < span.head and now < self._rest_until) or (now < self._look_at and not span.hurried):
+            return None  # lessons are still coming in, or it was looked at just now
         self._look_at = now + _LOOK_SECONDS
         before = read_book(snapshot, mind, position)
         episodes = count_lessons(snapshot, mind, position)
