@@ -369,11 +369,11 @@ class Mind(PastMind):
         """
         if only and only not in self.lag():
             raise InvalidInput(f"there is no consumer {shown(only)}; lag() names those that there are", field="only")
-        self.recorder.journal.consumers.settle(self.recorder.mind.id, timeout, only=only)
+        self.recorder.journal.settle(self.recorder.mind.id, timeout, only=only)
 
     def lag(self) -> dict[str, int]:
         """For each consumer, how many events it has yet to see."""
-        return self.recorder.journal.consumers.lag(self.recorder.mind.id)
+        return self.recorder.journal.lag(self.recorder.mind.id)
 
     def statistics(self) -> Statistics:
         """Episodes by task kind with success rates, tools by speed and failures, error signatures."""

@@ -66,7 +66,8 @@ class OpenStore:
         self.journal = Journal(
             store,
             projections=projections(limits),
-            consumers=consumers(clock, _study_policy(settings), embedder),
+            consumers=view_consumers(),
+            thinkers=thinkers(clock, _study_policy(settings), embedder),
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
@@ -172,10 +173,10 @@ def view_consumers() -> list[EventConsumer]:
     return [Tally(), Lessons()]
 
 
-def consumers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> list[Consumer]:
-    """Whatever follows the journal in the background."""
-    found: list[Consumer] = [*view_consumers(), Study(clock, policy)]
-    return found if embedder is None else [*found, Vectors(embedder)]
+def thinkers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> list[Consumer]:
+    """What follows the journal in the background and takes its time."""
+    study = Study(clock, policy)
+    return [study] if embedder is None else [study, Vectors(embedder)]
 
 
 _TEXTS_REMEMBERED = 2_000

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from tacit.clock import SystemClock
 from tacit.journal.minds import list_minds
 from tacit.journal.read import head_position
-from tacit.opening import consumers
+from tacit.opening import thinkers, view_consumers
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
@@ -33,7 +33,7 @@ def read_lag(snapshot: Snapshot) -> list[Lag]:
     """Every consumer of every mind."""
     states = {(bytes(mind), name): rest for mind, name, *rest in snapshot.rows(_states)}
     now = time.time() * 1_000_000
-    names = [consumer.name for consumer in consumers(SystemClock())]
+    names = [consumer.name for consumer in (*view_consumers(), *thinkers(SystemClock()))]
     names += sorted({name for _, name in states} - set(names))  # such as vectors, which not every setting makes
     found = []
     for mind in list_minds(snapshot):

@@ -154,6 +154,7 @@ class Consumers:
         clock: Clock,
         entropy: Entropy,
         pace: Pace,
+        away: threading.Event | None = None,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -170,7 +171,7 @@ class Consumers:
         self._waiting: Counter[str] = Counter()  # callers of settle, by what they wait for; guarded by _progress
         self.rest = Rest()
         self._stopping = False
-        self._store_fails = False
+        self._away = away or threading.Event()  # the store fails, which has been said; groups of one store share it
         self._thread: threading.Thread | None = None
         self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
         self._delayed: set[Callable[[], object]] = set()  # chores that wait for the store, which has been said
@@ -231,7 +232,7 @@ class Consumers:
             for consumer in self._consumers:
                 if not self._stopping:
                     moved = self._round_of(consumer) or moved
-                if self._store_fails:
+                if self._away.is_set():
                     break  # what it fails for one it fails for all
         if moved:
             with self._progress:
@@ -248,7 +249,8 @@ class Consumers:
                     break
                 moved = self._batch(consumer, mind) or moved
         except StoreError as error:  # the store's trouble, not the consumer's: whoever writes hears of it too
-            level, self._store_fails = _again(self._store_fails), True
+            level = _again(self._away.is_set())
+            self._away.set()
             self.failures[consumer.name] = f"{type(error).__name__}: {error}"
             _log.log(level, "a consumer waits for the store: %s", error, extra={"consumer": consumer.name})
             return False
@@ -257,7 +259,7 @@ class Consumers:
             _log.exception("a consumer failed; it is tried again", extra={"consumer": consumer.name})
             return False
         self.failures.pop(consumer.name, None)
-        self._store_fails = False
+        self._away.clear()
         return moved
 
     def _batch(self, consumer: Consumer, mind: bytes) -> bool:
@@ -378,11 +380,11 @@ class Consumers:
                 "this runs in a thread of the store's own (as a __del__ or the callback of a weak reference may), "
                 "and that cannot wait for itself. Do it in a thread of your own"
             )
-        with self._hurried(only):
+        with self.hurried(only):
             self._wait_for(mind, timeout, only)
 
     @contextlib.contextmanager
-    def _hurried(self, only: str) -> Iterator[None]:
+    def hurried(self, only: str = "") -> Iterator[None]:
         """While anybody is in here, consumers take no rest."""
         with self._progress:
             self._waiting[only] += 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import logging
 import threading
+import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -66,6 +68,7 @@ class Journal:
         *,
         projections: Sequence[Projection],
         consumers: Sequence[Consumer],
+        thinkers: Sequence[Consumer] = (),
         masker: Masker,
         clock: Clock,
         entropy: Entropy,
@@ -92,7 +95,12 @@ class Journal:
             slow_seconds=options.slow_seconds,
         )
         self.notary = Notary(store, self.writer, node, clock, options.cadence, options.anchor)
-        self.consumers = Consumers(store, self.writer, consumers, clock=clock, entropy=entropy, pace=options.pace)
+        group = functools.partial(
+            Consumers, store, self.writer, clock=clock, entropy=entropy, pace=options.pace, away=threading.Event()
+        )
+        self.consumers = group(consumers)
+        self.thinkers = tuple(group((one,)) for one in thinkers)
+        """Those that take long, each in a thread of its own, so that nobody waits for them."""
         self.held: weakref.WeakSet[Held] = weakref.WeakSet()
         """What holds events back on purpose; it is flushed before the journal closes."""
         _open.add(self)
@@ -109,9 +117,32 @@ class Journal:
         """Run consumers, the notary and further chores in the background from now on (unless the options say no)."""
         if self.options.background and not self.store.read_only:
             self.consumers.start(self.notary.sign_due, *chores)
+            for thinker in self.thinkers:
+                thinker.start()
 
     def _woken(self) -> None:
-        self.consumers.wake()
+        for each in self._all_consumers:
+            each.wake()
+
+    @property
+    def _all_consumers(self) -> tuple[Consumers, ...]:
+        return (self.consumers, *self.thinkers)
+
+    def lag(self, mind: bytes) -> dict[str, int]:
+        """For each consumer, how many events of this mind it has yet to see."""
+        return {name: count for each in self._all_consumers for name, count in each.lag(mind).items()}
+
+    def settle(self, mind: bytes, timeout: float, *, only: str = "") -> None:
+        """Wait until every consumer (or ``only`` that one) has reached the head of this mind; see Consumers.settle."""
+        deadline = time.monotonic() + timeout
+        with contextlib.ExitStack() as hurried:
+            for each in self._all_consumers:
+                hurried.enter_context(each.hurried(only))
+            behind = True
+            while behind:  # what one writes may be something for another to see
+                for each in self._all_consumers:
+                    each.settle(mind, deadline - time.monotonic(), only=only)
+                behind = any(count for name, count in self.lag(mind).items() if not only or name == only)
 
     def submit(self, job: Callable[[Appender], T]) -> Future[T]:
         """Queue a job for the writing thread; the future resolves when its changes are durable."""
@@ -120,7 +151,8 @@ class Journal:
         with self._closing:
             if self._closed:
                 raise Closed("the store is closed")
-            self.consumers.rest.written()
+            for each in self._all_consumers:
+                each.rest.written()
             return self.writer.submit(job)
 
     def run(self, job: Callable[[Appender], T]) -> T:
@@ -129,7 +161,7 @@ class Journal:
 
     def in_own_thread(self) -> bool:
         """Whether the caller is a thread of the journal's, which cannot wait until the journal has done something."""
-        return self.writer.in_own_thread() or self.consumers.in_own_thread()
+        return self.writer.in_own_thread() or any(each.in_own_thread() for each in self._all_consumers)
 
     def close(self) -> None:
         """Finish what was submitted, stop the consumers, sign what is unsigned. The store stays open.
@@ -153,7 +185,8 @@ class Journal:
             if not self.store.read_only:
                 steps.callback(self.notary.anchor_missing)
                 steps.callback(self.notary.sign_all)
-                steps.callback(self.consumers.stop)
+                for each in self._all_consumers:
+                    steps.callback(each.stop)
                 steps.callback(self.writer.run, _nothing)  # behind everything that was submitted
 
 

@@ -42,6 +42,8 @@ _WORTH_GROWTH = 2.0
 _REST = 20
 """A book is written anew after twenty times as long as the last one took to write, or when twice as much is known: so
 study takes a twentieth of one processor at most."""
+_PATIENCE_SECONDS = 60.0
+"""Who waits for everything to be studied had better have it studied once, when all of it is there."""
 _LOOK_SECONDS = 0.5
 """Whether a book is worth writing is looked at no more often: the lessons have to be counted for it."""
 BEGIN_SECONDS = 3.0
@@ -93,7 +95,8 @@ class Study:
         if position <= span.position or (span.busy and not span.hurried):
             return None
         now = time.monotonic()
-        if (position < span.head and now < self._rest_until) or (now < self._look_at and not span.hurried):
+        patience = _PATIENCE_SECONDS if span.hurried else 0.0
+        if (position < span.head and now < self._rest_until + patience) or (now < self._look_at and not span.hurried):
             return None  # lessons are still coming in, or it was looked at just now
         self._look_at = now + _LOOK_SECONDS
         before = read_book(snapshot, mind, position)

@@ -48,12 +48,15 @@ class PatternCounts:
         """Count an episode."""
         self.episodes += 1
         stratum, entry = self._number(trace), (trace.ended_at, id)
+        known = self._counts
         for key, well in occurrences(trace).items():
-            counts = self._counts.get(key)
+            counts = known.get(key)
             if counts is None:
-                counts = self._counts[key] = {}
-            counts[stratum] = counts.get(stratum, 0) + _EPISODE + well
-            self._remember(key, entry)
+                known[key] = {stratum: _EPISODE + well}
+                self._newest[key] = (entry,)
+            else:
+                counts[stratum] = counts.get(stratum, 0) + _EPISODE + well
+                self._remember(key, entry)
 
     def remove(self, id: str, trace: Trace) -> None:
         """Take an episode away that was added before, exactly as it was."""
@@ -129,9 +132,12 @@ def occurrences(trace: Trace) -> Mapping[Key, bool]:
     """
     found: dict[Key, bool] = {}
     for claim in _claims(trace):
-        well = trace.success if claim.well is None else claim.well
-        found[claim.key] = found.get(claim.key, False) or well
-        found[claim.case] = found.get(claim.case, False) or well
+        case, key, well = claim
+        if trace.success if well is None else well:
+            found[key] = found[case] = True
+        else:
+            found.setdefault(key, False)
+            found.setdefault(case, False)
     return found
 
 
