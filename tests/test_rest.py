@@ -59,3 +59,15 @@ def test_once_the_writers_have_stopped_consumers_no_longer_rest() -> None:
     rest.written()
     clock.seconds += QUIET_SECONDS + 0.01
     assert rest.seconds(0.5, moved=True) == MOMENT_SECONDS
+
+
+def test_what_is_put_off_for_the_writers_sake_is_not_put_off_for_ever() -> None:
+    clock = Hand()
+    rest = Rest(clock)
+    rest.written()
+    rest.seconds(0.0, moved=False, put_off=True)
+    assert rest.bursting
+    clock.seconds += PATIENCE_SECONDS + 0.1
+    rest.written()
+    rest.seconds(0.0, moved=False, put_off=True)
+    assert not rest.bursting

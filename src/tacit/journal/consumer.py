@@ -171,6 +171,7 @@ class Consumers:
         self._waiting: Counter[str] = Counter()  # callers of settle, by what they wait for; guarded by _progress
         self.rest = Rest()
         self._stopping = False
+        self._put_off = False  # whether the last round found something to do that its consumer put off
         self._away = away or threading.Event()  # the store fails, which has been said; groups of one store share it
         self._thread: threading.Thread | None = None
         self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
@@ -213,7 +214,8 @@ class Consumers:
                 self._do(chore)
             if not moved:
                 self._wake.wait(self._pace.poll_seconds)
-            self._hurry.wait(self.rest.seconds(time.monotonic() - started, moved=moved))
+            spent = time.monotonic() - started
+            self._hurry.wait(self.rest.seconds(spent, moved=moved, put_off=self._put_off))
 
     def _do(self, chore: Callable[[], object]) -> None:
         try:
@@ -227,7 +229,7 @@ class Consumers:
 
     def _round(self) -> bool:
         """One batch for every consumer and mind that is behind; whether anything moved."""
-        moved = False
+        moved = self._put_off = False
         with self._running:
             for consumer in self._consumers:
                 if not self._stopping:
@@ -275,6 +277,7 @@ class Consumers:
                 self.rest.bursting,
             )
             taken = consumer.take(snapshot, mind, span)
+        self._put_off = self._put_off or taken is None
         if taken is None or taken.position == lease.position:
             return False
         new, effects, expires_at = taken.position, taken.effects, self._expiry()

@@ -38,10 +38,11 @@ class Rest:
             return False
         return self._behind_since is None or now - self._behind_since <= PATIENCE_SECONDS
 
-    def seconds(self, worked: float, *, moved: bool) -> float:
-        """The rest after a round that took ``worked`` seconds and did something (``moved``) or found nothing."""
+    def seconds(self, worked: float, *, moved: bool, put_off: bool = False) -> float:
+        """The rest after a round that took ``worked`` seconds and did something (``moved``), put something off, or
+        found nothing to do."""
         now = self._now()
-        if not moved:
+        if not moved and not put_off:
             self._behind_since = None
             return MOMENT_SECONDS
         if self._behind_since is None:
