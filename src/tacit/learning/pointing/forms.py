@@ -1,0 +1,157 @@
+"""Forms: how the actions of a tool are written, and where they differ: "put … in … ", or parameters by their names.
+
+Words that nearly all actions of a tool have are its form; what stands between them fills its slots. Parameters have a
+slot for each name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from tacit.experience.episode import Json, Step
+from tacit.learning.pointing.spans import LONGEST, Span, Word, placed_words, span_of
+
+MOST_TEXT = 4_000
+"""Characters of a text that are looked at: of an action, an observation, a description, a context."""
+_FIXED = 0.8
+"""Words in this share of a tool's actions are its form; one action without them is imagined."""
+_LONGEST_VALUE = 200
+"""Characters of a parameter's value; a longer one is no name of a thing."""
+
+
+class Form(msgspec.Struct, frozen=True):
+    """How an action is written."""
+
+    around: tuple[str, ...]
+    """The text before, between and after the slots; nothing for parameters."""
+    names: tuple[str, ...] = ()
+    """The parameters, sorted."""
+    quoted: tuple[bool, ...] = ()
+    """Whether the value of each is a text; else it is any other JSON."""
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """What each slot is called: its parameter, or else its place."""
+        return self.names or tuple(f"#{place}" for place in range(len(self.around) - 1))
+
+    def written(self, texts: tuple[str, ...]) -> str:
+        """The action with its slots filled: its text, or its parameters as JSON; empty where that makes none."""
+        if not self.names:
+            return "".join(part for pair in zip(self.around, (*texts, ""), strict=True) for part in pair)
+        try:
+            values = [text if quoted else _json(text) for text, quoted in zip(texts, self.quoted, strict=True)]
+        except msgspec.DecodeError:
+            return ""  # a text was pointed at where a number belongs
+        return msgspec.json.encode(dict(zip(self.names, values, strict=True))).decode()
+
+
+class Act(NamedTuple):
+    """An action taken apart."""
+
+    tool: str
+    form: Form
+    fillers: tuple[Span, ...]
+    """What fills the slots; empty for what no text could name."""
+    texts: tuple[str, ...]
+    """The same as they were written."""
+
+
+class Forms:
+    """The forms of all tools."""
+
+    def __init__(self, fixed: Mapping[str, frozenset[str]], usual: Mapping[str, tuple[Form, float]]) -> None:
+        self.fixed = fixed
+        """The words of each tool's form."""
+        self.usual = usual
+        """The most frequent form of each tool, and its share of the tool's actions; one other action is imagined."""
+
+    @classmethod
+    def of(cls, steps: Iterable[Step]) -> Forms:
+        """Learned from past steps."""
+        actions = [step for step in steps if step.tool]
+        count, words = Counter[str](), defaultdict[str, Counter[str]](Counter)
+        for step in actions:
+            if step.action:
+                count[step.tool] += 1
+                words[step.tool].update(dict.fromkeys(_loose_words(_argument_words(step)), 1))
+        fixed = {
+            tool: frozenset(word for word, many in words[tool].items() if many >= _FIXED * (count[tool] + 1))
+            for tool in count
+        }
+        found = cls(fixed, {})
+        counts = defaultdict[str, Counter[Form]](Counter)
+        for step in actions:
+            counts[step.tool][found.act(step).form] += 1
+        usual = {tool: forms.most_common(1)[0] for tool, forms in counts.items()}
+        return cls(fixed, {tool: (form, many / (counts[tool].total() + 1)) for tool, (form, many) in usual.items()})
+
+    def act(self, step: Step) -> Act:
+        """A step that calls a tool, taken apart."""
+        if step.action or not step.parameters:
+            return self._in_words(step)
+        names = tuple(sorted(step.parameters))
+        values = [step.parameters[name] for name in names]
+        quoted = tuple(isinstance(value, str) for value in values)
+        return Act(step.tool, Form((), names, quoted), tuple(map(_span, values)), tuple(map(_text, values)))
+
+    def _in_words(self, step: Step) -> Act:
+        text, fixed = step.action[:MOST_TEXT], self.fixed.get(step.tool, frozenset())
+        words = _argument_words(step)
+        loose = set(_loose_places(words, fixed))
+        around, slots, free = [], [], 0
+        place = 0
+        while place < len(words):
+            first = place
+            while place in loose:
+                place += 1
+            if place > first:
+                around.append(text[free : words[first].start])
+                free = words[place - 1].end
+                slots.append(words[first:place])
+            else:
+                place += 1
+        fillers = tuple(tuple(each.word for each in slot) for slot in slots)
+        texts = tuple(text[slot[0].start : slot[-1].end] for slot in slots)
+        return Act(step.tool, Form((*around, text[free:])), fillers, texts)
+
+
+def _argument_words(step: Step) -> list[Word]:
+    """The words of an action without the tool's name before them."""
+    words, tool = placed_words(step.action[:MOST_TEXT]), span_of(step.tool)
+    return words[len(tool) :] if tuple(each.word for each in words[: len(tool)]) == tool else words
+
+
+def _loose_words(words: list[Word]) -> list[str]:
+    """The words that are not numbered."""
+    after = [*(each.word for each in words[1:]), ""]
+    pairs = zip(words, after, strict=False)
+    return [each.word for each, then in pairs if not each.word.isdigit() and not then.isdigit()]
+
+
+def _loose_places(words: list[Word], fixed: frozenset[str]) -> Iterable[int]:
+    """The places of words that fill slots: all but the form's, and those too where a number stands behind them."""
+    for place, each in enumerate(words):
+        numbered = place + 1 < len(words) and words[place + 1].word.isdigit()
+        if each.word not in fixed or numbered:
+            yield place
+
+
+def _span(value: Json) -> Span:
+    """The words by which a value can be found in a text, or else the value itself as one word."""
+    text = _text(value)
+    if len(text) > _LONGEST_VALUE:
+        return ()
+    words = span_of(text)
+    return words if isinstance(value, str | int) and 0 < len(words) <= LONGEST else (text,)
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
+
+
+def _json(text: str) -> Json:
+    return msgspec.json.decode(text)

@@ -1,0 +1,106 @@
+"""Points at what the next action is done with: ranks all that a run has named, for each slot of a tool's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from tacit.experience.episode import Step, Task
+from tacit.learning.goals import GoalWords
+from tacit.learning.pointing.choice import chances_of
+from tacit.learning.pointing.clues import Moment
+from tacit.learning.pointing.fillers import Fillers, Slot
+from tacit.learning.pointing.forms import MOST_TEXT, Form, Forms
+from tacit.learning.pointing.scene import Scene, Told
+from tacit.learning.pointing.spans import Lexicon, Span
+from tacit.learning.reading import context_of, failed, plain_text, words_of
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Real = NDArray[numpy.float64]
+
+MOST_STEPS = 100
+"""Steps of a run that are looked at, the last ones."""
+
+
+class Guess(NamedTuple):
+    """How a tool may be called next."""
+
+    text: str
+    """The action's text, or its parameters as JSON; empty where the form cannot be filled."""
+    form: Form
+    fillers: tuple[Span, ...]
+    chance: float
+    """As the pointer believes; see ``ActionModel`` for what is to be believed of that."""
+
+
+class Weights(NamedTuple):
+    """What each clue counts in each slot."""
+
+    slots: Mapping[Slot, int]
+    values: Real
+    """(slots + 1, clues): first the weights for all slots, then those of each."""
+    present: Real
+    """For each slot how often what filled it was among the candidates, from 0 to 1."""
+
+    def of(self, slot: Slot) -> Real:
+        return self.values[self.slots.get(slot, -1) + 1]
+
+
+class Pointer(NamedTuple):
+    """What is learned."""
+
+    goals: GoalWords
+    forms: Forms
+    fillers: Fillers
+    lexicon: Lexicon
+    weights: Weights
+
+    def scene(self, task: Task) -> Scene:
+        """A run that has not begun."""
+        description = task.description[:MOST_TEXT]
+        goal = self.goals.content(words_of(description))
+        return Scene(self.lexicon, goal, description, context_of(task)[:MOST_TEXT])
+
+    def told(self, step: Step) -> Told:
+        """A step, as a scene is told of it."""
+        act = self.forms.act(step) if step.tool else None
+        return Told(act, plain_text(step.observation)[:MOST_TEXT], failed(step))
+
+    def moment(self, task: Task, steps: Sequence[Step]) -> Moment:
+        """The moment after these steps."""
+        scene = self.scene(task)
+        for step in steps[-MOST_STEPS:]:
+            scene.add(self.told(step))
+        return Moment(scene, self.fillers)
+
+    def ranked(self, moment: Moment, slot: Slot, chosen: Sequence[Span] = ()) -> list[tuple[Span, float]]:
+        """What could fill a slot, with its chances, likeliest first.
+
+        Args:
+            chosen: what fills the slots before it.
+        """
+        import numpy
+
+        things, clues = moment.candidates(slot, chosen)
+        if not things:
+            return []
+        chances = chances_of(clues @ self.weights.of(slot))
+        return [(things[place], float(chances[place])) for place in numpy.argsort(-chances, kind="stable").tolist()]
+
+    def guess(self, moment: Moment, tool: str) -> Guess | None:
+        """How a tool would be called now: its usual form, each slot filled by the likeliest thing, from left to right.
+        None where the tool is not known, or nothing is there to fill it."""
+        if tool not in self.forms.usual:
+            return None
+        form, chance = self.forms.usual[tool]
+        fillers: tuple[Span, ...] = ()
+        for slot in form.slots:
+            ranked = self.ranked(moment, (tool, slot), fillers)
+            if not ranked:
+                return None
+            fillers += (ranked[0][0],)
+            chance *= ranked[0][1] * float(self.weights.present[self.weights.slots[(tool, slot)]])
+        return Guess(form.written(tuple(map(moment.text, fillers))), form, fillers, chance)
