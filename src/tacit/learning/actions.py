@@ -6,8 +6,8 @@ from tasks that it had not seen: two pointers are fitted to one half of the task
 
 from __future__ import annotations
 
-
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 from zlib import crc32
 
@@ -20,17 +20,18 @@ from tacit.learning.goals import GoalWords
 from tacit.learning.pointing.clues import Moment
 from tacit.learning.pointing.fillers import Fillers, KeptFillers, Slot
 from tacit.learning.pointing.forms import Form, Forms
-from tacit.learning.pointing.learner import exemplary, learn_pointer, lexicon_of
-from tacit.learning.pointing.pointer import MOST_STEPS, Guess, Pointer, Weights
+from tacit.learning.pointing.learner import MOST_CHOICES, exemplary, learn_pointer, lexicon_of
+from tacit.learning.pointing.pointer import Guess, Pointer, Weights
+from tacit.learning.pointing.story import read_story
 from tacit.learning.reading import group_of
 from tacit.learning.ridge import Calibration, calibration, chance_of, logit_of
 
 LEAST_CHANCE = 0.5
 """An action is told only if it is likelier right than wrong."""
-MOST_JUDGED = 1_500
+MOST_JUDGED = 1_000
 """Actions by which a pointer is judged, those of the newest runs."""
-_FEW_JUDGED = 20
-"""With fewer, nothing is known of how far the pointer is to be believed, and nothing is told."""
+_FEW_RUNS = 10
+"""With fewer runs to judge by, nothing is known of how far the pointer is to be believed, and nothing is told."""
 _FORMAT = 1
 _SUREST = 0.999
 
@@ -46,7 +47,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     slots: list[Slot]
     weights: Packed
     present: Packed
-    calibration: tuple[float, float, float] | None
+    belief: Calibration | None
 
 
 class Judged(NamedTuple):
@@ -80,19 +81,19 @@ class ActionModel:
         A tool is left out unless its action is right with a chance of more than ``LEAST_CHANCE``, given that the tool
         is; the chance is calibrated on tasks that were left out.
         """
-        return {tool: text for tool, (text, chance) in self.guesses(task, steps, tools).items() if chance > LEAST_CHANCE}
-
-    def guesses(self, task: Task, steps: Sequence[Step], tools: Iterable[str]) -> dict[str, tuple[str, float]]:
-        """For each of some tools the likeliest action and the chance that it is right, however low."""
         if self._belief is None:
             return {}
         moment = self.pointer.moment(task, steps)
-        found = {tool: self.pointer.guess(moment, tool) for tool in tools}
-        return {
-            tool: (guess.text, chance_of(self._belief.corrected(_logit(guess))))
-            for tool, guess in found.items()
-            if guess is not None and guess.text
-        }
+        found = {tool: self.guess(moment, tool) for tool in tools}
+        return {tool: guess.text for tool, guess in found.items() if guess is not None and guess.chance > LEAST_CHANCE}
+
+    def guess(self, moment: Moment, tool: str) -> Guess | None:
+        """The likeliest action of a tool and its chance, however low; None when there is none, or none that anything is
+        known of."""
+        found = self.pointer.guess(moment, tool)
+        if found is None or not found.text or self._belief is None:
+            return None
+        return found._replace(chance=chance_of(self._belief.corrected(_logit(found))))
 
     def to_bytes(self) -> bytes:
         """The model, to be kept."""
@@ -107,7 +108,7 @@ class ActionModel:
                 slots=list(pointer.weights.slots),
                 weights=pack_floats(pointer.weights.values),
                 present=pack_floats(pointer.weights.present),
-                calibration=None if self._belief is None else tuple(self._belief),
+                belief=self._belief,
             ),
             order="deterministic",
         )
@@ -129,8 +130,7 @@ class ActionModel:
         forms = Forms(kept.fixed, {tool: (form, share) for tool, form, share in kept.forms})
         slots = {slot: number for number, slot in enumerate(kept.slots)}
         weights = Weights(slots, kept.weights.array.astype(float), kept.present.array.astype(float))
-        belief = None if kept.calibration is None else Calibration(*kept.calibration)
-        return cls(Pointer(kept.goals, forms, fillers, lexicon_of(fillers), weights), belief)
+        return cls(Pointer(kept.goals, forms, fillers, lexicon_of(fillers), weights), kept.belief)
 
 
 def _belief(episodes: Sequence[Episode]) -> Calibration | None:
@@ -140,37 +140,36 @@ def _belief(episodes: Sequence[Episode]) -> Calibration | None:
     halves: tuple[list[Episode], list[Episode]] = ([], [])
     for episode in episodes:
         halves[crc32(group_of(episode.task).encode("utf-8", "surrogatepass")) % 2].append(episode)
-    judged = [
-        each
-        for known, fresh in (halves, halves[::-1])
-        if known and fresh
-        for each in _judged(learn_pointer(known), exemplary(fresh))
-    ]
-    if len(judged) < _FEW_JUDGED:
+    judged: list[list[Judged]] = []
+    for known, fresh in (halves, halves[::-1]):
+        if known and fresh:
+            judged += _judged(learn_pointer(known, MOST_CHOICES // 2), exemplary(fresh))
+    if len(judged) < _FEW_RUNS:
         return None
-    logits, right = (numpy.array(column, dtype=float) for column in zip(*judged, strict=True))
-    return calibration(logits, right, numpy.ones(len(judged)))
+    logits, right = (numpy.array(column, dtype=float) for column in zip(*chain(*judged), strict=True))
+    return calibration(logits, right, numpy.ones(len(logits)))
 
 
-def _judged(pointer: Pointer, episodes: Sequence[Episode]) -> list[Judged]:
-    """What a pointer says of the newest of some episodes."""
-    judged: list[Judged] = []
+def _judged(pointer: Pointer, episodes: Sequence[Episode]) -> Iterator[list[Judged]]:
+    """What a pointer says of the newest of some episodes that it has not seen."""
+    total = 0
     for episode in reversed(episodes):
-        judged += _judged_in(pointer, episode)
-        if len(judged) >= MOST_JUDGED // 2:
+        judged = list(_judged_in(pointer, episode))
+        if judged:
+            yield judged
+        total += len(judged)
+        if total >= MOST_JUDGED // 2:
             break
-    return judged
 
 
 def _judged_in(pointer: Pointer, episode: Episode) -> Iterator[Judged]:
-    scene = pointer.scene(episode.task)
-    for step in episode.steps[-MOST_STEPS:]:
-        told = pointer.told(step)
+    story = read_story(pointer.goals, pointer.forms, episode.task, episode.steps)
+    scene = pointer.scene(story)
+    for told in story.steps:
         if told.act is not None:
-            guess = pointer.guess(Moment(scene, pointer.fillers), step.tool)
+            guess = pointer.guess(Moment(scene, pointer.fillers), told.act.tool)
             if guess is not None and guess.text:
-                right = guess.form == told.act.form and guess.fillers == told.act.fillers
-                yield Judged(_logit(guess), right)
+                yield Judged(_logit(guess), guess.form == told.act.form and guess.fillers == told.act.fillers)
         scene.add(told)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_ITERATIONS = 20
 PENALTY = 2.0
 """How strongly the weights of all choices are drawn towards 0."""
-OWN_PENALTY = 2.0
+OWN_PENALTY = 1.0
 """How strongly the weights of one kind are drawn towards those of all."""
 LEAST_CHOICES = 10
 """A kind with fewer choices has no weights of its own."""
@@ -49,9 +49,7 @@ class Choices(NamedTuple):
         many = (ends - self.starts)[chosen]
         starts = numpy.cumsum(many) - many
         rows = numpy.repeat(self.starts[chosen] - starts, many) + numpy.arange(int(many.sum()))
-        return Choices(
-            self.clues[rows], starts, self.taken[chosen] - self.starts[chosen] + starts, self.kinds[chosen]
-        )
+        return Choices(self.clues[rows], starts, self.taken[chosen] - self.starts[chosen] + starts, self.kinds[chosen])
 
 
 def join(choices: Sequence[tuple[int, Real, int]]) -> Choices:

@@ -20,11 +20,15 @@ CLUES = (
     # of a thing, whatever it is to be used for
     "shown", "shown of the goal", "of the goal", "surroundings", "surroundings of the goal", "used",
     "used of the goal", "last filler", "first filler", "new", "new of the goal", "mentions", "recently used",
-    "used last", "after the last", "before the last", "like the last", "next of the last", "not mentioned", "number one",
+    "used last", "after the last", "before the last", "like the last", "next of the last", "not mentioned",
+    "number one",
     # of a thing in this slot
     "used with the tool", "times with the tool", "failed with the tool", "chosen", "like the last and fresh",
-    "fresh kind", "filled this name", "called by this name", "rate of its kind", "rate for the goal", "own rate", "rate of its shape",
+    "fresh kind", "filled this name", "called by this name", "rate of its kind", "rate for the goal", "own rate",
+    "rate of its shape",
 )  # fmt: skip
+"""The clues, in the order in which :meth:`Moment.candidates` gives them. The *last* is what the last action was done
+with."""
 _MOST_TIMES = 3
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from tacit.learning.pointing.spans import Span, head_of, shape_of
+from tacit.learning.pointing.spans import LONGEST, Span, head_of, shape_of
 
 Slot: TypeAlias = tuple[str, str]
 """A tool, and what the slot is called."""
+T = TypeVar("T")
 
 MOST_USUAL = 5
 """Fillers of a slot that are thought of even where the run has not shown them."""
-MOST_PAIRS = 50_000
+MOST_PAIRS = 20_000
 """Counts by goal words that are kept, the highest."""
 _RARE = 0.2
 _KINDS = 10.0
@@ -42,12 +43,13 @@ class Fillers:
         self.texts: dict[Span, str] = {}
         """How each span was written last."""
 
-    def count(self, slot: Slot, span: Span, goal: Iterable[str], times: int = 1) -> None:
+    def count(self, slot: Slot, span: Span, goal: Sequence[str], times: int = 1) -> None:
         """Something filled a slot in a run with these words in its goal; with −1 it is taken away again.
 
-        What the goal names itself says nothing of what else the goal's words call for.
+        What the goal names itself says nothing of what else the goal's words call for. What is longer than a span can
+        be is no thing and is not counted.
         """
-        if not span:
+        if not 0 < len(span) <= LONGEST:
             return
         head = head_of(span)
         self._values[slot][span] += times
@@ -59,27 +61,24 @@ class Fillers:
 
     def usual(self, slot: Slot) -> list[Span]:
         """What filled a slot most often, and more than once."""
-        return [span for span, many in self._values[slot].most_common(MOST_USUAL) if many > 1]
+        return [span for span, many in _of(self._values, slot).most_common(MOST_USUAL) if many > 1]
 
     def ratios(self, slot: Slot, heads: Sequence[Span], goal: Iterable[str]) -> dict[Span, tuple[float, float]]:
-        """For each kind of thing ln(its rate in the slot), and how many times likelier the goal's words make it (ln)."""
-        counts = self._heads[slot]
+        """For each kind of thing ln(its rate in the slot), and ln(how much likelier the goal's words make it)."""
+        counts = _of(self._heads, slot)
         whole = counts.total() + _KINDS
         called = [found for word in goal if (found := self._by_goal.get((slot, word))) and found.total() > 0]
-        totals = [found.total() for found in called]
+        never = sum(math.log(2 / (found.total() + 2)) for found in called)
         ratios = {}
         for head in dict.fromkeys(heads):
             rate = (counts[head] + 0.5) / whole
-            by_goal = sum(
-                math.log((found[head] + 2 * rate) / (total + 2) / rate)
-                for found, total in zip(called, totals, strict=True)
-            )
-            ratios[head] = (math.log((counts[head] + _RARE) / whole), by_goal)
+            by_goal = sum(math.log1p(found[head] / (2 * rate)) for found in called if head in found)
+            ratios[head] = (math.log((counts[head] + _RARE) / whole), never + by_goal)
         return ratios
 
     def rates(self, slot: Slot, spans: Sequence[Span]) -> list[tuple[float, float]]:
         """ln(the rate) at which each of some spans, and one of its shape, filled a slot."""
-        counts, shapes = self._values[slot], self._shapes[slot]
+        counts, shapes = _of(self._values, slot), _of(self._shapes, slot)
         whole = counts.total() + _KINDS
         return [
             (math.log((counts[span] + _RARE) / whole), math.log((shapes[shape_of(span)] + _RARE) / whole))
@@ -103,7 +102,9 @@ class Fillers:
             if many > 0
         ]
         pairs.sort(key=lambda pair: -pair[-1])
-        values = [(slot, [(span, many) for span, many in found.items() if many > 0]) for slot, found in self._values.items()]
+        values = [
+            (slot, [(span, many) for span, many in counts.items() if many > 0]) for slot, counts in self._values.items()
+        ]
         return KeptFillers(values, list(self.texts.items()), pairs[:MOST_PAIRS])
 
     @classmethod
@@ -119,3 +120,8 @@ class Fillers:
         for tool, label, word, head, many in kept.by_goal:
             found._by_goal[((tool, label), word)][head] = many
         return found
+
+
+def _of(counts: Mapping[Slot, Counter[T]], slot: Slot) -> Counter[T]:
+    """The counts of a slot; reading does not change them, so that many threads may."""
+    return counts.get(slot) or Counter()

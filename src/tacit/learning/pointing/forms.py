@@ -121,7 +121,7 @@ class Forms:
 
 def _argument_words(step: Step) -> list[Word]:
     """The words of an action without the tool's name before them."""
-    words, tool = placed_words(step.action[:MOST_TEXT]), span_of(step.tool)
+    words, tool = placed_words(step.action[:MOST_TEXT]), span_of(step.tool[:MOST_TEXT])
     return words[len(tool) :] if tuple(each.word for each in words[: len(tool)]) == tool else words
 
 

@@ -7,7 +7,7 @@ from the counts, so that what fits only itself is not trusted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from tacit.experience.episode import Episode
@@ -15,9 +15,10 @@ from tacit.learning.goals import GoalWords
 from tacit.learning.pointing.choice import join, learn_choice
 from tacit.learning.pointing.clues import CLUES, Moment
 from tacit.learning.pointing.fillers import Fillers, Slot
-from tacit.learning.pointing.forms import Act, Forms
-from tacit.learning.pointing.pointer import MOST_STEPS, Pointer, Weights
+from tacit.learning.pointing.forms import Forms
+from tacit.learning.pointing.pointer import Pointer, Weights
 from tacit.learning.pointing.spans import LONGEST, Lexicon, has_number, shape_of
+from tacit.learning.pointing.story import MOST_STEPS, Story, read_story
 from tacit.learning.reading import group_of, is_success, read_task
 from tacit.learning.ridge import scale_of
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Real = NDArray[numpy.float64]
     Choice: TypeAlias = tuple[int, Real, int | None]
 
-MOST_CHOICES = 4_000
+MOST_CHOICES = 2_000
 """Choices that weights are learned from, those of the newest runs."""
 FEW_SOLVED = 5
 """With fewer solved runs, all runs are learned from."""
@@ -36,21 +37,23 @@ _USUAL_SHAPE = 0.01
 """Of all that was ever filled in, what has a shape as rare as this is no pattern."""
 
 
-def learn_pointer(episodes: Sequence[Episode]) -> Pointer:
+def learn_pointer(episodes: Sequence[Episode], most_choices: int = MOST_CHOICES) -> Pointer:
     """Learned from finished episodes, oldest first."""
     import numpy
 
     goals = GoalWords.of(read_task(episode.task) for episode in episodes)
     forms = Forms.of(step for episode in episodes for step in episode.steps[-MOST_STEPS:])
     fillers = Fillers()
-    chosen = exemplary(episodes)
-    for episode in chosen:
-        _count(fillers, forms, goals, episode, 1)
+    groups: dict[str, list[Story]] = {}
+    for episode in reversed(exemplary(episodes)):
+        story = read_story(goals, forms, episode.task, episode.steps)
+        _count(fillers, story, 1)
+        groups.setdefault(group_of(episode.task), []).append(story)
     names = [(tool, slot) for tool, (form, _) in forms.usual.items() for slot in form.slots]
     slots = {slot: number for number, slot in enumerate(names)}
     nothing = Weights(slots, numpy.zeros((len(slots) + 1, len(CLUES))), numpy.zeros(len(slots)))
     pointer = Pointer(goals, forms, fillers, lexicon_of(fillers), nothing)
-    return pointer._replace(weights=_weights(slots, _choices(pointer, chosen)))
+    return pointer._replace(weights=_weights(slots, _choices(pointer, groups.values(), most_choices)))
 
 
 def _weights(slots: Mapping[Slot, int], choices: Sequence[Choice]) -> Weights:
@@ -74,7 +77,7 @@ def exemplary(episodes: Sequence[Episode]) -> list[Episode]:
 
 def lexicon_of(fillers: Fillers) -> Lexicon:
     """What may be a thing, from what has filled slots."""
-    spans = {span: many for span, many in fillers.spans().items() if 0 < len(span) <= LONGEST and many > 0}
+    spans = fillers.spans()
     shapes = Counter[str]()
     for span, many in spans.items():
         shapes[shape_of(span)] += many
@@ -82,50 +85,38 @@ def lexicon_of(fillers: Fillers) -> Lexicon:
     return Lexicon(usual, [span for span in spans if not has_number(shape_of(span))])
 
 
-def acts_of(forms: Forms, episode: Episode) -> Iterator[Act]:
-    """The actions of an episode."""
-    return (forms.act(step) for step in episode.steps[-MOST_STEPS:] if step.tool)
-
-
-def _count(fillers: Fillers, forms: Forms, goals: GoalWords, episode: Episode, times: int) -> None:
-    goal = goals.content(read_task(episode.task).goal)
-    for act in acts_of(forms, episode):
+def _count(fillers: Fillers, story: Story, times: int) -> None:
+    for act in story.acts:
         for slot, span, text in zip(act.form.slots, act.fillers, act.texts, strict=True):
-            fillers.count((act.tool, slot), span, goal, times)
-            if span and times > 0:
-                fillers.texts[span] = text
+            fillers.count((act.tool, slot), span, story.goal, times)
+            if 0 < len(span) <= LONGEST and times > 0:
+                fillers.texts.setdefault(span, text)
 
 
-def _choices(pointer: Pointer, episodes: Sequence[Episode]) -> list[Choice]:
-    """The choices of the newest episodes, whole tasks."""
-    groups: dict[str, list[Episode]] = {}
-    for episode in reversed(episodes):
-        groups.setdefault(group_of(episode.task), []).append(episode)
+def _choices(pointer: Pointer, groups: Iterable[Sequence[Story]], most: int) -> list[Choice]:
+    """The choices of the first groups, whole tasks."""
     choices: list[Choice] = []
-    for members in groups.values():
-        for episode in members:
-            _count(pointer.fillers, pointer.forms, pointer.goals, episode, -1)
-        for episode in members:
-            choices += _choices_of(pointer, episode)
-        for episode in members:
-            _count(pointer.fillers, pointer.forms, pointer.goals, episode, 1)
-        if len(choices) >= MOST_CHOICES:
+    for stories in groups:
+        for story in stories:
+            _count(pointer.fillers, story, -1)
+        for story in stories:
+            choices += _choices_of(pointer, story)
+        for story in stories:
+            _count(pointer.fillers, story, 1)
+        if len(choices) >= most:
             break
     return choices
 
 
-def _choices_of(pointer: Pointer, episode: Episode) -> Iterator[Choice]:
-    """Each slot of an episode's actions: what could have filled it, and what did."""
-    scene = pointer.scene(episode.task)
-    for step in episode.steps[-MOST_STEPS:]:
-        told = pointer.told(step)
+def _choices_of(pointer: Pointer, story: Story) -> Iterator[Choice]:
+    """Each slot of a run's actions: what could have filled it, and what did."""
+    scene = pointer.scene(story)
+    for told in story.steps:
         if told.act is not None and told.act.form.slots:
             moment = Moment(scene, pointer.fillers)
-            chosen: tuple[tuple[str, ...], ...] = ()
-            for name, span in zip(told.act.form.slots, told.act.fillers, strict=True):
-                slot: Slot = (told.act.tool, name)
-                things, clues = moment.candidates(slot, chosen)
+            for place, (name, span) in enumerate(zip(told.act.form.slots, told.act.fillers, strict=True)):
+                slot = (told.act.tool, name)
                 if slot in pointer.weights.slots:
+                    things, clues = moment.candidates(slot, told.act.fillers[:place])
                     yield pointer.weights.slots[slot], clues, things.index(span) if span in things else None
-                chosen += (span,)
         scene.add(told)

@@ -10,19 +10,16 @@ from tacit.learning.goals import GoalWords
 from tacit.learning.pointing.choice import chances_of
 from tacit.learning.pointing.clues import Moment
 from tacit.learning.pointing.fillers import Fillers, Slot
-from tacit.learning.pointing.forms import MOST_TEXT, Form, Forms
-from tacit.learning.pointing.scene import Scene, Told
+from tacit.learning.pointing.forms import Form, Forms
+from tacit.learning.pointing.scene import Scene
 from tacit.learning.pointing.spans import Lexicon, Span
-from tacit.learning.reading import context_of, failed, plain_text, words_of
+from tacit.learning.pointing.story import Story, read_story
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
     Real = NDArray[numpy.float64]
-
-MOST_STEPS = 100
-"""Steps of a run that are looked at, the last ones."""
 
 
 class Guess(NamedTuple):
@@ -33,7 +30,7 @@ class Guess(NamedTuple):
     form: Form
     fillers: tuple[Span, ...]
     chance: float
-    """As the pointer believes; see ``ActionModel`` for what is to be believed of that."""
+    """That all of it is right, given the tool. The pointer's own belief, until ``ActionModel`` has corrected it."""
 
 
 class Weights(NamedTuple):
@@ -46,7 +43,8 @@ class Weights(NamedTuple):
     """For each slot how often what filled it was among the candidates, from 0 to 1."""
 
     def of(self, slot: Slot) -> Real:
-        return self.values[self.slots.get(slot, -1) + 1]
+        weights: Real = self.values[self.slots.get(slot, -1) + 1]
+        return weights
 
 
 class Pointer(NamedTuple):
@@ -58,22 +56,16 @@ class Pointer(NamedTuple):
     lexicon: Lexicon
     weights: Weights
 
-    def scene(self, task: Task) -> Scene:
+    def scene(self, story: Story) -> Scene:
         """A run that has not begun."""
-        description = task.description[:MOST_TEXT]
-        goal = self.goals.content(words_of(description))
-        return Scene(self.lexicon, goal, description, context_of(task)[:MOST_TEXT])
-
-    def told(self, step: Step) -> Told:
-        """A step, as a scene is told of it."""
-        act = self.forms.act(step) if step.tool else None
-        return Told(act, plain_text(step.observation)[:MOST_TEXT], failed(step))
+        return Scene(self.lexicon, story.goal, story.description, story.context)
 
     def moment(self, task: Task, steps: Sequence[Step]) -> Moment:
         """The moment after these steps."""
-        scene = self.scene(task)
-        for step in steps[-MOST_STEPS:]:
-            scene.add(self.told(step))
+        story = read_story(self.goals, self.forms, task, steps)
+        scene = self.scene(story)
+        for told in story.steps:
+            scene.add(told)
         return Moment(scene, self.fillers)
 
     def ranked(self, moment: Moment, slot: Slot, chosen: Sequence[Span] = ()) -> list[tuple[Span, float]]:

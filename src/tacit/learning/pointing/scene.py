@@ -8,21 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from itertools import pairwise
 
 from tacit.learning.pointing.forms import Act
 from tacit.learning.pointing.spans import Lexicon, Mention, Span
+from tacit.learning.pointing.story import Told
 
 MOST_THINGS = 128
 """Things that are remembered; those that were never used and not mentioned for longest are forgotten."""
-
-
-class Told(NamedTuple):
-    """A step, as it is read here. ``act`` is None for a message."""
-
-    act: Act | None
-    answer: str
-    failed: bool
 
 
 class Scene:
@@ -37,8 +30,8 @@ class Scene:
         self.texts: dict[Span, str] = {}
         """Thing → how it was written last."""
         self._mentioned: dict[Span, int] = {}
-        """Thing → the number of the text that mentioned it last."""
-        self._heard = 0
+        """Thing → the number of its last mention or use, among all mentions and uses."""
+        self._count = 0
         self.called: dict[Span, set[str]] = {}
         """Thing → the words that stood before it."""
         self.after: dict[Span, Span] = {}
@@ -75,6 +68,11 @@ class Scene:
         self.shown = frozenset(mention.span for mention in found)
         self._forget()
 
+    @property
+    def recent(self) -> list[Span]:
+        """The things, the one mentioned last first."""
+        return sorted(self.mentions, key=self._mentioned.__getitem__, reverse=True)
+
     def _use(self, act: Act, failed: bool) -> None:
         self.actions += 1
         for slot, span, text in zip(act.form.slots, act.fillers, act.texts, strict=True):
@@ -82,23 +80,26 @@ class Scene:
                 continue
             self.mentions.setdefault(span, 0)
             self.texts[span] = text
-            self._mentioned[span] = self._heard
+            self._mark(span)
             self.used[span] = self.actions
             self.used_with[(act.tool, span)] += 1
             self.used_as[slot] = span
             (self.failed.add if failed else self.failed.discard)((act.tool, span))
 
     def _note(self, found: Sequence[Mention]) -> None:
-        self._heard += 1
         self.new = frozenset(mention.span for mention in found if mention.span not in self.mentions)
-        for one, other in zip(found, found[1:], strict=False):
+        for one, other in pairwise(found):
             self.after.setdefault(one.span, other.span)
             self.before.setdefault(other.span, one.span)
         for mention in found:
             self.mentions[mention.span] = self.mentions.get(mention.span, 0) + 1
             self.texts[mention.span] = mention.text
-            self._mentioned[mention.span] = self._heard
+            self._mark(mention.span)
             self.called.setdefault(mention.span, set()).add(mention.before)
+
+    def _mark(self, span: Span) -> None:
+        self._count += 1
+        self._mentioned[span] = self._count
 
     def _forget(self) -> None:
         if len(self.mentions) > MOST_THINGS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from tacit.learning.reading import has_digit
@@ -19,6 +20,7 @@ LONGEST = 4
 """Words of a span."""
 _LONGEST_NUMBER = 8
 """Digits; longer numbers are names and cannot be counted on from."""
+_CACHE = 65_536
 _WORD = re.compile(r"\w+")
 
 
@@ -54,29 +56,24 @@ class Lexicon:
 
     def mentions(self, text: str) -> list[Mention]:
         """The spans of a text in their order, without overlap; where several begin, the longest."""
-        words = placed_words(text)
-        lengths = {place: len(self._longest(words, place)) for place, each in enumerate(words) if self._begins(each)}
+        matches = list(_WORD.finditer(text))
+        words = [match[0].lower() for match in matches]
+        lengths = {place: self._longest(words, place) for place, word in enumerate(words) if word in self._first}
         if self._shapes is not None:
-            shape = shape_of([each.word for each in words])
-            for match in self._shapes.finditer(shape):
+            for match in self._shapes.finditer(shape_of_words(words)):
                 lengths[match.start()] = max(lengths.get(match.start(), 0), len(match[1]))
         found, free = [], 0
         for place in sorted(lengths):
-            length = lengths[place]
-            if place >= free and length:
-                free = place + length
-                part = words[place:free]
-                before = words[place - 1].word if place else ""
-                found.append(Mention(tuple(each.word for each in part), text[part[0].start : part[-1].end], before))
+            if place >= free and lengths[place]:
+                free = place + lengths[place]
+                written = text[matches[place].start() : matches[free - 1].end()]
+                found.append(Mention(tuple(words[place:free]), written, words[place - 1] if place else ""))
         return found
 
-    def _begins(self, word: Word) -> bool:
-        return word.word in self._first
-
-    def _longest(self, words: Sequence[Word], place: int) -> Span:
-        """The longest known span that begins here; empty when there is none."""
-        part = tuple(each.word for each in words[place : place + LONGEST])
-        return next((part[:length] for length in range(len(part), 0, -1) if part[:length] in self._known), ())
+    def _longest(self, words: Sequence[str], place: int) -> int:
+        """The length of the longest known span that begins here; 0 when there is none."""
+        part = tuple(words[place : place + LONGEST])
+        return next((length for length in range(len(part), 0, -1) if part[:length] in self._known), 0)
 
 
 def placed_words(text: str) -> list[Word]:
@@ -89,7 +86,13 @@ def span_of(text: str) -> Span:
     return tuple(each.word for each in placed_words(text))
 
 
-def shape_of(words: Sequence[str]) -> str:
+@lru_cache(maxsize=_CACHE)
+def shape_of(span: Span) -> str:
+    """The shape of a span."""
+    return shape_of_words(span)
+
+
+def shape_of_words(words: Sequence[str]) -> str:
     """One letter for each word: ``d`` for a number, ``x`` for a name with a digit in it, ``w`` for any other."""
     return "".join(["w" if not has_digit(word) else "d" if word.isdigit() else "x" for word in words])
 
@@ -99,11 +102,13 @@ def has_number(shape: str) -> bool:
     return "d" in shape or "x" in shape
 
 
+@lru_cache(maxsize=_CACHE)
 def head_of(span: Span) -> Span:
     """A span without its numbers: what kind of thing it names."""
     return tuple(word for word in span if not word.isdigit())
 
 
+@lru_cache(maxsize=_CACHE)
 def number_of(span: Span) -> int | None:
     """The first number of a span."""
     return next((int(word) for word in span if _is_countable(word)), None)
