@@ -238,10 +238,10 @@ def test_an_episode_of_a_thousand_steps_with_long_answers_is_learned_from_in_bou
     steps = [
         call(f"tool{rng.randrange(50)}", rng.choice(words), " ".join(rng.choices(words, k=2_000))) for _ in range(1_000)
     ]
-    long = [episode(Task(description=f"{number} {' '.join(words)}"), steps, True) for number in range(10)]
+    long = [episode(Task(description=f"{number} {' '.join(words)}"), steps, True) for number in range(4)]
     began = time.process_time()
     model = ActionModel.fit(long)
-    assert time.process_time() - began < 40, "seconds of processor time; about 9 where this was written"
+    assert time.process_time() - began < 25, "seconds of processor time; about 5 where this was written"
     began = time.process_time()
     model.predict(long[0].task, steps, ["tool1"])
     assert time.process_time() - began < 2
