@@ -11,6 +11,9 @@ import msgspec
 import pytest
 
 from runs import call, episode, errand, renamed
+from tacit.bench.folds import made_up
+from tacit.bench.next_actions import measure_next_actions
+from tacit.bench.run import Run
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.actions import ActionModel
@@ -260,3 +263,15 @@ def test_advice_says_how_the_next_tool_is_called(tmp_path: Path) -> None:
         first = found.next_steps[0]
         assert (first.tool, first.action) == ("take", "take key")
         assert all(each.action == "" for each in mind.advise("unlike all else", record=False, tools=["fly"]).next_steps)
+
+
+@pytest.mark.requirement("LE-11")
+def test_next_actions_are_measured_on_held_out_tasks_beside_plain_rules(tmp_path: Path) -> None:
+    run = Run(tmp_path, size=1)
+    measure_next_actions(run, "made_up", made_up())
+    figures = {name: figure.value for name, figure in run.report("learning").figures.items()}
+    for part in ("slot", "action"):
+        assert figures[f"made_up_next_{part}_gain_over_last_low"] > 0.1
+        assert figures[f"made_up_next_{part}_gain_over_frequent_low"] > 0.1
+    assert figures["made_up_next_action_told_share"] > 0.5
+    assert figures["made_up_next_action_right_when_told_low"] > 0.9

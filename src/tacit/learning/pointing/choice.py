@@ -26,12 +26,14 @@ LEAST_CHOICES = 10
 _TOLERANCE = 1e-4
 """Of the loss, for each choice."""
 _SHORTEST_STEP = 1e-3
+_BLOCK = 100
+"""Choices that are looked at in one go."""
 
 
 class Choices(NamedTuple):
     """Choices that were made."""
 
-    clues: Real
+    clues: NDArray[numpy.float32]
     """(things, clues) of all choices, one after the other."""
     starts: Whole
     """Where the things of each choice begin."""
@@ -52,7 +54,13 @@ class Choices(NamedTuple):
         return Choices(self.clues[rows], starts, self.taken[chosen] - self.starts[chosen] + starts, self.kinds[chosen])
 
 
-def join(choices: Sequence[tuple[int, Real, int]]) -> Choices:
+class _Slope(NamedTuple):
+    loss: float
+    gradient: Real
+    curvature: Real
+
+
+def join(choices: Sequence[tuple[int, NDArray[numpy.float32], int]]) -> Choices:
     """Choices from the kind, the clues of the things, and the place of the thing taken."""
     import numpy
 
@@ -92,38 +100,42 @@ def _newton(choices: Choices, towards: Real, penalty: float) -> Real:
     """Newton's method with halved steps (S. Boyd and L. Vandenberghe, "Convex Optimization", 9.5)."""
     import numpy
 
-    clues, starts = choices.clues, choices.starts
     weights = towards
-    value, chances = _loss(choices, weights, towards, penalty)
+    here = _slope(choices, weights, towards, penalty)
     for _ in range(MOST_ITERATIONS):
-        shares = clues * chances[:, None]
-        means = numpy.add.reduceat(shares, starts, axis=0)
-        gradient = means.sum(0) - clues[choices.taken].sum(0) + penalty * (weights - towards)
-        curvature = shares.T @ clues - means.T @ means
-        curvature[numpy.diag_indices(len(weights))] += penalty
-        step = numpy.linalg.solve(curvature, gradient)
-        length, before = 1.0, value
-        while length > _SHORTEST_STEP:
-            value, chances = _loss(choices, weights - length * step, towards, penalty)
-            if value < before:
-                break
+        step = numpy.linalg.solve(here.curvature, here.gradient)
+        length = 1.0
+        while (there := _slope(choices, weights - length * step, towards, penalty)).loss >= here.loss:
             length /= 2
-        else:
-            return weights
+            if length < _SHORTEST_STEP:
+                return weights
         weights = weights - length * step
-        if before - value < _TOLERANCE * len(starts):
+        if here.loss - there.loss < _TOLERANCE * len(choices.starts):
             return weights
+        here = there
     return weights
 
 
-def _loss(choices: Choices, weights: Real, towards: Real, penalty: float) -> tuple[float, Real]:
-    """The logarithmic loss over all choices with its penalty, and the chance of each thing."""
+def _slope(choices: Choices, weights: Real, towards: Real, penalty: float) -> _Slope:
+    """The logarithmic loss over all choices with its penalty, and how it changes with the weights."""
     import numpy
 
-    scores, starts = choices.clues @ weights, choices.starts
-    many = numpy.diff(numpy.append(starts, len(scores)))
-    scores -= numpy.repeat(numpy.maximum.reduceat(scores, starts), many)
-    likely = numpy.exp(scores)
-    whole = numpy.add.reduceat(likely, starts)
-    loss = float((numpy.log(whole) - scores[choices.taken]).sum())
-    return loss + penalty / 2 * float(((weights - towards) ** 2).sum()), likely / numpy.repeat(whole, many)
+    apart = weights - towards
+    loss, gradient = penalty / 2 * float((apart**2).sum()), penalty * apart
+    curvature = penalty * numpy.eye(len(weights))
+    ends = numpy.append(choices.starts[1:], len(choices.clues))
+    for first in range(0, len(ends), _BLOCK):
+        begins, end = choices.starts[first], ends[first : first + _BLOCK][-1]
+        clues = choices.clues[begins:end].astype(numpy.float64)
+        starts, taken = (rows[first : first + _BLOCK] - begins for rows in (choices.starts, choices.taken))
+        scores = clues @ weights
+        many = numpy.diff(numpy.append(starts, len(scores)))
+        scores -= numpy.repeat(numpy.maximum.reduceat(scores, starts), many)
+        likely = numpy.exp(scores)
+        whole = numpy.add.reduceat(likely, starts)
+        loss += float((numpy.log(whole) - scores[taken]).sum())
+        shares = clues * (likely / numpy.repeat(whole, many))[:, None]
+        means = numpy.add.reduceat(shares, starts, axis=0)
+        gradient = gradient + means.sum(0) - clues[taken].sum(0)
+        curvature += shares.T @ clues - means.T @ means
+    return _Slope(loss, gradient, curvature)

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    Real = NDArray[numpy.float64]
-    Choice: TypeAlias = tuple[int, Real, int | None]
+    Choice: TypeAlias = tuple[int, NDArray[numpy.float32], int | None]
 
 MOST_CHOICES = 2_000
 """Choices that weights are learned from, those of the newest runs."""
@@ -65,8 +64,9 @@ def _weights(slots: Mapping[Slot, int], choices: Sequence[Choice]) -> Weights:
     if not found:
         return Weights(slots, numpy.zeros((len(slots) + 1, len(CLUES))), present)
     known = join(found)
-    scale = scale_of(known.clues)
-    return Weights(slots, learn_choice(known._replace(clues=known.clues / scale), len(slots)) / scale, present)
+    scale = scale_of(known.clues.astype(numpy.float64))
+    numpy.divide(known.clues, scale, out=known.clues, casting="same_kind")
+    return Weights(slots, learn_choice(known, len(slots)) / scale, present)
 
 
 def exemplary(episodes: Sequence[Episode]) -> list[Episode]:
@@ -110,6 +110,8 @@ def _choices(pointer: Pointer, groups: Iterable[Sequence[Story]], most: int) -> 
 
 def _choices_of(pointer: Pointer, story: Story) -> Iterator[Choice]:
     """Each slot of a run's actions: what could have filled it, and what did."""
+    import numpy
+
     scene = pointer.scene(story)
     for told in story.steps:
         if told.act is not None and told.act.form.slots:
@@ -118,5 +120,6 @@ def _choices_of(pointer: Pointer, story: Story) -> Iterator[Choice]:
                 slot = (told.act.tool, name)
                 if slot in pointer.weights.slots:
                     things, clues = moment.candidates(slot, told.act.fillers[:place])
-                    yield pointer.weights.slots[slot], clues, things.index(span) if span in things else None
+                    place_of = things.index(span) if span in things else None
+                    yield pointer.weights.slots[slot], clues.astype(numpy.float32), place_of
         scene.add(told)
