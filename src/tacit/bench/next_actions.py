@@ -16,7 +16,6 @@ from tacit.learning.pointing.fillers import Slot
 from tacit.learning.pointing.forms import Act, Forms
 from tacit.learning.pointing.scene import Scene
 from tacit.learning.pointing.spans import Span
-from tacit.learning.pointing.story import read_story
 
 _Frequent = dict[Slot, Span]
 
@@ -57,7 +56,7 @@ def measure_next_actions(run: Run, name: str, cases: list[Case]) -> None:
 
 def _actions(model: ActionModel, frequent: _Frequent, episode: Episode) -> Iterator[_Action]:
     pointer = model.pointer
-    story = read_story(pointer.goals, pointer.forms, episode.task, episode.steps)
+    story = pointer.story(episode.task, episode.steps)
     scene = pointer.scene(story)
     for told in story.steps:
         act = told.act

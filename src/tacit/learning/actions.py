@@ -22,7 +22,6 @@ from tacit.learning.pointing.fillers import Fillers, KeptFillers, Slot
 from tacit.learning.pointing.forms import Form, Forms
 from tacit.learning.pointing.learner import MOST_CHOICES, exemplary, learn_pointer, lexicon_of
 from tacit.learning.pointing.pointer import Guess, Pointer, Weights
-from tacit.learning.pointing.story import read_story
 from tacit.learning.reading import group_of
 from tacit.learning.ridge import Calibration, calibration, chance_of, logit_of
 
@@ -163,7 +162,7 @@ def _judged(pointer: Pointer, episodes: Sequence[Episode]) -> Iterator[list[Judg
 
 
 def _judged_in(pointer: Pointer, episode: Episode) -> Iterator[Judged]:
-    story = read_story(pointer.goals, pointer.forms, episode.task, episode.steps)
+    story = pointer.story(episode.task, episode.steps)
     scene = pointer.scene(story)
     for told in story.steps:
         if told.act is not None:

@@ -7,7 +7,9 @@ slot for each name.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -77,7 +79,7 @@ class Forms:
         for step in actions:
             if step.action:
                 count[step.tool] += 1
-                words[step.tool].update(dict.fromkeys(_loose_words(_argument_words(step)), 1))
+                words[step.tool].update(dict.fromkeys(_unnumbered(_argument_words(step)), 1))
         fixed = {
             tool: frozenset(word for word, many in words[tool].items() if many >= _FIXED * (count[tool] + 1))
             for tool in count
@@ -101,19 +103,13 @@ class Forms:
     def _in_words(self, step: Step) -> Act:
         text, fixed = step.action[:MOST_TEXT], self.fixed.get(step.tool, frozenset())
         words = _argument_words(step)
-        loose = set(_loose_places(words, fixed))
         around, slots, free = [], [], 0
-        place = 0
-        while place < len(words):
-            first = place
-            while place in loose:
-                place += 1
-            if place > first:
-                around.append(text[free : words[first].start])
-                free = words[place - 1].end
-                slots.append(words[first:place])
-            else:
-                place += 1
+        for is_loose, run in groupby(_with_looseness(words, fixed), key=itemgetter(0)):
+            if is_loose:
+                slot = [word for _, word in run]
+                slots.append(slot)
+                around.append(text[free : slot[0].start])
+                free = slot[-1].end
         fillers = tuple(tuple(each.word for each in slot) for slot in slots)
         texts = tuple(text[slot[0].start : slot[-1].end] for slot in slots)
         return Act(step.tool, Form((*around, text[free:])), fillers, texts)
@@ -125,19 +121,20 @@ def _argument_words(step: Step) -> list[Word]:
     return words[len(tool) :] if tuple(each.word for each in words[: len(tool)]) == tool else words
 
 
-def _loose_words(words: list[Word]) -> list[str]:
-    """The words that are not numbered."""
-    after = [*(each.word for each in words[1:]), ""]
-    pairs = zip(words, after, strict=False)
-    return [each.word for each, then in pairs if not each.word.isdigit() and not then.isdigit()]
+def _unnumbered(words: list[Word]) -> list[str]:
+    """The words that are no numbers and have none behind them."""
+    numbered = [each.word.isdigit() for each in words]
+    return [
+        each.word
+        for each, here, then in zip(words, numbered, [*numbered[1:], False], strict=False)
+        if not (here or then)
+    ]
 
 
-def _loose_places(words: list[Word], fixed: frozenset[str]) -> Iterable[int]:
-    """The places of words that fill slots: all but the form's, and those too where a number stands behind them."""
-    for place, each in enumerate(words):
-        numbered = place + 1 < len(words) and words[place + 1].word.isdigit()
-        if each.word not in fixed or numbered:
-            yield place
+def _with_looseness(words: list[Word], fixed: frozenset[str]) -> Iterator[tuple[bool, Word]]:
+    """Each word, and whether it fills a slot: all but the form's do, and those too where a number stands behind."""
+    for each, then in zip_longest(words, words[1:]):
+        yield each.word not in fixed or (then is not None and then.word.isdigit()), each
 
 
 def _span(value: Json) -> Span:

@@ -43,11 +43,10 @@ def learn_pointer(episodes: Sequence[Episode], most_choices: int = MOST_CHOICES)
     goals = GoalWords.of(read_task(episode.task) for episode in episodes)
     forms = Forms.of(step for episode in episodes for step in episode.steps[-MOST_STEPS:])
     fillers = Fillers()
-    groups: dict[str, list[Story]] = {}
+    groups: dict[str, list[Episode]] = {}
     for episode in reversed(exemplary(episodes)):
-        story = read_story(goals, forms, episode.task, episode.steps)
-        _count(fillers, story, 1)
-        groups.setdefault(group_of(episode.task), []).append(story)
+        _count(fillers, read_story(goals, forms, episode.task, episode.steps), 1)
+        groups.setdefault(group_of(episode.task), []).append(episode)
     names = [(tool, slot) for tool, (form, _) in forms.usual.items() for slot in form.slots]
     slots = {slot: number for number, slot in enumerate(names)}
     nothing = Weights(slots, numpy.zeros((len(slots) + 1, len(CLUES))), numpy.zeros(len(slots)))
@@ -93,10 +92,11 @@ def _count(fillers: Fillers, story: Story, times: int) -> None:
                 fillers.texts.setdefault(span, text)
 
 
-def _choices(pointer: Pointer, groups: Iterable[Sequence[Story]], most: int) -> list[Choice]:
+def _choices(pointer: Pointer, groups: Iterable[Sequence[Episode]], most: int) -> list[Choice]:
     """The choices of the first groups, whole tasks."""
     choices: list[Choice] = []
-    for stories in groups:
+    for episodes in groups:
+        stories = [pointer.story(episode.task, episode.steps) for episode in episodes]
         for story in stories:
             _count(pointer.fillers, story, -1)
         for story in stories:
@@ -120,6 +120,6 @@ def _choices_of(pointer: Pointer, story: Story) -> Iterator[Choice]:
                 slot = (told.act.tool, name)
                 if slot in pointer.weights.slots:
                     things, clues = moment.candidates(slot, told.act.fillers[:place])
-                    place_of = things.index(span) if span in things else None
-                    yield pointer.weights.slots[slot], clues.astype(numpy.float32), place_of
+                    taken = things.index(span) if span in things else None
+                    yield pointer.weights.slots[slot], clues.astype(numpy.float32), taken
         scene.add(told)

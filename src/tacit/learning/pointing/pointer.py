@@ -56,13 +56,17 @@ class Pointer(NamedTuple):
     lexicon: Lexicon
     weights: Weights
 
+    def story(self, task: Task, steps: Sequence[Step]) -> Story:
+        """A run, read."""
+        return read_story(self.goals, self.forms, task, steps)
+
     def scene(self, story: Story) -> Scene:
         """A run that has not begun."""
         return Scene(self.lexicon, story.goal, story.description, story.context)
 
     def moment(self, task: Task, steps: Sequence[Step]) -> Moment:
         """The moment after these steps."""
-        story = read_story(self.goals, self.forms, task, steps)
+        story = self.story(task, steps)
         scene = self.scene(story)
         for told in story.steps:
             scene.add(told)
