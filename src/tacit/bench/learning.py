@@ -1,4 +1,4 @@
-"""What is learned, measured: chances of success and next tools on tasks that were held out, beside plain baselines."""
+"""What is learned, measured: chances of success, next tools and their actions on held-out tasks, beside plain baselines."""
 
 from __future__ import annotations
 
