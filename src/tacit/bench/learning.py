@@ -1,4 +1,4 @@
-"""What is learned, measured: chances of success, next tools and their actions on held-out tasks, beside plain baselines."""
+"""What is learned, measured on held-out tasks beside plain baselines: success, next tools, and how they are called."""
 
 from __future__ import annotations
 
