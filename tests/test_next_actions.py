@@ -169,6 +169,28 @@ def test_other_names_for_the_same_things_change_nothing() -> None:
     assert told > 20
 
 
+@pytest.mark.requirement("LE-09")
+def test_other_names_for_parameters_change_nothing_but_the_names() -> None:
+    others = {"user_id": "z", "order_id": "y", "amount": "x", "reason": "w", "text": "v"}
+
+    def rename(each: Episode) -> Episode:
+        text = msgspec.json.encode(each).decode()
+        for name, other in others.items():
+            text = text.replace(f'"{name}":', f'"{other}":')
+        return msgspec.json.decode(text, type=Episode)
+
+    episodes, fresh = refunds(60), refunds(10, seed=8)
+    model, other = ActionModel.fit(episodes), ActionModel.fit([rename(each) for each in episodes])
+    for each in fresh:
+        here = model.predict(each.task, each.steps[:3], ["pay_back", "find_order"])
+        there = other.predict(each.task, rename(each).steps[:3], ["pay_back", "find_order"])
+        assert here
+        assert {tool: msgspec.json.decode(action) for tool, action in there.items()} == {
+            tool: {others[name]: value for name, value in msgspec.json.decode(action).items()}
+            for tool, action in here.items()
+        }
+
+
 ODD_TEXTS = [
     "",
     "\x00",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
-from zlib import crc32
 
 import msgspec
 
@@ -41,6 +40,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     goals: GoalWords
     fixed: dict[str, frozenset[str]]
+    variety: dict[str, dict[str, int]]
     forms: list[tuple[str, Form, float]]
     fillers: KeptFillers
     slots: list[Slot]
@@ -102,6 +102,7 @@ class ActionModel:
                 format=_FORMAT,
                 goals=pointer.goals,
                 fixed=dict(pointer.forms.fixed),
+                variety={tool: dict(names) for tool, names in pointer.forms.variety.items()},
                 forms=[(tool, form, share) for tool, (form, share) in pointer.forms.usual.items()],
                 fillers=pointer.fillers.kept,
                 slots=list(pointer.weights.slots),
@@ -126,7 +127,7 @@ class ActionModel:
         if kept.format != _FORMAT:
             raise InvalidInput(f"this model of actions has format {kept.format}, not {_FORMAT}; fit it again")
         fillers = Fillers.of(kept.fillers)
-        forms = Forms(kept.fixed, {tool: (form, share) for tool, form, share in kept.forms})
+        forms = Forms(kept.fixed, kept.variety, {tool: (form, share) for tool, form, share in kept.forms})
         slots = {slot: number for number, slot in enumerate(kept.slots)}
         weights = Weights(slots, kept.weights.array.astype(float), kept.present.array.astype(float))
         return cls(Pointer(kept.goals, forms, fillers, lexicon_of(fillers), weights), kept.belief)
@@ -137,8 +138,9 @@ def _belief(episodes: Sequence[Episode]) -> Calibration | None:
     import numpy
 
     halves: tuple[list[Episode], list[Episode]] = ([], [])
+    numbers: dict[str, int] = {}
     for episode in episodes:
-        halves[crc32(group_of(episode.task).encode("utf-8", "surrogatepass")) % 2].append(episode)
+        halves[numbers.setdefault(group_of(episode.task), len(numbers)) % 2].append(episode)
     judged: list[list[Judged]] = []
     for known, fresh in (halves, halves[::-1]):
         if known and fresh:

@@ -31,7 +31,7 @@ class Form(msgspec.Struct, frozen=True):
     around: tuple[str, ...]
     """The text before, between and after the slots; nothing for parameters."""
     names: tuple[str, ...] = ()
-    """The parameters, sorted."""
+    """The parameters."""
     quoted: tuple[bool, ...] = ()
     """Whether the value of each is a text; else it is any other JSON."""
 
@@ -48,7 +48,7 @@ class Form(msgspec.Struct, frozen=True):
             values = [text if quoted else _json(text) for text, quoted in zip(texts, self.quoted, strict=True)]
         except msgspec.DecodeError:
             return ""  # a text was pointed at where a number belongs
-        return msgspec.json.encode(dict(zip(self.names, values, strict=True))).decode()
+        return msgspec.json.encode(dict(zip(self.names, values, strict=True)), order="sorted").decode()
 
 
 class Act(NamedTuple):
@@ -65,9 +65,16 @@ class Act(NamedTuple):
 class Forms:
     """The forms of all tools."""
 
-    def __init__(self, fixed: Mapping[str, frozenset[str]], usual: Mapping[str, tuple[Form, float]]) -> None:
+    def __init__(
+        self,
+        fixed: Mapping[str, frozenset[str]],
+        variety: Mapping[str, Mapping[str, int]],
+        usual: Mapping[str, tuple[Form, float]],
+    ) -> None:
         self.fixed = fixed
         """The words of each tool's form."""
+        self.variety = variety
+        """How many different values each parameter of each tool has had; those with few are filled first."""
         self.usual = usual
         """The most frequent form of each tool, and its share of the tool's actions; one other action is imagined."""
 
@@ -84,18 +91,21 @@ class Forms:
             tool: frozenset(word for word, many in words[tool].items() if many >= _FIXED * (count[tool] + 1))
             for tool in count
         }
-        found = cls(fixed, {})
+        variety = _variety(actions)
+        found = cls(fixed, variety, {})
         counts = defaultdict[str, Counter[Form]](Counter)
         for step in actions:
             counts[step.tool][found.act(step).form] += 1
         usual = {tool: forms.most_common(1)[0] for tool, forms in counts.items()}
-        return cls(fixed, {tool: (form, many / (counts[tool].total() + 1)) for tool, (form, many) in usual.items()})
+        shares = {tool: (form, many / (counts[tool].total() + 1)) for tool, (form, many) in usual.items()}
+        return cls(fixed, variety, shares)
 
     def act(self, step: Step) -> Act:
         """A step that calls a tool, taken apart."""
         if step.action or not step.parameters:
             return self._in_words(step)
-        names = tuple(sorted(step.parameters))
+        variety = self.variety.get(step.tool, {})
+        names = tuple(sorted(step.parameters, key=lambda name: (variety.get(name, 0), name)))
         values = [step.parameters[name] for name in names]
         quoted = tuple(isinstance(value, str) for value in values)
         return Act(step.tool, Form((), names, quoted), tuple(map(_span, values)), tuple(map(_text, values)))
@@ -113,6 +123,16 @@ class Forms:
         fillers = tuple(tuple(each.word for each in slot) for slot in slots)
         texts = tuple(text[slot[0].start : slot[-1].end] for slot in slots)
         return Act(step.tool, Form((*around, text[free:])), fillers, texts)
+
+
+def _variety(actions: Iterable[Step]) -> dict[str, dict[str, int]]:
+    """How many different values each parameter of each tool has; see ``Forms``."""
+    seen = defaultdict[str, defaultdict[str, set[str]]](lambda: defaultdict(set))
+    for step in actions:
+        if not step.action:
+            for name, value in step.parameters.items():
+                seen[step.tool][name].add(_text(value)[:_LONGEST_VALUE])
+    return {tool: {name: len(values) for name, values in names.items()} for tool, names in seen.items()}
 
 
 def _argument_words(step: Step) -> list[Word]:
