@@ -71,6 +71,39 @@ def test_noise_is_not_taken_for_a_rule() -> None:
 
 
 @pytest.mark.requirement("LE-09")
+def test_a_word_that_says_it_all_is_not_outvoted_by_many_that_say_little() -> None:
+    rng = random.Random(6)
+
+    def asked(custom: float) -> Episode:
+        """A word says what is wanted; how politely it is asked goes with that by custom only."""
+        wanted = rng.choice(["stop", "start"])
+        polite = (wanted == "stop") == (rng.random() < custom)
+        manner = rng.sample([f"{'polite' if polite else 'rude'}{letter}" for letter in "abcdefghijklmnopqrst"], 12)
+        steps = [Step(action="hello", observation=" ".join([*manner, wanted])), call(f"{wanted}_it", "", "done")]
+        return episode(Task(description=f"machine {rng.randrange(1_000)}"), steps, True)
+
+    model, fresh = NextStepModel.fit([asked(0.8) for _ in range(300)]), [asked(0.2) for _ in range(60)]
+    right = [model.predict(each.task, each.steps[:1])[0][0] == each.steps[1].tool for each in fresh]
+    assert sum(right) / len(right) > 0.9
+
+
+@pytest.mark.requirement("LE-12")
+def test_many_tools_and_words_are_learned_from_in_bounded_time() -> None:
+    rng = random.Random(8)
+    words = ["".join(rng.choices("abcdefgh", k=4)) for _ in range(3_000)]
+
+    def busy(number: int) -> Episode:
+        steps = [call(f"tool{rng.randrange(500)}", "", " ".join(rng.choices(words, k=60))) for _ in range(10)]
+        return episode(Task(description=f"job {number}"), steps, True)
+
+    episodes = [busy(number) for number in range(300)]
+    began = time.process_time()
+    model = NextStepModel.fit(episodes)
+    assert time.process_time() - began < 30, "seconds of processor time; about 5 where this was written"
+    assert len(model.to_bytes()) < 8_000_000
+
+
+@pytest.mark.requirement("LE-09")
 def test_the_end_of_a_run_is_foretold_and_all_chances_sum_to_one() -> None:
     model = NextStepModel.fit(errands(60))
     done = (*UNTIL_FOUND, call("take", "key", "you have the key"), call("bring", "key", "thank you"))

@@ -1,4 +1,4 @@
-"""What is learned, measured: chances of success and next tools on tasks that were held out, beside plain baselines."""
+"""What is learned, measured on held-out tasks beside plain baselines: success, next tools, and how they are called."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tacit.bench.folds import FOLDS, Case, alfworld, calls, made_up, of_fold, solved, tau_airline
 from tacit.bench.intervals import Interval, auroc, bootstrap, brier, slope
+from tacit.bench.next_actions import measure_next_actions
 from tacit.bench.run import Run
 from tacit.experience.episode import Episode
 from tacit.learning.next_step import NextStepModel
@@ -29,13 +30,16 @@ def measure(run: Run) -> None:
     if run.data is None:
         _success(run, "made_up", made_up(), (0, 2))
         _next_tool(run, "made_up", made_up(), of_solved=True)
+        measure_next_actions(run, "made_up", made_up())
         return
     runs = alfworld(run.data)
     _success(run, "alfworld", runs, AFTER_CALLS)
     _next_tool(run, "alfworld", runs, of_solved=True)
+    measure_next_actions(run, "alfworld", runs)
     airline = tau_airline(run.data)
     _success(run, "tau_airline", airline, _TAU_CALLS)
     _next_tool(run, "tau_airline", airline, of_solved=False)
+    measure_next_actions(run, "tau_airline", airline)
 
 
 # ── chance of success ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -93,8 +93,8 @@ def show_advice(out: Output, found: Advice) -> None:
         out.table(("tool", "share", "why"), [(each.name, round(each.score, 2), each.why) for each in found.tools])
     if found.next_steps:
         out.heading("Next")
-        rows = [(each.tool, round(each.score, 2), each.why) for each in found.next_steps]
-        out.table(("tool", "chance", "why"), rows)
+        rows = [(each.tool, each.action, round(each.score, 2), each.why) for each in found.next_steps]
+        out.table(("tool", "action", "chance", "why"), rows)
     _show_items(out, "What helps", found.heuristics)
     _show_items(out, "Pitfalls", found.pitfalls)
     if found.playbook is not None:

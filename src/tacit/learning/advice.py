@@ -53,7 +53,8 @@ class NextStep(msgspec.Struct, frozen=True, kw_only=True):
 
     tool: str
     action: str
-    """How it was done in the episode that is most like this one; empty when none did it."""
+    """How to call the tool now: the action's text as in past episodes, done with what this run has named; parameters as
+    JSON where the tool was called by parameters only. Empty unless it is likelier right than wrong, given the tool."""
     score: float
     why: str
     evidence: tuple[Evidence, ...] = ()

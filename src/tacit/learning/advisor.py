@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -49,11 +49,20 @@ class StepForecaster(Protocol):
         ...
 
 
+class ActionForecaster(Protocol):
+    """Says how tools are called."""
+
+    def predict(self, task: Task, steps: Sequence[Step], tools: Iterable[str]) -> dict[str, str]:
+        """For each of some tools its action, if it comes next; only actions that are likelier right than wrong."""
+        ...
+
+
 class Models(msgspec.Struct, frozen=True):
     """What was fitted to the episodes so far; None where there were none."""
 
     success: SuccessForecaster | None = None
     next_step: StepForecaster | None = None
+    actions: ActionForecaster | None = None
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,10 +139,15 @@ def _next_steps(here: Situation, models: Models, question: Question, shelf: Shel
     weights = {tool: (chance + _UNUSUAL) * worth.of(tool) ** _WORTH_POWER for tool, chance in chances.items()}
     whole = sum(weights.values())
     ranked = sorted(weights, key=lambda tool: (-weights[tool], tool))[:MOST_NEXT]
-    return tuple(_next_step(tool, weights[tool] / whole, last, worth, precedents) for tool in ranked)
+    found = tuple(_next_step(tool, weights[tool] / whole, last, worth, precedents) for tool in ranked)
+    if models.actions is None:
+        return found
+    actions = models.actions.predict(question.task, question.steps, ranked)
+    return tuple(msgspec.structs.replace(each, action=actions.get(each.tool, "")) for each in found)
 
 
 def _next_step(tool: str, score: float, last: str, worth: Worth, precedents: Sequence[tuple[str, Trace]]) -> NextStep:
+    """A next step, without its action."""
     followed = [id for id, trace in reversed(precedents) if _follows(trace, last, tool)]
     count, well = worth.tried(tool)
     after = f"after {last}" if last else "at the start"

@@ -3,7 +3,8 @@
 Every expert starts from how frequent a tool is at all, p₀. One for a context says p(t) = (c_t + κ p₀(t)) / (n + κ),
 where c_t counts how often t followed this context, and n is their sum. One for a bag of words is a damped naive Bayes:
 ln p(t) = ln p₀(t) + Σ_words ln(p(t | word) / p₀(t)) / √(m + 1), for m known words. What followed in runs that were not
-solved counts for less. One expert more says what came next earlier in this very run.
+solved counts for less. One expert more is linear in all that it knows (see ``linear``), and one says what came next
+earlier in this very run.
 
 All that does not depend on the tool cancels in the mixture and is left out, so only counts that are not 0 are touched.
 """
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     Whole = NDArray[numpy.int64]
     Real = NDArray[numpy.float64]
 
-EXPERTS = ("frequency", *CONTEXTS, *(f"words {bag}" for bag in BAGS), "this run")
+EXPERTS = ("frequency", *CONTEXTS, *(f"words {bag}" for bag in BAGS), "linear", "this run")
 COUNT = len(EXPERTS)
 FIRST_CONTEXT = 1
 FIRST_BAG = FIRST_CONTEXT + len(CONTEXTS)
+LINEAR = COUNT - 2
 THIS_RUN = COUNT - 1
 
 OTHERS_WEIGHT = 0.3
@@ -121,6 +123,26 @@ def testify(table: Successors, moments: Moments, frequency: Real, own: OwnCounts
         expert=numpy.concatenate([expert, numpy.full(len(again), THIS_RUN)]),
         tool=numpy.concatenate([entries.tool, moments.followed[again]]),
         value=numpy.concatenate([value / damping[cell[entries.place]], numpy.ones(len(again))]),
+        sure=sure,
+    )
+
+
+def with_linear(said: Testimony, frequency: Real, logs: Real) -> Testimony:
+    """What is said, and what the linear expert says besides; it is always sure.
+
+    Args:
+        logs: (moments, tools) ln(the chance of each tool).
+    """
+    import numpy
+
+    moments, tools = logs.shape
+    sure = said.sure.copy()
+    sure[:, LINEAR] = 1.0
+    return Testimony(
+        moment=numpy.concatenate([said.moment, numpy.repeat(numpy.arange(moments), tools)]),
+        expert=numpy.concatenate([said.expert, numpy.full(moments * tools, LINEAR)]),
+        tool=numpy.concatenate([said.tool, numpy.tile(numpy.arange(tools), moments)]),
+        value=numpy.concatenate([said.value, (logs - numpy.log(frequency)).ravel()]),
         sure=sure,
     )
 

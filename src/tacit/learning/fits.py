@@ -1,4 +1,4 @@
-"""Fits: what was fitted to the newest finished episodes, so that chances and next steps can be told.
+"""Fits: what was fitted to the newest finished episodes, so that chances, next steps and their actions can be told.
 
 A fit is a cache, a pure function of the episodes up to one position. It is kept with the position, so that a view of
 the past answers with what was fitted then.
@@ -12,13 +12,14 @@ import msgspec
 from sqlalchemy import bindparam, delete, select
 
 from tacit.experience.episode import Episode
+from tacit.learning.actions import ActionModel
 from tacit.learning.advisor import Models
 from tacit.learning.next_step import NextStepModel
 from tacit.learning.success import SuccessModel
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
-VERSION = 1
+VERSION = 2
 """Of the models' form; an older fit is not read, and soon replaced."""
 FIT_EPISODES = 1_000
 """The newest finished episodes that models are fitted to."""
@@ -50,6 +51,7 @@ class Fit(msgspec.Struct, frozen=True, array_like=True):
     episodes: int
     success: bytes
     next_step: bytes
+    actions: bytes
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -58,12 +60,22 @@ _decode = msgspec.msgpack.Decoder(Fit).decode
 
 def fit_to(episodes: Sequence[Episode], known: int) -> Fit:
     """Models fitted to these episodes, oldest first; ``known`` is how many finished episodes there are in all."""
-    return Fit(VERSION, known, SuccessModel.fit(episodes).to_bytes(), NextStepModel.fit(episodes).to_bytes())
+    return Fit(
+        VERSION,
+        known,
+        SuccessModel.fit(episodes).to_bytes(),
+        NextStepModel.fit(episodes).to_bytes(),
+        ActionModel.fit(episodes).to_bytes(),
+    )
 
 
 def models_of(fit: Fit) -> Models:
     """The models, ready to answer."""
-    return Models(SuccessModel.from_bytes(fit.success), NextStepModel.from_bytes(fit.next_step))
+    return Models(
+        SuccessModel.from_bytes(fit.success),
+        NextStepModel.from_bytes(fit.next_step),
+        ActionModel.from_bytes(fit.actions),
+    )
 
 
 def fit_head(snapshot: Snapshot, mind: bytes, position: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """How far each expert of the next-step model is to be trusted, learned from moments of past runs.
 
-What the experts say at a moment is said without the counts of its own task, so that what fits only itself is not
-trusted.
+What the experts say at a moment is said without the counts of its own task, or (the linear one) learned from other
+tasks, so that what fits only itself is not trusted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from tacit.learning.experts import (
     own_counts,
     scores_of,
     testify,
+    with_linear,
 )
+from tacit.learning.linear import PARTS, learn_linear
 from tacit.learning.mixing import Examples, flat_weights, learn_weights
 from tacit.learning.moments import Columns, Numbers
 from tacit.learning.reading import Reading
@@ -69,14 +71,18 @@ def learn_mixture(
     of_moment = groups[columns.episode]
     own = _own_counts(columns, of_moment, chosen, keys, width)
     spent = [_per_group(columns, of_moment, good, len(names), width) for good in (True, False)]
+    lots = numpy.array([crc32(name.encode("utf-8", "surrogatepass")) for name in names])[of_moment]
+    linear = [learn_linear(columns, numpy.flatnonzero(lots // 2 % PARTS != part), width) for part in range(PARTS)]
     scores = []
     for part in numpy.array_split(chosen, len(chosen) // _BLOCK + 1):
         asked = of_moment[part]
         frequency = frequencies((totals[0] - spent[0])[asked], (totals[1] - spent[1])[asked])
-        said = testify(table, _part(columns, part), frequency, own, asked)
+        moments = _part(columns, part)
+        said = testify(table, moments, frequency, own, asked)
+        logs = numpy.array([each.logs(moments.moment, moments.key, frequency) for each in linear])
+        said = with_linear(said, frequency, logs[lots[part] // 2 % PARTS, numpy.arange(len(part))])
         scores.append(_relative_scores(said, frequency, columns.tool[part]))
-    halves = numpy.array([crc32(name.encode("utf-8", "surrogatepass")) % 2 for name in names])
-    return learn_weights(Examples(numpy.concatenate(scores, axis=1), halves[of_moment[chosen]]), PENALTIES)
+    return learn_weights(Examples(numpy.concatenate(scores, axis=1), lots[chosen] % 2), PENALTIES)
 
 
 def _relative_scores(said: Testimony, frequency: Real, truth: Whole) -> Real:

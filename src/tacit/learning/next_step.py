@@ -14,17 +14,18 @@ import msgspec
 
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
-from tacit.learning.arrays import Packed, pack, pack_counts
+from tacit.learning.arrays import Packed, pack, pack_counts, pack_floats
 from tacit.learning.contexts import BAGS, CONTEXTS, bags_of, contexts_of
-from tacit.learning.experts import Moments, frequencies, mixed, testify
+from tacit.learning.experts import Moments, frequencies, mixed, testify, with_linear
 from tacit.learning.goals import GoalWords
+from tacit.learning.linear import Linear, learn_linear
 from tacit.learning.mixture import Target, learn_mixture
 from tacit.learning.moments import MomentLog, experts_of
 from tacit.learning.reading import read_episodes, read_steps, read_task
 from tacit.learning.run import Run
 from tacit.learning.successors import Keyed, PackedSuccessors, Successors, hash_of
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Forecast(NamedTuple):
@@ -33,6 +34,14 @@ class Forecast(NamedTuple):
 
     tools: list[tuple[str, float]]
     end: float
+
+
+class KeptLinear(msgspec.Struct, frozen=True):
+    """The linear expert, as bytes; its keys are numbers of the table."""
+
+    keys: Packed
+    tools: Packed
+    weights: Packed
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +57,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     """How often each tool came at all, in solved runs and in others."""
     table: PackedSuccessors
     weights: Packed
+    linear: KeptLinear
 
 
 class NextStepModel:
@@ -59,6 +69,7 @@ class NextStepModel:
         self._table = Keyed(kept.table)
         self._frequency = frequencies(kept.solved.array.astype(float), kept.others.array.astype(float))
         self._weights = kept.weights.array
+        self._linear = Linear(kept.linear.keys.array, kept.linear.tools.array, kept.linear.weights.array)
 
     @classmethod
     def fit(cls, episodes: Sequence[Episode], *, target: Target = "solved", with_end: bool = True) -> NextStepModel:
@@ -69,6 +80,8 @@ class NextStepModel:
             target: the runs that the mixture is to foretell, the solved ones or all. The counts are of all.
             with_end: whether it is also foretold that a run ends.
         """
+        import numpy
+
         readings = read_episodes(episodes)
         goals = GoalWords.of(reading.task for reading in readings)
         log = MomentLog(with_end)
@@ -77,6 +90,8 @@ class NextStepModel:
         columns = log.columns()
         table = Successors.count(columns.key, columns.tool[columns.moment], columns.solved[columns.moment], log.keys)
         totals = [columns.totals(good, log.width) for good in (True, False)]
+        hashes = log.hashes()
+        linear = learn_linear(columns, numpy.arange(len(columns.tool)), log.width).in_order_of(hashes)
         return cls(
             _Kept(
                 format=_FORMAT,
@@ -85,8 +100,9 @@ class NextStepModel:
                 with_end=with_end,
                 solved=pack_counts(totals[0]),
                 others=pack_counts(totals[1]),
-                table=Keyed.of(table, log.hashes()).packed,
+                table=Keyed.of(table, hashes).packed,
                 weights=pack(learn_mixture(readings, columns, table, totals, target, log.keys)),
+                linear=KeptLinear(pack_counts(linear.keys), pack_counts(linear.tools), pack_floats(linear.weights)),
             )
         )
 
@@ -108,9 +124,9 @@ class NextStepModel:
             run.add(step)
         moments = self._moment(run)
         frequency = self._frequency[None, :]
-        scores = mixed(
-            testify(self._table.table, moments, frequency, None, moments.followed), frequency, self._weights
-        )[0]
+        said = testify(self._table.table, moments, frequency, None, moments.followed)
+        said = with_linear(said, frequency, self._linear.logs(moments.moment, moments.key, frequency))
+        scores = mixed(said, frequency, self._weights)[0]
         chances = numpy.exp(scores - scores.max())
         chances /= chances.sum()
         order = numpy.argsort(-chances[: len(tools)], kind="stable").tolist()

@@ -89,12 +89,22 @@ def read_episodes(episodes: Sequence[Episode]) -> list[Reading]:
         Reading(
             read_task(episode.task),
             read_steps(episode.steps),
-            episode.outcome.kind == "success",
-            "\0".join((episode.task.description, episode.task.task_type, episode.task.domain)),
+            is_success(episode),
+            group_of(episode.task),
         )
         for episode in episodes
         if episode.outcome is not None
     ]
+
+
+def is_success(episode: Episode) -> bool:
+    """Whether an episode ended well."""
+    return episode.outcome is not None and episode.outcome.kind == "success"
+
+
+def group_of(task: Task) -> str:
+    """Equal for attempts at one and the same task."""
+    return "\0".join((task.description, task.task_type, task.domain))
 
 
 def read_task(task: Task) -> TaskWords:
@@ -132,8 +142,13 @@ def context_of(task: Task) -> str:
     return "\n".join(texts)[:MOST_TEXT]
 
 
+def failed(step: Step) -> bool:
+    """Whether a step is known to have failed."""
+    return step.status in ("error", "timeout")
+
+
 def _read(step: Step) -> StepWords:
-    answer = _plain_text(step.observation)[:MOST_TEXT].strip()
+    answer = plain_text(step.observation)[:MOST_TEXT].strip()
     answer_words = words_of(answer)
     if not step.tool:
         return StepWords("", step.action[:MOST_TEXT], False, frozenset(), (), answer, answer_words, (), frozenset(), ())
@@ -144,7 +159,7 @@ def _read(step: Step) -> StepWords:
     return StepWords(
         tool=step.tool,
         action=action,
-        failed=step.status in ("error", "timeout"),
+        failed=failed(step),
         own=own,
         objects=tuple([word for word in action_words if word != tool and not word.isdigit()]),
         answer=answer,
@@ -182,13 +197,13 @@ def _figures(goal: Sequence[str], context: Sequence[str]) -> tuple[float, ...]:
 
 def _action_text(step: Step) -> str:
     """What was done: the tool's name and the action's text, or else its parameters."""
-    text = step.action or (_plain_text(step.parameters) if step.parameters else "")
+    text = step.action or (plain_text(step.parameters) if step.parameters else "")
     whole = text if text.lower().startswith(step.tool.lower()) else f"{step.tool} {text}"
     return whole[:MOST_TEXT]
 
 
-def _plain_text(value: Any) -> str:
-    """A text as it is, and any other value as JSON."""
+def plain_text(value: Any) -> str:
+    """A text as it is, and any other value as JSON; nothing for None."""
     if value is None:
         return ""
     return value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
