@@ -15,6 +15,7 @@ from tacit.experience.episode import Episode
 from tacit.learning.actions import ActionModel
 from tacit.learning.advisor import Models
 from tacit.learning.next_step import NextStepModel
+from tacit.learning.reading import read_episodes
 from tacit.learning.success import SuccessModel
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
@@ -60,13 +61,10 @@ _decode = msgspec.msgpack.Decoder(Fit).decode
 
 def fit_to(episodes: Sequence[Episode], known: int) -> Fit:
     """Models fitted to these episodes, oldest first; ``known`` is how many finished episodes there are in all."""
-    return Fit(
-        VERSION,
-        known,
-        SuccessModel.fit(episodes).to_bytes(),
-        NextStepModel.fit(episodes).to_bytes(),
-        ActionModel.fit(episodes).to_bytes(),
-    )
+    readings = read_episodes(episodes)
+    success, next_step = SuccessModel.learn(readings).to_bytes(), NextStepModel.learn(readings).to_bytes()
+    del readings  # before the next model takes its share of memory
+    return Fit(VERSION, known, success, next_step, ActionModel.fit(episodes).to_bytes())
 
 
 def models_of(fit: Fit) -> Models:

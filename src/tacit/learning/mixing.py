@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Real = NDArray[numpy.float64]
+    Single = NDArray[numpy.float32]
 
 MOST_ITERATIONS = 25
 _TOLERANCE = 1e-6
@@ -29,7 +30,7 @@ class Examples(NamedTuple):
     the loss of a moment is ln Σ exp(score). ``halves``: 0 or 1, for each moment; one task lies in one half.
     """
 
-    scores: Real
+    scores: Single
     halves: NDArray[numpy.int64]
 
 
@@ -68,7 +69,7 @@ def learn_weights(examples: Examples, penalties: Sequence[float]) -> Real:
     return _newton(examples.scores, flat, best, flat)
 
 
-def _newton(scores: Real, flat: Real, penalty: float, start: Real) -> Real:
+def _newton(scores: Single, flat: Real, penalty: float, start: Real) -> Real:
     """Newton's method with halved steps, from a start (S. Boyd and L. Vandenberghe, "Convex Optimization", 9.5)."""
     import numpy
 
@@ -78,7 +79,7 @@ def _newton(scores: Real, flat: Real, penalty: float, start: Real) -> Real:
     value, chances = _penalised(scores, weights, flat, penalty)
     for _ in range(MOST_ITERATIONS):
         shares = table * chances.reshape(-1)
-        mean = shares.reshape(count, moments, candidates).sum(2)
+        mean = shares.reshape(count, moments, candidates).sum(2, dtype=numpy.float64)
         gradient = mean.sum(1) + penalty * (weights - flat)
         curvature = shares @ table.T - mean @ mean.T
         curvature[numpy.diag_indices(count)] += penalty
@@ -97,18 +98,18 @@ def _newton(scores: Real, flat: Real, penalty: float, start: Real) -> Real:
     return weights
 
 
-def _penalised(scores: Real, weights: Real, flat: Real, penalty: float) -> tuple[float, Real]:
+def _penalised(scores: Single, weights: Real, flat: Real, penalty: float) -> tuple[float, Single]:
     loss, chances = _loss(scores, weights)
     return loss + penalty / 2 * float(((weights - flat) ** 2).sum()), chances
 
 
-def _loss(scores: Real, weights: Real) -> tuple[float, Real]:
+def _loss(scores: Single, weights: Real) -> tuple[float, Single]:
     """The logarithmic loss over all moments, and the chance of each candidate at each."""
     import numpy
 
     count, moments, candidates = scores.shape
-    total = (weights @ scores.reshape(count, -1)).reshape(moments, candidates)
+    total = (weights.astype(scores.dtype) @ scores.reshape(count, -1)).reshape(moments, candidates)
     most = total.max(1, keepdims=True)
     likely = numpy.exp(total - most)
     whole = likely.sum(1, keepdims=True)
-    return float((numpy.log(whole) + most).sum()), likely / whole
+    return float((numpy.log(whole) + most).sum(dtype=numpy.float64)), likely / whole

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     Whole = NDArray[numpy.int64]
     Real = NDArray[numpy.float64]
+    Single = NDArray[numpy.float32]
 
 Target: TypeAlias = Literal["solved", "all"]
 
@@ -85,14 +86,14 @@ def learn_mixture(
     return learn_weights(Examples(numpy.concatenate(scores, axis=1), lots[chosen] % 2), PENALTIES)
 
 
-def _relative_scores(said: Testimony, frequency: Real, truth: Whole) -> Real:
+def _relative_scores(said: Testimony, frequency: Real, truth: Whole) -> Single:
     """What each weight multiplies at some moments, relative to the tool that came."""
     import numpy
 
     candidates = _candidates(mixed(said, frequency, flat_weights(COUNT)), truth)
     scores = scores_of(said, frequency, candidates)
     scores -= numpy.take_along_axis(scores, (candidates == truth[:, None]).argmax(1)[None, :, None], 2)
-    return scores
+    return scores.astype(numpy.float32)  # there are very many, and they are known no better than that
 
 
 def _examples(readings: Sequence[Reading], columns: Columns, groups: Whole, target: Target) -> Whole:

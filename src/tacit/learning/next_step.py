@@ -21,7 +21,7 @@ from tacit.learning.goals import GoalWords
 from tacit.learning.linear import Linear, learn_linear
 from tacit.learning.mixture import Target, learn_mixture
 from tacit.learning.moments import MomentLog, experts_of
-from tacit.learning.reading import read_episodes, read_steps, read_task
+from tacit.learning.reading import Reading, read_episodes, read_steps, read_task
 from tacit.learning.run import Run
 from tacit.learning.successors import Keyed, PackedSuccessors, Successors, hash_of
 
@@ -80,9 +80,13 @@ class NextStepModel:
             target: the runs that the mixture is to foretell, the solved ones or all. The counts are of all.
             with_end: whether it is also foretold that a run ends.
         """
+        return cls.learn(read_episodes(episodes), target=target, with_end=with_end)
+
+    @classmethod
+    def learn(cls, readings: Sequence[Reading], *, target: Target = "solved", with_end: bool = True) -> NextStepModel:
+        """A model of episodes as they were read."""
         import numpy
 
-        readings = read_episodes(episodes)
         goals = GoalWords.of(reading.task for reading in readings)
         log = MomentLog(with_end)
         for reading in readings:

@@ -85,10 +85,11 @@ class Reading(NamedTuple):
 
 def read_episodes(episodes: Sequence[Episode]) -> list[Reading]:
     """The finished ones among these episodes, in their order."""
+    shared: dict[str, str] = {}
     return [
         Reading(
             read_task(episode.task),
-            read_steps(episode.steps),
+            read_steps(episode.steps, shared),
             is_success(episode),
             group_of(episode.task),
         )
@@ -121,9 +122,15 @@ def read_task(task: Task) -> TaskWords:
     )
 
 
-def read_steps(steps: Sequence[Step]) -> tuple[StepWords, ...]:
-    """The words of those steps that are actions or messages."""
-    return tuple(_read(step) for step in steps if step.tool or step.action or step.observation)
+def read_steps(steps: Sequence[Step], shared: dict[str, str] | None = None) -> tuple[StepWords, ...]:
+    """The words of those steps that are actions or messages.
+
+    Args:
+        shared: words that are kept once for all who say them; there are many, and few different ones.
+    """
+    return tuple(
+        _read(step, {} if shared is None else shared) for step in steps if step.tool or step.action or step.observation
+    )
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -147,13 +154,13 @@ def failed(step: Step) -> bool:
     return step.status in ("error", "timeout")
 
 
-def _read(step: Step) -> StepWords:
+def _read(step: Step, shared: dict[str, str]) -> StepWords:
     answer = plain_text(step.observation)[:MOST_TEXT].strip()
-    answer_words = words_of(answer)
+    answer_words = tuple([shared.setdefault(word, word) for word in words_of(answer)])
     if not step.tool:
         return StepWords("", step.action[:MOST_TEXT], False, frozenset(), (), answer, answer_words, (), frozenset(), ())
     action, tool = _action_text(step), step.tool.lower()
-    action_words = words_of(action)
+    action_words = tuple([shared.setdefault(word, word) for word in words_of(action)])
     own = frozenset(action_words)
     others = tuple([word for word in answer_words if word not in own])
     return StepWords(

@@ -23,7 +23,7 @@ from tacit.learning.course import Course
 from tacit.learning.evidence import NORMAL_QUANTILE, Estimate
 from tacit.learning.goals import GoalWords
 from tacit.learning.habits import EventLog, Habits
-from tacit.learning.reading import read_episodes, read_steps, read_task
+from tacit.learning.reading import Reading, read_episodes, read_steps, read_task
 from tacit.learning.ridge import chance_of
 from tacit.learning.run_stage import Checkpoint, learn_checkpoints, opinion
 from tacit.learning.start_stage import LEAST_EPISODES, Opinion, StartStage, StartWeights
@@ -58,7 +58,11 @@ class SuccessModel:
 
         An episode that did not end in "success" counts as one that did not succeed, also when it did in part.
         """
-        readings = read_episodes(episodes)
+        return cls.learn(read_episodes(episodes))
+
+    @classmethod
+    def learn(cls, readings: Sequence[Reading]) -> SuccessModel:
+        """A model of episodes as they were read."""
         goals = GoalWords.of(reading.task for reading in readings)
         log = EventLog(readings)
         start = StartStage.fit(readings)
