@@ -180,6 +180,18 @@ def test_the_simulated_agent_is_measured_with_every_sort_of_memory(tmp_path: Pat
     sorts = ("off", "on", "random", "shuffled", "stale", "poisoned")
     assert {f"simulated_success_memory_{sort}" for sort in sorts} <= found.figures.keys()
     assert all(0 <= found.figures[f"simulated_success_memory_{sort}"].value <= 1 for sort in sorts)
+    assert found.figures["simulated_harmful_demoted"].value > 90
+    assert found.figures["simulated_exposures_until_demoted"].value < 60
+    assert found.figures["simulated_false_demotions"].value <= 5
+    assert found.figures["simulated_useless_lift_low"].value < 0 < found.figures["simulated_useless_lift_high"].value
+
+
+@pytest.mark.requirement("LE-12", "JR-05")
+def test_the_speed_of_learning_and_advice_is_measured_now_and_in_the_past(tmp_path: Path) -> None:
+    found = command.run("advice", Options(folder=tmp_path, size=40, rounds=1))
+    asked = {"advise_at_start", "advise_after_four_steps", "advise_in_the_past", "learn_long_episode"}
+    assert asked <= found.timings.keys()
+    assert found.figures["advice_learner"].value > 0
 
 
 def test_the_same_seed_gives_the_same_episodes_of_the_stated_shape() -> None:

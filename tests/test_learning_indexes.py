@@ -30,7 +30,7 @@ ASKED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "the book": (book._newest, {"position": 9}, "(mind=? AND position<?)"),
     "the fit": (fits._newest, {"position": 9}, "(mind=? AND position<?)"),
     "advice of an episode": (exposure._by_episode, {"episode": b"e"}, "exposure_episode (episode=? AND mind=?)"),
-    "draws of a piece of advice": (exposure._draws, {"item": "x"}, "PRIMARY KEY (mind=? AND item=?)"),
+    "draws of a piece of advice": (exposure._draws, {"item": "x", "position": 9}, "PRIMARY KEY (mind=? AND item=?)"),
     "how often it was drawn": (exposure._drawn, {"item": "x"}, "PRIMARY KEY (mind=? AND item=?)"),
     "forecasts": (forecasts._all, {"position": 9}, "forecast_position (mind=?"),
 }
@@ -53,3 +53,9 @@ def test_an_index_answers(store: SqliteStore, name: str) -> None:
         plan = snapshot.query_plan(statement, mind=MIND, **values)  # type: ignore[attr-defined]
     assert used in plan[0]
     assert not any(line.startswith("SCAN") for line in plan)
+
+
+def test_the_steps_of_each_episode_are_counted_from_an_index(store: SqliteStore) -> None:
+    with store.snapshot() as snapshot:
+        plan = snapshot.query_plan(exposure._draws, mind=MIND, item="x", position=9)  # type: ignore[attr-defined]
+    assert any(line.startswith("SEARCH step USING") for line in plan)

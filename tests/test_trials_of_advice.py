@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,31 @@ def test_a_share_is_withheld_when_asked_for_and_what_does_harm_is_given_no_more(
         assert item not in {each.id for each in after.heuristics}
         gone = {each.id: each.history[-1].change for each in mind.book().retired}
         assert gone[item] == "demoted"
+
+
+def test_what_a_success_costs_with_and_without_is_told_side_by_side() -> None:
+    shown = [Draw(True, 0.5, success=True, steps=3), Draw(True, 0.5, success=False, steps=5)]
+    told_only = Draw(False, 0.5, success=True)
+    found = judge([*shown, Draw(False, 0.5, success=True, steps=9), told_only, Draw(False, 0.5, success=False)])
+    assert (found.shown_cost, found.withheld_cost) == (8.0, 9.0)
+    assert judge([Draw(True, 1.0, success=False, steps=4)]).shown_cost is None
+
+
+def test_everyone_can_see_whether_a_piece_of_advice_helps_now_and_as_of_the_past(mind: Mind) -> None:
+    assert mind.trials() == []
+    for number, well in enumerate((True, True, False)):
+        advice = mind.advise(f"Change seat {number}", domain="airline")
+        with mind.episode(f"Change seat {number}", domain="airline", exposure=advice.exposure_id) as episode:
+            episode.step(tool="ask", observation="x", success=True)
+            episode.step(tool="book", observation="y", success=well)
+            episode.complete("success" if well else "failure")
+        if number == 0:
+            moment = datetime.now(UTC)
+            time.sleep(0.01)
+    item = advice.heuristics[0]
+    (found,) = [each for each in mind.trials() if each.id == item.id]
+    assert (found.text, found.demoted) == (item.text, False)
+    assert (found.trial.shown, found.trial.shown_successes, found.trial.withheld) == (3, 2, 0)
+    assert (found.trial.shown_cost, found.trial.withheld_cost, found.trial.lift) == (3.0, None, None)
+    (before,) = [each for each in mind.at(moment).trials() if each.id == item.id]
+    assert (before.trial.shown, before.trial.shown_cost) == (1, 2.0)

@@ -206,6 +206,7 @@ class PastMind(_Threaded):
     advise = _threaded("advise", blocking.PastMind)
     book = _threaded("book", blocking.PastMind)
     forecasts = _threaded("forecasts", blocking.PastMind)
+    trials = _threaded("trials", blocking.PastMind)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):

@@ -32,6 +32,7 @@ from tacit.learning.forecasts import Quality, read_quality
 from tacit.learning.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
 from tacit.learning.reward import Reward, reward
 from tacit.learning.statistics import Statistics, read_statistics
+from tacit.learning.trials import AdviceTrial, read_trials
 from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
@@ -157,6 +158,11 @@ class PastMind:
         """What has been learned: patterns, heuristics with their histories, playbooks. Empty until there is some."""
         with self._reading("book.read") as snapshot:
             return read_book(snapshot, self.recorder.mind.id, self._position)
+
+    def trials(self) -> list[AdviceTrial]:
+        """Whether each piece of advice helps: successes and steps per success where it was shown and where withheld."""
+        with self._reading("trials.read") as snapshot:
+            return read_trials(snapshot, self.recorder.mind.id, self._position)
 
     def forecasts(self) -> Quality:
         """How good advice has been: what was expected of episodes before they were learned from, and what came."""

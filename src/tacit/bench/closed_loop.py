@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from tacit.bench.demotion import measure_demotion
 from tacit.bench.intervals import Interval, bootstrap
 from tacit.bench.run import Run
 from tacit.clock import SystemClock
@@ -82,6 +83,7 @@ def measure(run: Run) -> None:
         _note(run, f"simulated_success_memory_{name}", rates)
         if name != "off":
             _note(run, f"simulated_gain_memory_{name}", [on - off for on, off in zip(rates, found["off"], strict=True)])
+    measure_demotion(run)
     on, off = sum(found["on"]), sum(found["off"])
     run.ratio("simulated_success_on_over_off", [on / off])
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from tacit.cli.output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tacit.learning.forecasts import Quality, Stage
+    from tacit.learning.trials import AdviceTrial
 
 _BAR = 30
 """Characters of a full bar."""
@@ -50,6 +53,40 @@ def _stages(out: Output, stages: dict[str, Stage]) -> None:
         for name, each in stages.items()
     ]
     out.table(columns, rows)
+
+
+def show_trials(out: Output, found: Sequence[AdviceTrial]) -> None:
+    """Write for people whether each piece of advice helps."""
+    if not found:
+        out.line(
+            "No outcomes of advice yet: begin the episode with exposure=advice.exposure_id, or tell 'tacit feedback'."
+        )
+        return
+    columns = ("id", "advice", "shown", "succeeded", "steps per success", "withheld", "succeeded", "steps per success",
+               "lift", "")  # fmt: skip
+    out.table(columns, [_trial_row(one) for one in found])
+    if not any(one.trial.withheld for one in found):
+        out.line("Nothing was withheld, so nothing can be said of what would have come without: advice.withhold.share.")
+
+
+def _trial_row(one: AdviceTrial) -> Sequence[str | int]:
+    trial, lift = one.trial, one.trial.lift
+    return (
+        one.id,
+        one.text,
+        trial.shown,
+        trial.shown_successes,
+        _steps(trial.shown_cost),
+        trial.withheld,
+        trial.withheld_successes,
+        _steps(trial.withheld_cost),
+        "" if lift is None else f"{lift.difference:+.2f} ({lift.low:+.2f} … {lift.high:+.2f})",
+        "demoted" if one.demoted else "",
+    )
+
+
+def _steps(cost: float | None) -> str:
+    return "" if cost is None else f"{cost:.1f}"
 
 
 def _figure(value: float | None) -> str:

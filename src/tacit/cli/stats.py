@@ -47,6 +47,16 @@ def add_to(app: typer.Typer) -> None:
             found = mind_at(mind, as_of).forecasts()
         session.out.result(found, lambda: show_quality(session.out, found))
 
+    @verb(stats, "advice")
+    def advice(session: Session, wait: Wait = LONGEST_STUDY, as_of: AsOf = None) -> None:
+        """Show whether each piece of advice helps: successes and steps per success, where shown and where withheld."""
+        from tacit.cli.learning import show_trials
+
+        with session.open_mind() as mind:
+            catch_up(mind, wait, only="")
+            found = mind_at(mind, as_of).trials()
+        session.out.result(found, lambda: show_trials(session.out, found))
+
     @verb(stats, "lag")
     def lag(session: Session) -> None:
         """Show how many events each consumer has yet to see, without making it run."""

@@ -16,6 +16,7 @@ from sqlalchemy import and_, bindparam, func, select, update
 
 from tacit.errors import Conflict, NotFound
 from tacit.experience import kinds
+from tacit.experience.views import NOW
 from tacit.ids import format_id, parse_id
 from tacit.journal.event import Event
 from tacit.learning.trial import Draw, judge
@@ -25,7 +26,7 @@ from tacit.stores.port import Snapshot, Transaction
 CHANCE_UNIT = 1_000_000
 """Chances are kept in millionths."""
 
-_exposure, _draw, _demotion = schema.exposure, schema.draw, schema.demotion
+_exposure, _draw, _demotion, _step = schema.exposure, schema.draw, schema.demotion, schema.step
 _by_id = select(_exposure.c.outcome).where(_exposure.c.mind == bindparam("mind"), _exposure.c.id == bindparam("id"))
 _by_episode = select(
     _exposure.c.id
@@ -42,15 +43,27 @@ _judge = (
     .where(_exposure.c.mind == bindparam("of"), _exposure.c.id == bindparam("which"), _exposure.c.outcome.is_(None))
     .values(outcome=bindparam("turned_out"), judged_at=bindparam("at"))
 )
+_steps = (
+    select(func.count())
+    .select_from(_step)
+    .where(_step.c.mind == _exposure.c.mind, _step.c.episode == _exposure.c.episode)
+    .scalar_subquery()
+)
 _draws = (
-    select(_draw.c.shown, _draw.c.chance, _exposure.c.outcome)
+    select(_draw.c.shown, _draw.c.chance, _exposure.c.outcome, _exposure.c.episode.is_not(None), _steps)
     .select_from(_draw.join(_exposure, and_(_exposure.c.mind == _draw.c.mind, _exposure.c.id == _draw.c.exposure)))
-    .where(_draw.c.mind == bindparam("mind"), _draw.c.item == bindparam("item"), _exposure.c.outcome.is_not(None))
+    .where(
+        _draw.c.mind == bindparam("mind"),
+        _draw.c.item == bindparam("item"),
+        _exposure.c.outcome.is_not(None),
+        _exposure.c.judged_at <= bindparam("position"),
+    )
     .order_by(_exposure.c.judged_at, _exposure.c.id)
 )
 _drawn = (
     select(func.count()).select_from(_draw).where(_draw.c.mind == bindparam("mind"), _draw.c.item == bindparam("item"))
 )
+_items = select(_draw.c.item).where(_draw.c.mind == bindparam("mind")).distinct().order_by(_draw.c.item)
 _held_back = select(_draw.c.item).where(_draw.c.mind == bindparam("mind"), _draw.c.shown == 0).distinct()
 _demoted = select(_demotion.c.item).where(
     _demotion.c.mind == bindparam("mind"), _demotion.c.position <= bindparam("position")
@@ -169,10 +182,19 @@ def given_lots(payload: dict[str, Any]) -> list[Lot]:
     return [Lot(item, bool(shown), chance / CHANCE_UNIT) for item, shown, chance in payload["items"]]
 
 
-def read_draws(snapshot: Snapshot, mind: bytes, item: str) -> list[Draw]:
-    """The judged draws of a piece of advice, in the order in which their outcomes became known."""
-    rows = snapshot.rows(_draws, mind=mind, item=item)
-    return [Draw(bool(shown), chance / CHANCE_UNIT, outcome == "success") for shown, chance, outcome in rows]
+def read_draws(snapshot: Snapshot, mind: bytes, item: str, position: int = NOW) -> list[Draw]:
+    """The draws of a piece of advice that were judged by a position, in the order in which their outcomes became
+    known."""
+    rows = snapshot.rows(_draws, mind=mind, item=item, position=position)
+    return [
+        Draw(bool(shown), chance / CHANCE_UNIT, outcome == "success", int(steps) if has_episode else None)
+        for shown, chance, outcome, has_episode, steps in rows
+    ]
+
+
+def drawn_items(snapshot: Snapshot, mind: bytes) -> list[str]:
+    """Every piece of advice for which a lot was ever drawn."""
+    return [row[0] for row in snapshot.rows(_items, mind=mind)]
 
 
 def exposures_of(snapshot: Snapshot, mind: bytes, item: str) -> int:

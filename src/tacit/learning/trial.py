@@ -32,6 +32,8 @@ class Draw(msgspec.Struct, frozen=True):
     chance: float
     """Of being shown, as it was when the lot was drawn; above 0, and 1 only where nothing was withheld."""
     success: bool
+    steps: int | None = None
+    """Of the episode; None when the outcome was told without one."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """Of the gambler who bets that it does harm; at 20 it is demoted."""
     lift: Lift | None
     """How much higher the success rate is when shown than when withheld; None until both have happened."""
+    shown_cost: float | None = None
+    withheld_cost: float | None = None
+    """Cost per win: all steps of the episodes on that side, for each that succeeded; None before the first success."""
 
     @property
     def harmful(self) -> bool:
@@ -54,12 +59,16 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 def judge(draws: Iterable[Draw]) -> Trial:
     """The trial of one piece of advice, from its draws in the order in which their outcomes became known."""
     counts = {True: [0, 0], False: [0, 0]}  # shown or withheld → trials, successes
+    costs = {True: [0, 0], False: [0, 0]}  # shown or withheld → steps, successes of those whose steps are known
     log_wealth = highest = 0.0
     for draw in draws:
         log_wealth += _bet(counts, draw)
         highest = max(highest, log_wealth)
         counts[draw.shown][0] += 1
         counts[draw.shown][1] += draw.success
+        if draw.steps is not None:
+            costs[draw.shown][0] += draw.steps
+            costs[draw.shown][1] += draw.success
     (shown, shown_successes), (withheld, withheld_successes) = counts[True], counts[False]
     return Trial(
         shown=shown,
@@ -68,7 +77,13 @@ def judge(draws: Iterable[Draw]) -> Trial:
         withheld_successes=withheld_successes,
         wealth=math.exp(min(highest, 700.0)),
         lift=difference(shown_successes, shown, withheld_successes, withheld),
+        shown_cost=_per_win(*costs[True]),
+        withheld_cost=_per_win(*costs[False]),
     )
+
+
+def _per_win(steps: int, successes: int) -> float | None:
+    return steps / successes if successes else None
 
 
 def _bet(counts: dict[bool, list[int]], draw: Draw) -> float:
