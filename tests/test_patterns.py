@@ -213,6 +213,23 @@ def test_when_the_truth_turns_the_heuristic_turns_and_the_stale_one_is_pruned() 
     assert all(each.history[-1].change == "pruned" for each in retired(before, after, 1))
 
 
+@pytest.mark.requirement("LE-05")
+def test_what_suits_one_kind_of_task_and_not_another_is_told_of_each() -> None:
+    chance = random.Random(8)
+    found = []
+    for number in range(240):
+        kind, tool = ("tidy", "sweep") if number % 2 else ("bake", "sweep")
+        used = number % 4 < 2
+        rate = (0.9 if kind == "tidy" else 0.2) if used else 0.5
+        outcome = "success" if chance.random() < rate else "failure"
+        found.append(trace(["start", tool if used else "wait", "end"], outcome, task_type=kind))
+    told = {each.text: each.polarity for each in heuristics(mine(counted(found), NOW, MiningPolicy()), (), NOW)}
+    assert told["when type is tidy: use sweep"] == "do"
+    assert told["avoid: when type is bake: use sweep"] == "avoid"
+    assert "use sweep" not in told
+    assert "avoid: use sweep" not in told
+
+
 @pytest.mark.requirement("LE-12")
 def test_a_trace_is_bounded_and_its_sequences_grow_with_its_length_only() -> None:
     chance = random.Random(7)

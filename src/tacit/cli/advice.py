@@ -27,6 +27,12 @@ Record = Annotated[
     bool, typer.Option("--record", help="Write the advice down, so that its outcome can be told with 'feedback'.")
 ]
 Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="Makes a retry safe: the same key is one exposure.")]
+Prompt = Annotated[
+    int,
+    typer.Option(
+        "--prompt", metavar="TOKENS", help="As plain text for a model's prompt, in so many tokens.", show_default=False
+    ),
+]
 Exposure = Annotated[str, typer.Argument(metavar="EXPOSURE", help="The id that 'advise --record' gave.")]
 Outcome = Annotated[str, typer.Argument(metavar="OUTCOME", help="success, partial, failure or abstained.")]
 
@@ -44,6 +50,7 @@ def add_to(app: typer.Typer) -> None:
         tool: Tools = None,
         key: Key = "",
         record: Record = False,
+        prompt: Prompt = 0,
         as_of: AsOf = None,
     ) -> None:
         """Say how to do a task: chance of success, tools, next steps, pitfalls, heuristics, a playbook."""
@@ -55,7 +62,11 @@ def add_to(app: typer.Typer) -> None:
             found = mind_at(mind, as_of).advise(
                 task, task_type=task_type, domain=domain, tags=tag or (), tools=tools, key=key, record=record
             )
-        session.out.result(found, lambda: show_advice(session.out, found))
+        if prompt:
+            text = found.prompt(prompt)
+            session.out.result({"prompt": text, "exposure_id": found.exposure_id}, lambda: session.out.line(text))
+        else:
+            session.out.result(found, lambda: show_advice(session.out, found))
 
     @verb(app, "playbook")
     def playbook(session: Session, task_type: TaskType = "", domain: Domain = "", as_of: AsOf = None) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from tacit.experience.episode import Data
+from tacit.learning.budget import Line, within
 from tacit.learning.evidence import Estimate
+
+NOTHING_KNOWN = "Nothing is known yet that would help with this task."
+_PROMPT_TOOLS, _PROMPT_STEPS = 5, 3
+"""Tools and next steps that are told in a prompt."""
 
 EvidenceKind: TypeAlias = Literal["episode", "event"]
 
@@ -86,7 +92,15 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The playbook for a person or a prompt."""
-        return "\n".join(playbook_lines(self))
+        return "\n".join(line.text for line in _playbook_lines(self))
+
+    def prompt(self, tokens: int = 400) -> str:
+        """The playbook within a budget of tokens (estimated): the steps first, then pitfalls, and so on.
+
+        Raises:
+            InvalidInput: the budget is below 20 tokens.
+        """
+        return within(_playbook_lines(self), tokens)
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,13 +124,47 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     exposure_id: str | None = None
     """Under which this was recorded as advised; None when it was not recorded."""
 
+    def prompt(self, tokens: int = 800) -> str:
+        """The advice as text for a model's prompt, within a budget of tokens (estimated, rather too high).
 
-def playbook_lines(playbook: Playbook) -> list[str]:
-    """A playbook as lines of text: title, preconditions, numbered steps with recoveries, pitfalls."""
-    lines = [playbook.title]
-    lines += [f"- first make sure: {condition}" for condition in playbook.preconditions]
+        Raises:
+            InvalidInput: the budget is below 20 tokens.
+        """
+        return within(_advice_lines(self), tokens)
+
+
+def _advice_lines(advice: Advice) -> list[Line]:
+    """Advice as lines: the chance, what helps, pitfalls, what comes next, tools, the playbook."""
+    if advice.abstained:
+        return [Line(0, NOTHING_KNOWN)]
+    lines = []
+    if advice.success is not None:
+        low, high = advice.success.low * 100, advice.success.high * 100
+        lines.append(
+            Line(0, f"Tasks like this succeed in {advice.success.mean * 100:.0f} % of cases ({low:.0f} … {high:.0f}).")
+        )
+    lines += _items("What helps:", advice.heuristics)
+    lines += _items("Pitfall:", advice.pitfalls)
+    following = [
+        f"{each.tool}{f' ({each.action})' if each.action else ''}" for each in advice.next_steps[:_PROMPT_STEPS]
+    ]
+    if following:
+        lines.append(Line(1, f"Next, most promising first: {', '.join(following)}."))
+    if advice.tools:
+        lines.append(
+            Line(2, f"Tools used in such tasks: {', '.join(each.name for each in advice.tools[:_PROMPT_TOOLS])}.")
+        )
+    return lines if advice.playbook is None else [*lines, *_playbook_lines(advice.playbook)]
+
+
+def _playbook_lines(playbook: Playbook) -> list[Line]:
+    """A playbook as lines. Its steps matter most, then pitfalls, preconditions, and what to do when a step fails."""
+    lines = [Line(3, f"{playbook.title}:"), *(Line(5, f"- first make sure: {one}") for one in playbook.preconditions)]
     for number, step in enumerate(playbook.steps, start=1):
-        lines.append(f"{number}. {step.text}")
-        lines += [f"   if it fails: {recovery}" for recovery in step.recoveries]
-    lines += [f"- beware: {pitfall}" for pitfall in playbook.pitfalls]
-    return lines
+        lines.append(Line(3, f"{number}. {step.text}"))
+        lines += [Line(6, f"   if it fails: {recovery}") for recovery in step.recoveries]
+    return [*lines, *(Line(4, f"- beware: {pitfall}") for pitfall in playbook.pitfalls)]
+
+
+def _items(title: str, items: Sequence[Item]) -> list[Line]:
+    return [Line(1, f"{title} {each.text} ({each.why})") for each in items]

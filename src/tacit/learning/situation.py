@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tacit.experience.episode import Step, Task
+from tacit.learning.patterns.contexts import kind_features
 from tacit.learning.patterns.decisions import how_it_went
 from tacit.learning.patterns.pattern import Key
 from tacit.learning.trace import Call, calls_of, features_of
@@ -37,7 +38,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
 def situation(task: Task, steps: Sequence[Step]) -> Situation:
     """The situation of a task after these steps."""
-    return Situation(task=task, features=frozenset(features_of(task)), calls=calls_of(tuple(steps)))
+    features = frozenset((*features_of(task), *kind_features(task.task_type, task.domain)))
+    return Situation(task=task, features=features, calls=calls_of(tuple(steps)))
 
 
 def applies(key: Key, here: Situation) -> bool:

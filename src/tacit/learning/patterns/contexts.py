@@ -1,7 +1,8 @@
 """Context patterns: which tools suit which context (LE-04).
 
-A context is a feature of the task: a tag, the language, the framework, a word of the description, or nothing but the
-kind of task; the approach is a tool that was used.
+A context is a feature of the task: its type, its domain, a tag, the language, the framework, a word of the description,
+or none; the approach is a tool that was used. So what suits all tasks is told once, and what suits one kind of task, or
+is wrong there, is told of that kind.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Contexts:
 
     def claims(self, trace: Trace) -> Iterator[Claim]:
         tools = list(dict.fromkeys(call.tool for call in trace.calls))[:MOST_TOOLS]
-        for feature in (_NO_FEATURE, *trace.features):
+        for feature in (_NO_FEATURE, *kind_features(trace.task_type, trace.domain), *trace.features):
             case = _case(feature)
             yield Claim(case, case)
             yield from (Claim(case, (_APPROACH, feature, tool)) for tool in tools)
@@ -41,6 +42,11 @@ class Contexts:
         name, _, value = feature.partition(":")
         condition = f"the task mentions “{value}”" if name == "word" else f"{name} is {value}"
         return Words(f"when {condition}: use {tool}", (tool,), (feature,))
+
+
+def kind_features(task_type: str, domain: str) -> tuple[str, ...]:
+    """The kind of a task, as features of it."""
+    return tuple(f"{name}:{value}" for name, value in (("type", task_type), ("domain", domain)) if value)
 
 
 def _case(feature: str) -> Key:

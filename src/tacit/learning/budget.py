@@ -1,0 +1,44 @@
+"""Lines of text within a budget of tokens, for a model's prompt: what matters most is kept, the rest is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tacit.errors import InvalidInput
+
+BYTES_A_TOKEN = 3
+"""Models cut English into tokens of about four bytes of UTF-8, and other scripts into shorter ones: so this estimate is
+rather too high than too low, and what it allows fits."""
+LEAST_TOKENS = 20
+
+
+class Line(NamedTuple):
+    """A line, and how much it matters: 0 most."""
+
+    rank: int
+    text: str
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a text takes in a prompt."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)
+
+
+def within(lines: Sequence[Line], tokens: int) -> str:
+    """The lines that fit into a budget, in their order. Those that matter most go first into it, earlier ones before
+    later ones of the same rank; the first that does not fit ends it.
+
+    Raises:
+        InvalidInput: the budget is below 20 tokens, in which nothing can be said.
+    """
+    if tokens < LEAST_TOKENS:
+        raise InvalidInput(f"{tokens} tokens are too few to say anything; allow {LEAST_TOKENS} or more", field="tokens")
+    kept: set[int] = set()
+    for place, line in sorted(enumerate(lines), key=lambda one: (one[1].rank, one[0])):
+        cost = tokens_of(line.text + "\n")
+        if cost > tokens:
+            break
+        tokens -= cost
+        kept.add(place)
+    return "\n".join(line.text for place, line in enumerate(lines) if place in kept)
