@@ -64,7 +64,10 @@ def _step(tool: str, ways: Sequence[tuple[str, tuple[str, ...]]], patterns: Sequ
     remedies = [
         each
         for each in patterns
-        if each.key[0] == "remedy" and each.key[2] == tool and each.successes >= LEAST_RECOVERY * each.support and each.key[3]
+        if each.key[0] == "remedy"
+        and each.key[2] == tool
+        and each.successes >= LEAST_RECOVERY * each.support
+        and each.key[3]
     ]
     remedies.sort(key=lambda each: (-each.posterior.low, each.signature))
     newest = having[: -MOST_EVIDENCE - 1 : -1]
