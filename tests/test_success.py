@@ -182,3 +182,47 @@ def test_a_context_is_text_and_an_id_beside_it_is_not() -> None:
     given = {"context": "You see a desk 1.", "name": "desk-7/trial", "run": 3, "about": "Shelf 12 is full."}
     task = read_task(Task(description="find it", metadata=given))
     assert task.context_kinds == {"you", "see", "a", "desk", "shelf", "is", "full"}
+
+
+# ── the very same task, tried again ──────────────────────────────────────────────────────────────────────────────────
+
+
+def tried(rng: random.Random, tasks: int, times: int, *, alike: bool) -> list[Episode]:
+    """Tasks tried several times: each always ends as it did before, or, unless they are ``alike``, by chance."""
+    found = []
+    for number in range(tasks):
+        well = rng.random() < 0.5
+        for _ in range(times):
+            success = well if alike else rng.random() < 0.5
+            found.append(episode(Task(description=f"job {number}", task_type="job"), worked(2), success))
+    return found
+
+
+@pytest.mark.requirement("LE-09")
+def test_a_task_that_is_tried_again_is_expected_to_go_as_before() -> None:
+    model = SuccessModel.fit(tried(random.Random(9), 30, 3, alike=True))
+    unknown = asked(model, "job 99")
+    chances = [asked(model, f"job {number}") for number in range(30)]
+    assert all(abs(each.mean - 0.5) > 0.3 for each in chances)
+    assert 0.35 < unknown.mean < 0.65
+    assert all(each.high - each.low < unknown.high - unknown.low for each in chances)
+
+
+@pytest.mark.requirement("LE-09")
+def test_where_attempts_have_nothing_to_do_with_each_other_little_is_made_of_them() -> None:
+    model = SuccessModel.fit(tried(random.Random(10), 30, 3, alike=False))
+    assert all(abs(asked(model, f"job {number}").mean - 0.5) < 0.15 for number in range(30))
+
+
+@pytest.mark.requirement("LE-09")
+def test_the_same_words_in_other_surroundings_are_another_task() -> None:
+    def attempt(room: str, success: bool) -> Episode:
+        return episode(Task(description="tidy up", metadata={"room": room}), worked(2), success)
+
+    rng = random.Random(11)
+    model = SuccessModel.fit([*tried(rng, 10, 3, alike=True), *(attempt("a small blue room", False) for _ in range(4))])
+    same = model.predict(Task(description="tidy up", metadata={"room": "a small blue room"}), ())
+    other = model.predict(Task(description="tidy up", metadata={"room": "the old red hall"}), ())
+    assert same is not None
+    assert other is not None
+    assert same.mean < other.mean

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tacit.bench.folds import FOLDS, Case, alfworld, calls, made_up, of_fold, solved, tau_airline
 from tacit.bench.intervals import Interval, auroc, bootstrap, brier, slope
 from tacit.bench.next_actions import measure_next_actions
+from tacit.bench.retries import measure_retries
 from tacit.bench.run import Run
 from tacit.experience.episode import Episode
 from tacit.learning.next_step import NextStepModel
@@ -40,6 +41,7 @@ def measure(run: Run) -> None:
     _success(run, "tau_airline", airline, _TAU_CALLS)
     _next_tool(run, "tau_airline", airline, of_solved=False)
     measure_next_actions(run, "tau_airline", airline)
+    measure_retries(run, run.data)
 
 
 # ── chance of success ────────────────────────────────────────────────────────────────────────────────────────────────

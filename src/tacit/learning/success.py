@@ -1,7 +1,7 @@
 """Will it succeed? The chance for a task before it begins and at any point of the run, with how sure that is.
 
-Three stages, each of which moves what the one before has said: the rate of the kind of task (``base_rate``), the words
-of the task (``start_stage``), and how the run goes (``run_stage``).
+Four stages, each of which moves what the one before has said: the rate of the kind of task (``base_rate``), the words
+of the task (``start_stage``), earlier attempts at this very task (``attempts``), and how the run goes (``run_stage``).
 
 The interval is that of a normal posterior of the logit. Its variance adds up what is unknown at each stage: the kind's
 rate (the variance of the logit of its Beta posterior) and the weights of either regression (Laplace's approximation, in
@@ -18,19 +18,20 @@ import msgspec
 
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
+from tacit.learning.attempts import Attempts, key_of
 from tacit.learning.base_rate import BaseRates
 from tacit.learning.course import Course
 from tacit.learning.evidence import NORMAL_QUANTILE, Estimate
 from tacit.learning.goals import GoalWords
 from tacit.learning.habits import EventLog, Habits
-from tacit.learning.reading import Reading, read_episodes, read_steps, read_task
+from tacit.learning.reading import Reading, TaskWords, group_of, read_episodes, read_steps, read_task
 from tacit.learning.ridge import chance_of
 from tacit.learning.run_stage import Checkpoint, learn_checkpoints, opinion
 from tacit.learning.start_stage import LEAST_EPISODES, Opinion, StartStage, StartWeights
 
 LEAST_KNOWN = 3
 """With fewer finished episodes, of whatever kind, nothing is said of the chance of success."""
-_FORMAT = 1
+_FORMAT = 2
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     habits: Habits
     rates: BaseRates
     start: StartWeights | None
+    attempts: Attempts
     checkpoints: tuple[Checkpoint, ...]
 
 
@@ -74,6 +76,7 @@ class SuccessModel:
                 habits=Habits.of(readings, log.of(goals, range(len(readings)))),
                 rates=start.rates,
                 start=start.weights,
+                attempts=Attempts.of(readings, lambda reading: start.rates.rate(reading.task).mean),
                 checkpoints=learn_checkpoints(readings, log) if len(readings) >= LEAST_EPISODES else (),
             )
         )
@@ -87,7 +90,7 @@ class SuccessModel:
         if kept.episodes < LEAST_KNOWN:
             return None
         words = read_task(task)
-        before = self._start.opinion(words)
+        before = self._tried(task, words, self._start.opinion(words))
         read = read_steps(steps)
         acted = max((place for place, step in enumerate(read, start=1) if step.tool), default=0)
         if not acted:
@@ -96,6 +99,13 @@ class SuccessModel:
         for step in read[:acted]:
             course.add(step)
         return _estimate(opinion(kept.checkpoints, before, course))
+
+    def _tried(self, task: Task, words: TaskWords, before: Opinion) -> Opinion:
+        """An opinion of a task, moved by earlier attempts at it; what they say is added to what was known."""
+        rate = self._kept.attempts.rate(key_of(group_of(task), words), chance_of(before.logit))
+        if rate is None:
+            return before
+        return Opinion(rate.logit, 1 / (1 / before.variance + 1 / rate.logit_variance))
 
     def to_bytes(self) -> bytes:
         """The model, to be kept."""
