@@ -15,7 +15,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -404,13 +404,7 @@ class Consumers:
         deadline = time.monotonic() + (0 if self._store.read_only else timeout)
         while any((lag := self._lag_of(mind, only)).values()):
             if time.monotonic() >= deadline:
-                why = "the store can only be read, so" if self._store.read_only else f"after {timeout:g} s"
-                raise NotSettled(
-                    f"{why} consumers are still behind: "
-                    + ", ".join(f"{name} by {count:,} events" for name, count in lag.items() if count),
-                    lag=lag,
-                    failures=dict(self.failures),
-                )
+                raise not_settled(timeout, lag, self.failures, read_only=self._store.read_only)
             if self._thread is None:
                 if not self._round():
                     time.sleep(min(0.05, self._pace.poll_seconds))
@@ -418,6 +412,13 @@ class Consumers:
             self._wake.ring()
             with self._progress:
                 self._progress.wait(0.05)  # not longer: another process may be the one that makes progress
+
+
+def not_settled(timeout: float, lag: Mapping[str, int], failures: Mapping[str, str], *, read_only: bool) -> NotSettled:
+    """The error that consumers have not caught up."""
+    why = "the store can only be read, so" if read_only else f"after {timeout:g} s"
+    behind = ", ".join(f"{name} by {count:,} events" for name, count in lag.items() if count)
+    return NotSettled(f"{why} consumers are still behind: {behind}", lag=dict(lag), failures=dict(failures))
 
 
 def _again(said: bool) -> int:

@@ -18,10 +18,10 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from tacit.clock import Clock
-from tacit.errors import Closed, ForkedStore, TacitError
+from tacit.errors import Closed, ForkedStore, NotSettled, TacitError
 from tacit.ids import Entropy
 from tacit.journal.append import Appender, Masker, Preparer, Projection
-from tacit.journal.consumer import Consumer, Consumers, Pace
+from tacit.journal.consumer import Consumer, Consumers, Pace, not_settled
 from tacit.journal.node import Node, load_node
 from tacit.journal.notary import Cadence, Notary
 from tacit.journal.writer import Writer
@@ -134,15 +134,22 @@ class Journal:
 
     def settle(self, mind: bytes, timeout: float, *, only: str = "") -> None:
         """Wait until every consumer (or ``only`` that one) has reached the head of this mind; see Consumers.settle."""
-        deadline = time.monotonic() + timeout
         with contextlib.ExitStack() as hurried:
             for each in self._all_consumers:
                 hurried.enter_context(each.hurried(only))
-            behind = True
-            while behind:  # what one writes may be something for another to see
-                for each in self._all_consumers:
-                    each.settle(mind, deadline - time.monotonic(), only=only)
-                behind = any(count for name, count in self.lag(mind).items() if not only or name == only)
+            try:
+                self._wait_for(mind, time.monotonic() + timeout, only)
+            except NotSettled as error:
+                lag = {name: count for name, count in self.lag(mind).items() if not only or name == only}
+                failures = {name: text for each in self._all_consumers for name, text in each.failures.items()}
+                raise not_settled(timeout, lag, failures, read_only=self.store.read_only) from error
+
+    def _wait_for(self, mind: bytes, deadline: float, only: str) -> None:
+        behind = True
+        while behind:  # what one writes may be something for another to see
+            for each in self._all_consumers:
+                each.settle(mind, deadline - time.monotonic(), only=only)
+            behind = any(count for name, count in self.lag(mind).items() if not only or name == only)
 
     def submit(self, job: Callable[[Appender], T]) -> Future[T]:
         """Queue a job for the writing thread; the future resolves when its changes are durable."""
