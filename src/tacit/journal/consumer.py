@@ -28,7 +28,7 @@ from tacit.journal.append import Appender
 from tacit.journal.bell import Bell
 from tacit.journal.event import Event
 from tacit.journal.read import events_after, head_position
-from tacit.journal.rest import Rest
+from tacit.journal.rest import MOMENT_SECONDS, Rest
 from tacit.journal.writer import Writer
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
@@ -155,6 +155,7 @@ class Consumers:
         entropy: Entropy,
         pace: Pace,
         away: threading.Event | None = None,
+        idle: float = MOMENT_SECONDS,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -169,7 +170,7 @@ class Consumers:
         self._hurry = threading.Event()  # somebody waits until everything has been consumed
         self._progress = threading.Condition()
         self._waiting: Counter[str] = Counter()  # callers of settle, by what they wait for; guarded by _progress
-        self.rest = Rest()
+        self.rest = Rest(idle=idle)
         self._stopping = False
         self._put_off = False  # whether the last round found something to do that its consumer put off
         self._away = away or threading.Event()  # the store fails, which has been said; groups of one store share it

@@ -40,6 +40,10 @@ class Held(Protocol):
         ...
 
 
+_THINKERS_IDLE_SECONDS = 0.5
+"""What takes long is not in a hurry either: it looks no more often for something to do."""
+
+
 class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a journal runs; see the settings of the same names."""
 
@@ -99,7 +103,7 @@ class Journal:
             Consumers, store, self.writer, clock=clock, entropy=entropy, pace=options.pace, away=threading.Event()
         )
         self.consumers = group(consumers)
-        self.thinkers = tuple(group((one,)) for one in thinkers)
+        self.thinkers = tuple(group((one,), idle=_THINKERS_IDLE_SECONDS) for one in thinkers)
         """Those that take long, each in a thread of its own, so that nobody waits for them."""
         self.held: weakref.WeakSet[Held] = weakref.WeakSet()
         """What holds events back on purpose; it is flushed before the journal closes."""

@@ -19,10 +19,15 @@ then ever more the longer consumers are behind, up to four fifths: they must not
 
 
 class Rest:
-    """Remembers when somebody last wrote, and since when consumers have had something to do."""
+    """Remembers when somebody last wrote, and since when consumers have had something to do.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        idle: the rest after a round that moved nothing, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, idle: float = MOMENT_SECONDS) -> None:
         self._now = now
+        self._idle = idle
         self._written_at = float("-inf")
         self._behind_since: float | None = None
 
@@ -44,9 +49,11 @@ class Rest:
         now = self._now()
         if not moved and not put_off:
             self._behind_since = None
-            return MOMENT_SECONDS
+            return self._idle
         if self._behind_since is None:
             self._behind_since = now - worked
+        if not moved:
+            return self._idle
         if now - self._written_at > QUIET_SECONDS:
             return MOMENT_SECONDS
         if self.bursting:
