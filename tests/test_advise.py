@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import tacit
+from tacit.ids import parse_id
+from tacit.learning.lessons import forget_lessons
 from tacit.mind import Mind
 from trials import open_mind
 
@@ -87,6 +89,30 @@ def test_every_claim_cites_episodes_that_exist(taught: Mind) -> None:
         assert sum(each.weight for each in claim.evidence) == pytest.approx(1)
         for each in claim.evidence:
             assert taught.get(each.event_id).outcome is not None
+
+
+def test_without_the_evidence_that_it_cites_a_claim_changes_or_is_withdrawn(taught: Mind) -> None:
+    question = {"description": "Change the seat of passenger 99", "domain": "airline", "task_type": "seat"}
+    before = taught.advise(**question)
+    claims = [*before.heuristics, *before.pitfalls, *before.episodes, *before.next_steps, *before.tools]
+    cited = {each.event_id for claim in claims for each in claim.evidence}
+    assert cited
+    with taught.recorder.journal.store.transaction() as transaction:
+        assert all(forget_lessons(transaction, taught.recorder.mind.id, parse_id(id)) for id in cited)
+    live(taught, 99, asked=True, well=True)
+    taught.settle(120)
+    after = taught.advise(**question)
+    for earlier, later in (
+        (before.heuristics, after.heuristics),
+        (before.pitfalls, after.pitfalls),
+        (before.episodes, after.episodes),
+        (before.next_steps, after.next_steps),
+        (before.tools, after.tools),
+    ):
+        assert earlier
+        assert not cited & {each.event_id for claim in later for each in claim.evidence}
+        told = [{(each.why, each.evidence) for each in claims if each.evidence} for claims in (earlier, later)]
+        assert not told[0] & told[1]
 
 
 def test_the_next_step_depends_on_what_was_done(taught: Mind) -> None:
