@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tacit
+from tacit.errors import InvalidInput
 from tacit.ids import parse_id
 from tacit.learning.lessons import forget_lessons
 from tacit.mind import Mind
@@ -142,6 +143,20 @@ def test_other_kinds_of_task_get_other_advice(taught: Mind) -> None:
 
 
 @pytest.mark.requirement("JR-05")
+def test_the_context_of_a_task_belongs_to_the_question(mind: Mind) -> None:
+    for number in range(60):
+        language, tool = ("python", "ruff") if number % 2 else ("go", "vet")
+        with mind.episode(f"Lint part {number}", language=language, metadata={"notes": "two parts"}) as episode:
+            episode.step(tool=tool if number % 4 < 2 else "guess", observation=str(number), success=True)
+            episode.complete("success" if number % 4 < 2 else "failure")
+    mind.settle(120)
+    advice = mind.advise("Lint part 99", language="python", metadata={"notes": "two parts"})
+    assert any("language is python" in each.text for each in (*advice.heuristics, *advice.pitfalls))
+    assert not any("language is go" in each.text for each in (*advice.heuristics, *advice.pitfalls))
+    with pytest.raises(InvalidInput, match="metadata"):
+        mind.advise("Lint part 99", metadata=["two parts"])  # type: ignore[arg-type]
+
+
 def test_the_past_is_advised_on_from_what_was_known_then(taught: Mind) -> None:
     then = datetime.now(UTC)
     for number in range(40, 100):

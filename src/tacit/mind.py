@@ -127,7 +127,10 @@ class PastMind:
         *,
         task_type: str | None = None,
         domain: str | None = None,
+        language: str | None = None,
+        framework: str | None = None,
         tags: Sequence[str] = (),
+        metadata: Mapping[str, Json] | None = None,
         tools: Sequence[Tool | str | Mapping[str, str]] = (),
         steps: Sequence[Step | Mapping[str, Any]] = (),
         key: str = "",
@@ -136,7 +139,8 @@ class PastMind:
         """How to do a task: chance of success, tools, next steps, pitfalls, heuristics, a playbook, similar episodes.
 
         Args:
-            description: what the agent is about to do. ``task_type``, ``domain``, ``tags``: as of an episode.
+            description: what the agent is about to do.
+            task_type, domain, language, framework, tags, metadata: the context, as of an episode.
             tools: those at hand, with what they do; only these are advised when any are given.
             steps: what has been done so far, as steps or as keywords of a step.
             key: makes a retry safe: the same task and key are one exposure.
@@ -146,7 +150,8 @@ class PastMind:
         Raises:
             InvalidInput: a part has a wrong type, or the description is empty.
         """
-        question = question_of(description, task_type=task_type, domain=domain, tags=tags, tools=tools, steps=steps)
+        context = {"task_type": task_type, "domain": domain, "language": language, "framework": framework}
+        question = question_of(description, context, tags=tags, metadata=metadata, tools=tools, steps=steps)
         with operation("advise", mind=self.name):
             return self._counsel.advise(self.recorder, self._position, question, key=key, record=self._records(record))
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Task = Annotated[str, typer.Argument(metavar="TASK", help="What the agent is about to do, in words.")]
 TaskType = Annotated[str, typer.Option("--task-type", metavar="NAME", help="Its task type.", show_default=False)]
 Domain = Annotated[str, typer.Option("--domain", metavar="NAME", help="Its domain.", show_default=False)]
+Language = Annotated[str, typer.Option("--language", metavar="NAME", help="Its language.", show_default=False)]
+Framework = Annotated[str, typer.Option("--framework", metavar="NAME", help="Its framework.", show_default=False)]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be given several times.")]
 Tools = Annotated[
     list[str] | None,
@@ -39,13 +41,19 @@ Outcome = Annotated[str, typer.Argument(metavar="OUTCOME", help="success, partia
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
+    _add_advise(app)
+    _add_others(app)
 
+
+def _add_advise(app: typer.Typer) -> None:
     @verb(app, "advise")
     def advise(
         session: Session,
         task: Task,
         task_type: TaskType = "",
         domain: Domain = "",
+        language: Language = "",
+        framework: Framework = "",
         tag: Tags = None,
         tool: Tools = None,
         key: Key = "",
@@ -60,7 +68,15 @@ def add_to(app: typer.Typer) -> None:
         with session.open_mind() as mind:
             catch_up(mind, LONGEST_STUDY, only="")
             found = mind_at(mind, as_of).advise(
-                task, task_type=task_type, domain=domain, tags=tag or (), tools=tools, key=key, record=record
+                task,
+                task_type=task_type,
+                domain=domain,
+                language=language,
+                framework=framework,
+                tags=tag or (),
+                tools=tools,
+                key=key,
+                record=record,
             )
         if prompt:
             text = found.prompt(prompt)
@@ -68,6 +84,8 @@ def add_to(app: typer.Typer) -> None:
         else:
             session.out.result(found, lambda: show_advice(session.out, found))
 
+
+def _add_others(app: typer.Typer) -> None:
     @verb(app, "playbook")
     def playbook(session: Session, task_type: TaskType = "", domain: Domain = "", as_of: AsOf = None) -> None:
         """Show the playbooks: for each kind of task, the way that successful episodes took."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -112,22 +113,26 @@ class Counsel:
 
 def question_of(
     description: str,
+    context: Mapping[str, str | None],
     *,
-    task_type: str | None,
-    domain: str | None,
     tags: Sequence[str],
+    metadata: Mapping[str, Any] | None,
     tools: Sequence[Tool | str | Mapping[str, str]],
     steps: Sequence[Step | Mapping[str, object]],
 ) -> Question:
     """The question that a caller asks, checked.
+
+    Args:
+        context: the fields of a task that are names, such as its type and domain; None leaves one empty.
 
     Raises:
         InvalidInput: a part of it has a wrong type, or the description is empty.
     """
     if not isinstance(description, str) or not description.strip():
         raise InvalidInput("advice needs a description: what is the agent about to do?", field="description")
-    fields = {"description": description, "task_type": task_type or "", "domain": domain or ""}
-    task: Task = entrance.build(Task, {**fields, "tags": entrance.tags_of(tags)}, "task")
+    fields = {name: value or "" for name, value in context.items()}
+    more = {"tags": entrance.tags_of(tags), "metadata": entrance.object_of(metadata, "metadata")}
+    task: Task = entrance.build(Task, {"description": description, **fields, **more}, "task")
     return Question(task=task, tools=tuple(map(_tool_of, tools)), steps=tuple(map(_step_of, steps)))
 
 
