@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tacit.ids import parse_id
-from tacit.journal.consumer import consumer_position
+from tacit.journal.consumer import Span, consumer_position
 from tacit.learning.desk import Desk
 from tacit.learning.lessons import Lessons, forget_lessons, lessons_between, newest_heads
 from tacit.learning.patterns.counts import PatternCounts
@@ -81,3 +81,21 @@ def test_an_erased_lesson_leaves_nothing_on_the_desk_though_there_are_more_than_
     live(mind, 20, "tool-20")
     check(mind, desk, 10)
     assert ("sequence", f"tool-{erased}", "put") not in list(desk.counts)
+
+
+def test_closing_does_not_wait_for_a_study_to_end_and_the_next_opening_does_it(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "b.db", learning__embedder="none") as mind:
+        for number in range(12):
+            live(mind, number, "lift")
+        journal, id = mind.recorder.journal, mind.recorder.mind.id
+        mind.settle(60, only="lessons")
+        (thinker,) = journal.thinkers
+        study = thinker._consumers[0]
+        with journal.store.snapshot() as snapshot:
+            position = consumer_position(snapshot, id, Lessons.name)
+            closing = Span(0, position, 500, hurried=True, busy=False, stopped=lambda: True)
+            assert study.take(snapshot, id, closing) is None
+            going_on = Span(0, position, 500, hurried=True, busy=False)
+            taken = study.take(snapshot, id, going_on)
+        assert taken is not None
+        assert taken.effects.book.episodes == 12

@@ -6,7 +6,7 @@ the past answers with what was fitted then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import bindparam, delete, select
@@ -59,10 +59,18 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Fit).decode
 
 
-def fit_to(episodes: Sequence[Episode], known: int) -> Fit:
-    """Models fitted to these episodes, oldest first; ``known`` is how many finished episodes there are in all."""
+def fit_to(episodes: Sequence[Episode], known: int, check: Callable[[], None] = lambda: None) -> Fit:
+    """Models fitted to these episodes, oldest first.
+
+    Args:
+        known: how many finished episodes there are in all.
+        check: is called between the models, and raises when it is to be given up.
+    """
     readings = read_episodes(episodes)
-    success, next_step = SuccessModel.learn(readings).to_bytes(), NextStepModel.learn(readings).to_bytes()
+    success = SuccessModel.learn(readings).to_bytes()
+    check()
+    next_step = NextStepModel.learn(readings).to_bytes()
+    check()
     del readings  # before the next model takes its share of memory
     return Fit(VERSION, known, success, next_step, ActionModel.fit(episodes).to_bytes())
 

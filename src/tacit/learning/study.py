@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID, uuid5
 
 import msgspec
@@ -25,7 +25,7 @@ from tacit.journal.append import Appender, Preparer
 from tacit.journal.consumer import Span, Taken, consumer_position
 from tacit.journal.masking import NoMasking
 from tacit.learning.book import Book, read_book, write_book
-from tacit.learning.desk import Desk
+from tacit.learning.desk import Check, Desk
 from tacit.learning.exposure import demoted_items, harmful_items
 from tacit.learning.fits import FIT_EPISODES, Fit, fit_head, fit_to, models_of, read_fit, write_fit
 from tacit.learning.forecasts import forecast_row, write_forecasts
@@ -76,6 +76,18 @@ class _Findings(msgspec.Struct, frozen=True):
     """Advice to be demoted."""
 
 
+class _GivenUp(Exception):  # noqa: N818 - no error: the store is being closed
+    """The study is given up, to be done another time."""
+
+
+def _checking(stopped: Callable[[], bool]) -> Check:
+    def check() -> None:
+        if stopped():
+            raise _GivenUp
+
+    return check
+
+
 class Study:
     """Writes the book of each mind. Not part of a replay: it keeps no views."""
 
@@ -106,22 +118,29 @@ class Study:
         if not span.hurried and not self._is_worth(episodes, before):
             return None
         started = time.monotonic()
-        desk = self._desk(mind)
-        desk.catch_up(snapshot, mind, position)
-        demoted = demoted_items(snapshot, mind, position)
-        harmful = harmful_items(snapshot, mind) - demoted
-        traces = ((one.episode, one.trace) for one in lessons_between(snapshot, mind, desk.after, position))
-        found = _Findings(
-            book=write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful),
-            forecasts=self._forecasts(snapshot, mind, desk, before),
-            fit=self._fit(snapshot, mind, desk),
-            harmful=tuple(sorted(harmful)),
-        )
+        try:
+            found = self._study(snapshot, mind, position, before, _checking(span.stopped))
+        except _GivenUp:
+            self._desks.pop(mind, None)  # it may be half up to date
+            return None
         spent = time.monotonic() - started
         self._rest_until = time.monotonic() + _REST * spent
         heap.release()
         _log.debug("studied", extra={"duration_ms": round(spent * 1_000, 1), "episodes": found.book.episodes})
         return Taken(position, found)
+
+    def _study(self, snapshot: Snapshot, mind: bytes, position: int, before: Book, check: Check) -> _Findings:
+        desk = self._desk(mind)
+        desk.catch_up(snapshot, mind, position, check)
+        demoted = demoted_items(snapshot, mind, position)
+        harmful = harmful_items(snapshot, mind) - demoted
+        traces = ((one.episode, one.trace) for one in lessons_between(snapshot, mind, desk.after, position))
+        book = write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful)
+        check()
+        forecasts = self._forecasts(snapshot, mind, desk, before)
+        check()
+        fit = self._fit(snapshot, mind, desk, check)
+        return _Findings(book=book, forecasts=forecasts, fit=fit, harmful=tuple(sorted(harmful)))
 
     def _is_worth(self, episodes: int, before: Book) -> bool:
         """Whether so much is new, or so much time has gone, that a new book is worth the work."""
@@ -151,14 +170,14 @@ class Study:
         episodes = [(load_episode(snapshot, mind, id, since), since) for id, since in fresh[::apart]]
         return [forecast_row(mind, episode, since, models, before.success_rate) for episode, since in episodes]
 
-    def _fit(self, snapshot: Snapshot, mind: bytes, desk: Desk) -> Fit | None:
+    def _fit(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fit | None:
         """Models fitted anew, when there is enough that is new."""
         _, fitted = fit_head(snapshot, mind, desk.position)
         enough = max(1, min(fitted * _WORTH_FITTING, _MUCH_TO_FIT))
         if fitted <= desk.known < fitted + enough:
             return None
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
-        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], desk.known)
+        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], desk.known, check)
 
     def _desk(self, mind: bytes) -> Desk:
         desk = self._desks.pop(mind, None) or Desk(self._policy.window)
