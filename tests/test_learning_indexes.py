@@ -59,3 +59,27 @@ def test_the_steps_of_each_episode_are_counted_from_an_index(store: SqliteStore)
     with store.snapshot() as snapshot:
         plan = snapshot.query_plan(exposure._draws, mind=MIND, item="x", position=9)  # type: ignore[attr-defined]
     assert any(line.startswith("SEARCH step USING") for line in plan)
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "used"),
+    [
+        (
+            lessons._end,
+            {"of": MIND, "which": b"e", "position": 9},
+            "lesson USING INDEX sqlite_autoindex_lesson_1 (mind=? AND episode=?)",
+        ),
+        (
+            vectors._drop,
+            {"of": MIND, "by": "x", "which": b"e"},
+            "sqlite_autoindex_vector_1 (mind=? AND model=? AND owner=?",
+        ),
+        (exposure._judge, {"of": MIND, "which": b"e", "turned_out": "x", "at": 9}, "PRIMARY KEY (mind=? AND id=?)"),
+    ],
+)
+def test_what_is_written_is_found_through_its_key(
+    store: SqliteStore, statement: Any, values: dict[str, Any], used: str
+) -> None:
+    with store.snapshot() as snapshot:
+        plan = snapshot.query_plan(statement, **values)  # type: ignore[attr-defined]
+    assert used in plan[0]

@@ -29,7 +29,11 @@ _lesson = schema.lesson
 _CURRENT = _lesson.c.until.is_(None)
 _end = (
     update(_lesson)
-    .where(_lesson.c.mind == bindparam("of"), _lesson.c.episode == bindparam("which"), _CURRENT)
+    .where(  # coalesce, or SQLite looks through all current lessons instead of those of the episode
+        _lesson.c.mind == bindparam("of"),
+        _lesson.c.episode == bindparam("which"),
+        func.coalesce(_lesson.c.until, 0) == 0,
+    )
     .values(until=bindparam("position"))
 )
 _forget = delete(_lesson).where(_lesson.c.mind == bindparam("of"), _lesson.c.episode == bindparam("which"))
