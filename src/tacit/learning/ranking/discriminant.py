@@ -57,9 +57,9 @@ class Discriminant(NamedTuple):
         import numpy
 
         weight, counts = counted.sum(1), counted.sum(0)
-        centre = weight @ tasks / weight.sum()
+        centre: Real = weight @ tasks / weight.sum()
         tasks = tasks - centre
-        means = (counted.T @ tasks) / counts[:, None]
+        means: Real = (counted.T @ tasks) / counts[:, None]
         within = (tasks * weight[:, None]).T @ tasks - (means * counts[:, None]).T @ means
         width, free = tasks.shape[1], (counted > 0).sum() - len(counts)
         within /= max(float(counts.sum()) * free / max((counted > 0).sum(), 1), 1e-6)
@@ -103,7 +103,7 @@ class Discriminant(NamedTuple):
         means[: len(self.counts)] += self.counts[:, None] * self.means
         means /= counts[:, None] + worth
         sharp = self.precise(means)
-        return Judge(self.centre, sharp, (sharp * means).sum(1) / 2)
+        return Judge(self.centre, sharp, numpy.einsum("ij,ij->i", sharp, means) * numpy.float32(0.5))
 
 
 class Judge(NamedTuple):

@@ -6,6 +6,7 @@ N. Srivastava et al., "Dropout", 2014), so the same tasks make the same network 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Network(NamedTuple):
         size = 1 / max(float(tasks.std()), 1e-6)
         shapes = (tasks.shape[1], HIDDEN, counted.shape[1])
         parts: list[Real] = []
-        for rows, columns in zip(shapes, shapes[1:], strict=False):
+        for rows, columns in pairwise(shapes):
             reach = rows**-0.5
             parts.append(chance.uniform(-reach, reach, (rows, columns)).astype(numpy.float32))
             parts.append(numpy.zeros(columns, dtype=numpy.float32))
@@ -82,11 +83,13 @@ def _gradient(parts: list[Real], tasks: Real, wanted: Real, weight: Real, chance
     import numpy
 
     kept = numpy.float32(1 / (1 - _DROPPED))
-    tasks = tasks * ((chance.random(tasks.shape, dtype=numpy.float32) >= _DROPPED) * kept)
+    tasks = numpy.where(chance.random(tasks.shape, dtype=numpy.float32) >= _DROPPED, tasks * kept, numpy.float32(0))
     before = tasks @ parts[0] + parts[1]
-    mask = ((chance.random(before.shape, dtype=numpy.float32) >= _DROPPED) & (before > 0)) * kept
-    hidden = before * mask
-    wrong = (numpy.exp(log_softmax(hidden @ parts[2] + parts[3])) - wanted) * (weight / len(tasks))
+    alive = (chance.random(before.shape, dtype=numpy.float32) >= _DROPPED) & (before > 0)
+    mask = numpy.where(alive, kept, numpy.float32(0))
+    hidden: Real = before * mask
+    likely: Real = numpy.exp(log_softmax(hidden @ parts[2] + parts[3]))
+    wrong = (likely - wanted) * (weight / numpy.float32(len(tasks)))
     back = (wrong @ parts[2].T) * mask
     return [tasks.T @ back, back.sum(0), hidden.T @ wrong, wrong.sum(0)]
 

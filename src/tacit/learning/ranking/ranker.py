@@ -41,6 +41,8 @@ OTHERS_WEIGHT = 0.3
 _PARTS = 5
 _FEW = 1_000
 """Up to so many examples each part is held out once; of more, one part says enough."""
+_VECTORS_SHARE = 0.5
+"""With vectors of fewer examples, none are looked at."""
 _SKETCH_SHARE = 0.55
 """The length of the sketch beside that of a vector."""
 _MOST_JUDGES = 8
@@ -74,6 +76,8 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     tools: tuple[str, ...]
+    model: str
+    """Of the vectors; empty where there were none."""
     dimension: int
     """Numbers in a vector; 0 where there were none."""
     weights: tuple[float, float, float]
@@ -97,15 +101,19 @@ class ToolRanker:
         if not kept.tools:
             return
         self._spread = numpy.frombuffer(zlib.decompress(kept.spread), dtype=numpy.uint8).reshape(2, BUCKETS)
-        arrays = [each.array.astype(numpy.float32) for each in kept.discriminant]
-        self._discriminant = Discriminant(*arrays, kept.scale)  # type: ignore[arg-type]
+        centre, means, counts, axes, shares = (each.array.astype(numpy.float32) for each in kept.discriminant)
+        self._discriminant = Discriminant(centre, means, counts, axes, shares, kept.scale)
         network = [each.array.astype(numpy.float32) for each in kept.network]
         self._network = Network(*network) if network else None
         self._judge = self._discriminant.judge()
 
     @classmethod
-    def fit(cls, examples: Sequence[Example]) -> ToolRanker:
-        """A ranker of some examples, oldest first; the same from the same examples in the same order."""
+    def fit(cls, examples: Sequence[Example], model: str = "") -> ToolRanker:
+        """A ranker of some examples, oldest first; the same from the same examples in the same order.
+
+        Args:
+            model: the fingerprint of the embedder that made the vectors.
+        """
         import numpy
 
         examples = [each for each in examples if each.tools][-MOST_EXAMPLES:]
@@ -115,7 +123,10 @@ class ToolRanker:
         if not examples:
             return cls(_nothing())
         vectors = [each.vector for each in examples if each.vector is not None]
-        dimension = len(vectors[0]) if vectors else 0
+        dimension = len(vectors[0]) if len(vectors) >= _VECTORS_SHARE * len(examples) else 0
+        usual = numpy.zeros(dimension, dtype=numpy.float32)
+        for vector in vectors if dimension else ():
+            usual += vector / len(vectors)
         numbers = {tool: number for number, tool in enumerate(tools)}
         counted = numpy.zeros((len(examples), len(tools)), dtype=numpy.float32)
         for row, each in enumerate(examples):
@@ -124,7 +135,7 @@ class ToolRanker:
             )
         texts = [each.text for each in examples]
         spread = spread_of(texts, [numpy.flatnonzero(row).tolist() for row in counted])
-        tasks = _features(texts, [each.vector for each in examples], dimension, spread, len(tools))
+        tasks = _features(texts, [each.vector for each in examples], usual, spread, len(tools))
         weights = _blend(tasks, counted, texts)
         found = Discriminant.fit(tasks, counted)
         network = Network.fit(tasks, counted) if len(tasks) >= LEAST_NETWORK else ()
@@ -133,6 +144,7 @@ class ToolRanker:
             _Kept(
                 format=_FORMAT,
                 tools=tools,
+                model=model if dimension else "",
                 dimension=dimension,
                 weights=weights,
                 spread=zlib.compress(spread.tobytes()),
@@ -145,6 +157,11 @@ class ToolRanker:
                 network=tuple(pack(each.astype(half)) for each in network),
             )
         )
+
+    @property
+    def model(self) -> str:
+        """The fingerprint of the embedder whose vectors are of use; empty for none."""
+        return self._kept.model
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -206,10 +223,14 @@ class ToolRanker:
             raise InvalidInput("these bytes are not a ranker of tools; fit it again") from error
         if kept.format != _FORMAT:
             raise InvalidInput(f"this ranker of tools has format {kept.format}, not {_FORMAT}; fit it again")
-        return cls(kept)
+        try:
+            return cls(kept)
+        except (ValueError, zlib.error) as error:  # its arrays are not what the format says
+            raise InvalidInput("these bytes are not a whole ranker of tools; fit it again") from error
 
     def _features(self, texts: Sequence[str], vectors: Sequence[Real | None]) -> Real:
-        return _features(texts, vectors, self._kept.dimension, self._spread, len(self._kept.tools))
+        usual = self._discriminant.centre[: self._kept.dimension]
+        return _features(texts, vectors, usual, self._spread, len(self._kept.tools))
 
     def _told_apart(self, task: Real, scores: Real) -> Real:
         """What the network says of the known tools, levelled so that tools it does not know lose and gain nothing."""
@@ -254,8 +275,16 @@ class ToolRanker:
 
 def _nothing() -> _Kept:
     return _Kept(
-        format=_FORMAT, tools=(), dimension=0, weights=USUAL, spread=b"", discriminant=(), scale=1.0, network=()
-    )  # fmt: skip
+        format=_FORMAT,
+        tools=(),
+        model="",
+        dimension=0,
+        weights=USUAL,
+        spread=b"",
+        discriminant=(),
+        scale=1.0,
+        network=(),
+    )
 
 
 def _tools_of(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -268,15 +297,16 @@ def _tools_of(examples: Sequence[Example]) -> tuple[str, ...]:
 
 
 def _features(
-    texts: Sequence[str], vectors: Sequence[Real | None], dimension: int, spread: NDArray[numpy.uint8], tools: int
+    texts: Sequence[str], vectors: Sequence[Real | None], usual: Real, spread: NDArray[numpy.uint8], tools: int
 ) -> Real:
-    """Vector and sketch side by side: (texts, dimension + columns). Zeros in place of a vector that is missing."""
+    """Vector and sketch side by side: (texts, dimension + columns). The usual vector stands for one that is missing."""
     import numpy
+
+    dimension = len(usual)
 
     found = numpy.zeros((len(texts), dimension + COLUMNS), dtype=numpy.float32)
     for row, vector in enumerate(vectors):
-        if vector is not None and len(vector) == dimension:
-            found[row, :dimension] = vector
+        found[row, :dimension] = usual if vector is None or len(vector) != dimension else vector
     found[:, dimension:] = _SKETCH_SHARE * sketches(texts, spread, tools)
     return found
 
@@ -287,7 +317,7 @@ def _blend(tasks: Real, counted: Real, texts: Sequence[str]) -> tuple[float, flo
 
     if len(tasks) < LEAST_BLEND:
         return USUAL
-    part = numpy.array([zlib.crc32(text[:LONGEST_TEXT].encode()) % _PARTS for text in texts])
+    part = numpy.array([zlib.crc32(text[:LONGEST_TEXT].encode("utf-8", "replace")) % _PARTS for text in texts])
     cases = []
     for held in range(_PARTS if len(tasks) <= _FEW else 1):
         there, away = part != held, part == held

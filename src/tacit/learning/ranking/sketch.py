@@ -81,7 +81,8 @@ def sketches(texts: Sequence[str], spread: Spread, labels: int) -> Real:
         signed = numpy.where(mixed >> 31, value, -value)
         at = row * COLUMNS + (mixed % COLUMNS).astype(numpy.int64)
         found[first : first + rows] += numpy.bincount(at, signed, rows * COLUMNS).reshape(rows, COLUMNS)
-    return found / numpy.maximum(numpy.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    found /= numpy.maximum(numpy.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    return found
 
 
 def _batches(texts: Sequence[str]) -> Iterator[tuple[int, int, Whole, Whole, Whole]]:
@@ -141,4 +142,5 @@ def _mix(hashed: Hashes) -> Hashes:
     mixed = mixed * numpy.uint32(0x85EBCA6B)
     mixed ^= mixed >> numpy.uint32(13)
     mixed = mixed * numpy.uint32(0xC2B2AE35)
-    return mixed ^ (mixed >> numpy.uint32(16))
+    mixed ^= mixed >> numpy.uint32(16)
+    return mixed
