@@ -78,7 +78,10 @@ class Discriminant(NamedTuple):
 
     def precise(self, away: Real) -> Real:
         """Rows times the inverse of the covariance."""
-        found: Real = (away - ((away @ self.axes.T) * self.shares) @ self.axes) / self.scale
+        import numpy
+
+        along = numpy.multiply(away @ self.axes.T, self.shares) @ self.axes
+        found: Real = numpy.subtract(away, along) * numpy.float32(1 / self.scale)
         return found
 
     def judge(self, described: Real | None = None) -> Judge:
@@ -115,5 +118,8 @@ class Judge(NamedTuple):
 
     def scores(self, tasks: Real) -> Real:
         """(tasks, tools): ln of how well each tool's mean explains the task, up to a constant."""
-        found: Real = (tasks - self.centre) @ self.sharp.T - self.offset
+        import numpy
+
+        found: Real = numpy.subtract(tasks, self.centre) @ self.sharp.T
+        found -= self.offset
         return found
