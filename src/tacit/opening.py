@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tacit.clock import Clock, SystemClock
 from tacit.errors import InvalidInput, beside
 from tacit.experience.fold import EpisodeProjection
@@ -175,8 +177,11 @@ def view_consumers() -> list[EventConsumer]:
 
 def thinkers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> list[Consumer]:
     """What follows the journal in the background and takes its time."""
-    study = Study(clock, policy)
-    return [study] if embedder is None else [study, Vectors(embedder)]
+    policy = policy or StudyPolicy()
+    if embedder is None:
+        return [Study(clock, policy)]
+    policy = msgspec.structs.replace(policy, model=embedder.fingerprint, dimension=embedder.dimension)
+    return [Study(clock, policy), Vectors(embedder)]
 
 
 _TEXTS_REMEMBERED = 2_000

@@ -1,4 +1,4 @@
-"""What is learned, measured on held-out tasks beside plain baselines: success, next tools, and how they are called."""
+"""What is learned, measured on held-out tasks beside plain baselines: success, tools, next ones, and their calls."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tacit.bench.intervals import Interval, auroc, bootstrap, brier, slope
 from tacit.bench.next_actions import measure_next_actions
 from tacit.bench.retries import measure_retries
 from tacit.bench.run import Run
+from tacit.bench.tool_choice import measure_tool_choice
 from tacit.experience.episode import Episode
 from tacit.learning.next_step import NextStepModel
 from tacit.learning.success import SuccessModel
@@ -28,6 +29,7 @@ _TAU_CALLS = (0, 4)
 
 def measure(run: Run) -> None:
     """On real runs with --data, else on a little world made from a seed; the same gates on both."""
+    measure_tool_choice(run)
     if run.data is None:
         _success(run, "made_up", made_up(), (0, 2))
         _next_tool(run, "made_up", made_up(), of_solved=True)

@@ -16,6 +16,7 @@ from tacit.learning.choices import Worth
 from tacit.learning.evidence import Estimate
 from tacit.learning.items import cited, heuristic_items, pitfall_items
 from tacit.learning.nearest import Near, Shelf
+from tacit.learning.ranking.ranker import Described, ToolRanker
 from tacit.learning.situation import Situation, situation
 from tacit.learning.trace import Trace, words_of
 
@@ -23,8 +24,12 @@ MOST_TOOLS = 10
 MOST_NEXT = 5
 MOST_EPISODES = 5
 MOST_EVIDENCE = 5
+_PRECEDENTS = 50
+"""Episodes like the task that are looked at."""
 _NEIGHBOURS = 15
-"""Episodes that are asked for tools."""
+"""Episodes that are asked for tools where no ranker was fitted."""
+_LEAST_CHANCE = 0.01
+"""A tool that is less likely the right one is not named."""
 _UNUSUAL = 0.02
 """Added to every chance, so that what was never done can still be advised when all else has failed."""
 _WORTH_POWER = 2.0
@@ -63,6 +68,7 @@ class Models(msgspec.Struct, frozen=True):
     success: SuccessForecaster | None = None
     next_step: StepForecaster | None = None
     actions: ActionForecaster | None = None
+    tools: ToolRanker | None = None
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,12 +83,12 @@ def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advi
     """Advice on a question, from what was learned and the episodes at hand. Pure: nothing is recorded."""
     task, steps = question.task, question.steps
     here = situation(task, steps)
-    alike = shelf.nearest(task.description, here.features, _NEIGHBOURS)
+    alike = shelf.nearest(task.description, here.features, _PRECEDENTS)
     near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
     found = Advice(
         success=None if models.success is None else models.success.predict(task, steps),
         abstained=False,
-        tools=_tools(question, near),
+        tools=_tools(question, near, models.tools, shelf),
         next_steps=_next_steps(here, models, question, shelf),
         pitfalls=pitfall_items(book.heuristics, here),
         heuristics=heuristic_items(book.heuristics, here),
@@ -93,7 +99,48 @@ def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advi
     return msgspec.structs.replace(found, abstained=nothing)
 
 
-def _tools(question: Question, near: Sequence[Near]) -> tuple[ToolAdvice, ...]:
+def _tools(question: Question, near: Sequence[Near], ranker: ToolRanker | None, shelf: Shelf) -> tuple[ToolAdvice, ...]:
+    """Tools by the chance that each is the right one, with the episodes most like this one that used it. Nothing is
+    said of a task like none that was seen, unless tools are described."""
+    described = any(tool.description.strip() for tool in question.tools)
+    ranked = _ranked(question, ranker, shelf) if ranker is not None and (near or described) else []
+    if not ranked:
+        return _voted(question, near[:_NEIGHBOURS])
+    found = [(tool, chance) for tool, chance in ranked[:MOST_TOOLS] if chance >= _LEAST_CHANCE]
+    known = frozenset() if ranker is None else frozenset(ranker.tools)
+    return tuple(_ranked_tool(tool, chance, near, tool in known) for tool, chance in found)
+
+
+def _ranked(question: Question, ranker: ToolRanker, shelf: Shelf) -> list[tuple[str, float]]:
+    """What the ranker says. Vectors are of use to it only from the embedder whose vectors it has learned from."""
+    text, tools = question.task.description, question.tools
+    if not ranker.model or ranker.model != shelf.model:
+        given = [Described(tool.name, tool.description) for tool in tools]
+        return ranker.rank(text, None, given or None)
+    told = [tool.description for tool in tools if tool.description.strip()]
+    vectors = shelf.embed([text, *told])
+    by_text = dict(zip(told, vectors[1:], strict=True))
+    given = [Described(tool.name, tool.description, by_text.get(tool.description)) for tool in tools]
+    return ranker.rank(text, vectors[0], given or None)
+
+
+def _ranked_tool(name: str, chance: float, near: Sequence[Near], known: bool) -> ToolAdvice:
+    users = [each for each in near if any(call.tool == name for call in each.trace.calls)]
+    if users:
+        well = sum(each.trace.success for each in users)
+        why = f"used in {len(users)} of the {len(near)} episodes most like this task, {well} of which succeeded"
+    else:
+        why = (
+            "its usual tasks are somewhat like this one"
+            if known
+            else "its description is like the task; never used yet"
+        )
+    return ToolAdvice(
+        name=name, score=chance, why=why, evidence=cited([each.episode for each in users[:MOST_EVIDENCE]])
+    )
+
+
+def _voted(question: Question, near: Sequence[Near]) -> tuple[ToolAdvice, ...]:
     """Tools that episodes like this one used, each episode's vote weighed by its likeness and how it ended; and those
     whose description shares words with the task, for what nobody has tried yet."""
     votes: dict[str, float] = defaultdict(float)

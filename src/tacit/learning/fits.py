@@ -15,12 +15,13 @@ from tacit.experience.episode import Episode
 from tacit.learning.actions import ActionModel
 from tacit.learning.advisor import Models
 from tacit.learning.next_step import NextStepModel
+from tacit.learning.ranking.ranker import ToolRanker
 from tacit.learning.reading import read_episodes
 from tacit.learning.success import SuccessModel
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
-VERSION = 2
+VERSION = 3
 """Of the models' form; an older fit is not read, and soon replaced."""
 FIT_EPISODES = 1_000
 """The newest finished episodes that models are fitted to."""
@@ -53,16 +54,18 @@ class Fit(msgspec.Struct, frozen=True, array_like=True):
     success: bytes
     next_step: bytes
     actions: bytes
+    tools: bytes
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Fit).decode
 
 
-def fit_to(episodes: Sequence[Episode], known: int, check: Callable[[], None] = lambda: None) -> Fit:
+def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Callable[[], None] = lambda: None) -> Fit:
     """Models fitted to these episodes, oldest first.
 
     Args:
+        tools: the ranker of tools, which learns from more episodes, but sees less of each.
         known: how many finished episodes there are in all.
         check: is called between the models, and raises when it is to be given up.
     """
@@ -72,7 +75,7 @@ def fit_to(episodes: Sequence[Episode], known: int, check: Callable[[], None] = 
     next_step = NextStepModel.learn(readings).to_bytes()
     check()
     del readings  # before the next model takes its share of memory
-    return Fit(VERSION, known, success, next_step, ActionModel.fit(episodes).to_bytes())
+    return Fit(VERSION, known, success, next_step, ActionModel.fit(episodes).to_bytes(), tools.to_bytes())
 
 
 def models_of(fit: Fit) -> Models:
@@ -81,6 +84,7 @@ def models_of(fit: Fit) -> Models:
         SuccessModel.from_bytes(fit.success),
         NextStepModel.from_bytes(fit.next_step),
         ActionModel.from_bytes(fit.actions),
+        ToolRanker.from_bytes(fit.tools),
     )
 
 

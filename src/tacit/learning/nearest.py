@@ -7,7 +7,7 @@ weighed by how rare they are, that the other task has too. Without vectors the w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,6 +63,17 @@ class Shelf:
     def of_kind(self, kind: tuple[str, str]) -> list[tuple[str, Trace]]:
         """Up to 500 of the newest episodes of a kind of task, oldest first."""
         return [(id, self._entries[id].trace) for id in list(self._kinds.get(kind, ()))[-MOST_OF_KIND:]]
+
+    @property
+    def model(self) -> str:
+        """The fingerprint of the embedder; empty without one."""
+        return "" if self._embedder is None else self._embedder.fingerprint
+
+    def embed(self, texts: Sequence[str]) -> Real:
+        """Vectors of some texts; only where there is an embedder."""
+        if self._embedder is None:
+            raise ValueError("without an embedder nothing is embedded")
+        return self._embedder.embed(texts)
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         """Bring the shelf to a position: what stands there, and nothing else."""

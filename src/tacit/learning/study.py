@@ -34,7 +34,10 @@ from tacit.learning.lessons import Lessons, count_lessons, last_change, lessons_
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.playbooks import playbooks
+from tacit.learning.ranking.examples import read_examples
+from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example, ToolRanker
 from tacit.learning.trace import Trace
+from tacit.learning.vectors import Vectors
 from tacit.stores.port import Row, Snapshot
 
 _log = logging.getLogger("tacit.learning.study")
@@ -48,6 +51,8 @@ _LOOK_SECONDS = 0.5
 """Whether a book is worth writing is looked at no more often: the lessons have to be counted for it."""
 BEGIN_SECONDS = 3.0
 """Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
+_VECTORS_SECONDS = 30.0
+"""So long is waited for the vectors of what there is to study, when nothing else is to come."""
 _MOST_MINDS = 8
 """Minds whose counts are kept in memory."""
 _MOST_RETIRED = 200
@@ -64,6 +69,10 @@ class StudyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 20_000
     """The newest finished episodes that are studied."""
     mining: MiningPolicy = MiningPolicy()
+    model: str = ""
+    """The fingerprint of the embedder whose vectors are learned from; empty for none."""
+    dimension: int = 0
+    """Numbers in each of its vectors."""
 
 
 class _Findings(msgspec.Struct, frozen=True):
@@ -100,6 +109,7 @@ class Study:
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
         self._look_at = float("-inf")
+        self._awaiting: dict[bytes, float] = {}
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """Study what the lessons have brought; None while it is not worth it yet."""
@@ -110,6 +120,8 @@ class Study:
         patience = _PATIENCE_SECONDS if span.hurried else 0.0
         if (position < span.head and now < self._rest_until + patience) or (now < self._look_at and not span.hurried):
             return None  # lessons are still coming in, or it was looked at just now
+        if position == span.head and self._awaits_vectors(snapshot, mind, position):
+            return None
         self._look_at = now + _LOOK_SECONDS
         before = read_book(snapshot, mind, position)
         episodes = count_lessons(snapshot, mind, position)
@@ -177,7 +189,23 @@ class Study:
         if fitted <= desk.known < fitted + enough:
             return None
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
-        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], desk.known, check)
+        ranker = ToolRanker.fit(self._examples(snapshot, mind, desk.position), self._policy.model)
+        check()
+        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], ranker, desk.known, check)
+
+    def _examples(self, snapshot: Snapshot, mind: bytes, position: int) -> list[Example]:
+        """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
+        newest = newest_heads(snapshot, mind, position, MOST_EXAMPLES)
+        after = newest[0][1] - 1 if newest else position
+        return read_examples(snapshot, mind, after, position, self._policy.model, self._policy.dimension)
+
+    def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
+        """Whether tasks are still being embedded; not for ever, since a server that embeds may be down."""
+        if not self._policy.model or consumer_position(snapshot, mind, Vectors.name) >= position:
+            self._awaiting.pop(mind, None)
+            return False
+        since = self._awaiting.setdefault(mind, time.monotonic())
+        return time.monotonic() < since + _VECTORS_SECONDS
 
     def _desk(self, mind: bytes) -> Desk:
         desk = self._desks.pop(mind, None) or Desk(self._policy.window)
