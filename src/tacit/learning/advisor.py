@@ -186,24 +186,30 @@ def _next_steps(here: Situation, models: Models, question: Question, shelf: Shel
     weights = {tool: (chance + _UNUSUAL) * worth.of(tool) ** _WORTH_POWER for tool, chance in chances.items()}
     whole = sum(weights.values())
     ranked = sorted(weights, key=lambda tool: (-weights[tool], tool))[:MOST_NEXT]
-    found = tuple(_next_step(tool, weights[tool] / whole, last, worth, precedents) for tool in ranked)
+    followed = _followed(precedents, last)
+    found = tuple(_next_step(tool, weights[tool] / whole, last, worth, followed.get(tool, ())) for tool in ranked)
     if models.actions is None:
         return found
     actions = models.actions.predict(question.task, question.steps, ranked)
     return tuple(msgspec.structs.replace(each, action=actions.get(each.tool, "")) for each in found)
 
 
-def _next_step(tool: str, score: float, last: str, worth: Worth, precedents: Sequence[tuple[str, Trace]]) -> NextStep:
+def _next_step(tool: str, score: float, last: str, worth: Worth, followed: Sequence[str]) -> NextStep:
     """A next step, without its action."""
-    followed = [id for id, trace in reversed(precedents) if _follows(trace, last, tool)]
     count, well = worth.tried(tool)
     after = f"after {last}" if last else "at the start"
     told = f"{after}, {count} episodes of this kind took it and {well} of them succeeded" if count else "not tried yet"
-    return NextStep(tool=tool, action="", score=score, why=told, evidence=cited(followed[:MOST_EVIDENCE]))
+    return NextStep(tool=tool, action="", score=score, why=told, evidence=cited(followed))
 
 
-def _follows(trace: Trace, last: str, tool: str) -> bool:
-    return any(pair == (last, tool) for pair in pairwise(["", *(call.tool for call in trace.calls)]))
+def _followed(precedents: Sequence[tuple[str, Trace]], last: str) -> dict[str, list[str]]:
+    """For each tool that came right after another, the newest episodes in which it did."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for id, trace in reversed(precedents):
+        for tool in {after for before, after in pairwise(["", *(call.tool for call in trace.calls)]) if before == last}:
+            if len(found[tool]) < MOST_EVIDENCE:
+                found[tool].append(id)
+    return found
 
 
 def _playbook(here: Situation, book: Book) -> Playbook | None:

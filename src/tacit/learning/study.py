@@ -42,9 +42,9 @@ from tacit.stores.port import Row, Snapshot
 
 _log = logging.getLogger("tacit.learning.study")
 _WORTH_GROWTH = 2.0
-_REST = 20
-"""A book is written anew after twenty times as long as the last one took to write, or when twice as much is known: so
-study takes a twentieth of one processor at most."""
+_REST = 10
+"""A book is written anew after ten times as long as the last one took to write, or when twice as much is known: so
+study takes a tenth of one processor at most."""
 _PATIENCE_SECONDS = 60.0
 """Who waits for everything to be studied had better have it studied once, when all of it is there."""
 _LOOK_SECONDS = 0.5
