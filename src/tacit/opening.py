@@ -181,7 +181,7 @@ def thinkers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbe
     if embedder is None:
         return [Study(clock, policy)]
     policy = msgspec.structs.replace(policy, model=embedder.fingerprint, dimension=embedder.dimension)
-    return [Study(clock, policy), Vectors(embedder)]
+    return [Vectors(embedder), Study(clock, policy)]  # study waits for vectors: where both take turns, they come first
 
 
 _TEXTS_REMEMBERED = 2_000
