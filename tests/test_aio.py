@@ -134,7 +134,7 @@ def test_a_thousand_whole_episodes_at_once(tmp_path: Path) -> None:
                     await episode.complete("success" if number % 2 else "failure")
 
             await asyncio.gather(*(one(number) for number in range(1_000)))
-            await mind.settle()
+            await mind.settle(300)
             assert (await mind.statistics()).totals.outcomes == {"success": 500, "failure": 500}
 
     asyncio.run(main())

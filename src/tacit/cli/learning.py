@@ -66,7 +66,9 @@ def show_trials(out: Output, found: Sequence[AdviceTrial]) -> None:
                "lift", "")  # fmt: skip
     out.table(columns, [_trial_row(one) for one in found])
     if not any(one.trial.withheld for one in found):
-        out.line("Nothing was withheld, so nothing can be said of what would have come without: advice.withhold.share.")
+        out.line(
+            "Nothing was withheld, so nothing can be said of what would have come without: set advice.withhold_share above 0."
+        )
 
 
 def _trial_row(one: AdviceTrial) -> Sequence[str | int]:

@@ -139,7 +139,7 @@ class ToolRanker:
         tasks = _features(texts, [each.vector for each in examples], usual, spread, len(tools))
         weights = _blend(tasks, counted, texts)
         found = Discriminant.fit(tasks, counted)
-        network = Network.fit(tasks, counted) if len(tasks) >= LEAST_NETWORK else ()
+        network = Network.fit(tasks, counted) if len(tasks) >= LEAST_NETWORK and len(tools) > 1 else ()
         half = numpy.float16
         return cls(
             _Kept(
@@ -316,7 +316,7 @@ def _blend(tasks: Real, counted: Real, texts: Sequence[str]) -> tuple[float, flo
     """The weights of the judges, from tasks that they have not seen. The same text is never on both sides."""
     import numpy
 
-    if len(tasks) < LEAST_BLEND:
+    if len(tasks) < LEAST_BLEND or counted.shape[1] < 2:  # one tool is no choice
         return USUAL
     part = numpy.array([zlib.crc32(text[:LONGEST_TEXT].encode("utf-8", "replace")) % _PARTS for text in texts])
     cases = []
@@ -324,7 +324,7 @@ def _blend(tasks: Real, counted: Real, texts: Sequence[str]) -> tuple[float, flo
         there, away = part != held, part == held
         tools = numpy.flatnonzero(counted[there].sum(0) > 0)
         truth = counted[away][:, tools]
-        if truth.any():
+        if truth.any() and len(tools) > 1:
             cases.append((_opinions(tasks[there], counted[there][:, tools], tasks[away], len(tasks)), truth))
     if not cases:
         return USUAL
