@@ -67,7 +67,7 @@ def show_trials(out: Output, found: Sequence[AdviceTrial]) -> None:
     out.table(columns, [_trial_row(one) for one in found])
     if not any(one.trial.withheld for one in found):
         out.line(
-            "Nothing was withheld, so nothing can be said of what would have come without: set advice.withhold_share above 0."
+            "Nothing was withheld, so what would have come without it is not known: set advice.withhold_share above 0."
         )
 
 
