@@ -72,7 +72,7 @@ class Counsel:
         shown = {lot.item for lot in lots if lot.shown}
         withheld = bool(lots) and not shown
         return msgspec.structs.replace(
-            _without(found, frozenset(lot.item for lot in lots if not lot.shown)),
+            _without(found, frozenset(item.id for item in (*found.heuristics, *found.pitfalls)) - shown),
             exposure_id=exposure,
             withheld=withheld,
         )
