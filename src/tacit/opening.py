@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tacit.clock import Clock, SystemClock
 from tacit.errors import InvalidInput, beside
 from tacit.experience.fold import EpisodeProjection
@@ -177,11 +175,9 @@ def view_consumers() -> list[EventConsumer]:
 
 def thinkers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> list[Consumer]:
     """What follows the journal in the background and takes its time."""
-    policy = policy or StudyPolicy()
-    if embedder is None:
-        return [Study(clock, policy)]
-    policy = msgspec.structs.replace(policy, model=embedder.fingerprint, dimension=embedder.dimension)
-    return [Vectors(embedder), Study(clock, policy)]  # study waits for vectors: where both take turns, they come first
+    study = Study(clock, policy, embedder)
+    # study waits for vectors: where both take turns, they come first
+    return [study] if embedder is None else [Vectors(embedder), study]
 
 
 _TEXTS_REMEMBERED = 2_000

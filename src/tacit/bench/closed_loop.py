@@ -161,9 +161,7 @@ def _note(run: Run, name: str, values: list[float]) -> None:
 
     there = numpy.array(values)
     found: Interval = bootstrap(partial(_mean_at, there), [str(number) for number in range(len(values))])
-    run.figure(name, found.value, "")
-    run.figure(f"{name}_low", found.low, "")
-    run.figure(f"{name}_high", found.high, "")
+    run.interval(name, found)
 
 
 def _mean_at(values: object, places: object) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from statistics import median
 
+from tacit.bench.intervals import Interval
 from tacit.bench.run import Run
 from tacit.learning.evidence import Lift
 from tacit.learning.exposure import Withholding, draw
@@ -29,9 +30,7 @@ def measure_demotion(run: Run) -> None:
     wronged = sum(judge(_history(_GOOD, _HORIZON, seed, _WITHHOLDING)).harmful for seed in range(_AGENTS, 2 * _AGENTS))
     run.figure("simulated_false_demotions", 100 * wronged / _AGENTS, "%")
     lift = _lift(judge(_history(_GOOD, _USELESS_EXPOSURES, 3 * _AGENTS, Withholding(share=0.5, floor=0.5))))
-    run.figure("simulated_useless_lift", lift.difference, "")
-    run.figure("simulated_useless_lift_low", lift.low, "")
-    run.figure("simulated_useless_lift_high", lift.high, "")
+    run.interval("simulated_useless_lift", Interval(lift.difference, lift.low, lift.high))
 
 
 def _history(shown_rate: float, count: int, seed: int, withholding: Withholding) -> list[Draw]:

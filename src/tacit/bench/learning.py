@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tacit.bench.folds import FOLDS, Case, alfworld, calls, made_up, of_fold, solved, tau_airline
-from tacit.bench.intervals import Interval, auroc, bootstrap, brier, slope
+from tacit.bench.intervals import auroc, bootstrap, brier, slope
 from tacit.bench.next_actions import measure_next_actions
 from tacit.bench.retries import measure_retries
 from tacit.bench.run import Run
@@ -67,11 +67,11 @@ def _success(run: Run, name: str, cases: list[Case], after: Sequence[int]) -> No
         clusters = [row[3] for row in of]
         label = f"{name}_success_after_{count}"
         run.figure(f"{label}_runs", len(of), "runs")
-        _note(run, f"{label}_auroc", bootstrap(_of(auroc, chances, came), clusters))
-        _note(run, f"{label}_auroc_of_kind", bootstrap(_of(auroc, kinds, came), clusters))
-        _note(run, f"{label}_brier", bootstrap(_of(brier, chances, came), clusters))
-        _note(run, f"{label}_skill_over_kind", bootstrap(_skill(chances, kinds, came), clusters))
-        _note(run, f"{label}_calibration_slope", bootstrap(_of(slope, chances, came), clusters))
+        run.interval(f"{label}_auroc", bootstrap(_of(auroc, chances, came), clusters))
+        run.interval(f"{label}_auroc_of_kind", bootstrap(_of(auroc, kinds, came), clusters))
+        run.interval(f"{label}_brier", bootstrap(_of(brier, chances, came), clusters))
+        run.interval(f"{label}_skill_over_kind", bootstrap(_skill(chances, kinds, came), clusters))
+        run.interval(f"{label}_calibration_slope", bootstrap(_of(slope, chances, came), clusters))
 
 
 def _skill(chances: Real, kinds: Real, came: Real) -> Callable[[Real], float]:
@@ -132,10 +132,10 @@ def _next_tool(run: Run, name: str, cases: list[Case], *, of_solved: bool) -> No
     ours = numpy.array(hits["tacit"], dtype=float)
     for label, found in hits.items():
         there = numpy.array(found, dtype=float)
-        _note(run, f"{name}_next_tool_{label}", bootstrap(_of(_mean, there), clusters))
+        run.interval(f"{name}_next_tool_{label}", bootstrap(_of(_mean, there), clusters))
         if label != "tacit":
             gap = ours - there
-            _note(run, f"{name}_next_tool_gain_over_{label}", bootstrap(_of(_mean, gap), clusters))
+            run.interval(f"{name}_next_tool_gain_over_{label}", bootstrap(_of(_mean, gap), clusters))
     best = max(numpy.mean(found) for label, found in hits.items() if label != "tacit")
     run.ratio(f"{name}_next_tool_over_best_baseline", [float(ours.mean() / best)])
 
@@ -166,9 +166,3 @@ def _of(figure: Callable[..., float], *columns: Real) -> Callable[[Real], float]
 
 def _mean(values: Real) -> float:
     return float(values.mean())
-
-
-def _note(run: Run, name: str, found: Interval) -> None:
-    run.figure(name, found.value, "")
-    run.figure(f"{name}_low", found.low, "")
-    run.figure(f"{name}_high", found.high, "")

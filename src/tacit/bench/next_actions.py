@@ -125,6 +125,4 @@ def _note(run: Run, name: str, values: list[float], clusters: list[str]) -> None
 
     column = numpy.array(values)
     found = bootstrap(lambda at: float(column[at].mean()), clusters)
-    run.figure(name, found.value, "")
-    run.figure(f"{name}_low", found.low, "")
-    run.figure(f"{name}_high", found.high, "")
+    run.interval(name, found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tacit.bench.intervals import Interval, auroc, bootstrap, brier
+from tacit.bench.intervals import auroc, bootstrap, brier
 from tacit.bench.run import Run
 from tacit.experience.episode import Episode, Outcome, Task
 from tacit.learning.success import SuccessModel
@@ -57,15 +57,15 @@ def measure_retries(run: Run, data: Path) -> None:
 
         label = f"reflexion_{name.removesuffix('_logs')}"
         run.figure(f"{label}_trials", len(told), "trials")
-        _note(run, f"{label}_skill_over_rate", bootstrap(skill, clusters))
-        _note(run, f"{label}_auroc", bootstrap(ranking, clusters))
+        run.interval(f"{label}_skill_over_rate", bootstrap(skill, clusters))
+        run.interval(f"{label}_auroc", bootstrap(ranking, clusters))
         open_tasks = [clusters[place] for place in still]
 
         def ranking_of_unsolved(at: Real, chances: Real = chances[still], came: Real = came[still]) -> float:
             return auroc(chances[at], came[at])
 
         run.figure(f"{label}_unsolved_trials", len(still), "trials")
-        _note(run, f"{label}_unsolved_auroc", bootstrap(ranking_of_unsolved, open_tasks))
+        run.interval(f"{label}_unsolved_auroc", bootstrap(ranking_of_unsolved, open_tasks))
 
 
 def _trials(folder: Path) -> list[dict[str, bool]]:
@@ -99,9 +99,3 @@ def _episode(name: str, success: bool, number: int) -> Episode:
         id=f"{name}-{number}", mind="bench", task=_task(name), status=outcome.kind, outcome=outcome,
         started_at_micros=number, ended_at_micros=number + 1,
     )  # fmt: skip
-
-
-def _note(run: Run, name: str, found: Interval) -> None:
-    run.figure(name, found.value, "")
-    run.figure(f"{name}_low", found.low, "")
-    run.figure(f"{name}_high", found.high, "")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from tacit.bench.intervals import Interval
 from tacit.bench.report import Better, Figure, Ratio, Report, machine, report
 from tacit.errors import InvalidInput, NotFound
 
@@ -63,6 +64,11 @@ class Run:
     def figure(self, name: str, value: float, unit: str) -> None:
         """Note one number."""
         self._figures[name] = Figure(value=value, unit=unit)
+
+    def interval(self, name: str, found: Interval) -> None:
+        """Note a figure with the ends of its interval."""
+        for suffix, value in (("", found.value), ("_low", found.low), ("_high", found.high)):
+            self.figure(f"{name}{suffix}", value, "")
 
     def spread(self, name: str, values: Sequence[float], unit: str) -> None:
         """Note the median of several rounds, with the lowest and the highest."""

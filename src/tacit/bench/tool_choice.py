@@ -172,6 +172,4 @@ def _tell(run: Run, label: str, told: _Told) -> None:
 
 def _note(run: Run, name: str, values: Real) -> None:
     found = bootstrap(lambda at: float(values[at].mean()), list(map(str, range(len(values)))))
-    run.figure(name, found.value, "")
-    run.figure(f"{name}_low", found.low, "")
-    run.figure(f"{name}_high", found.high, "")
+    run.interval(name, found)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.arrays import Packed, pack_floats
 from tacit.learning.goals import GoalWords
+from tacit.learning.kept import read_kept
 from tacit.learning.pointing.clues import Moment
 from tacit.learning.pointing.fillers import Fillers, KeptFillers, Slot
 from tacit.learning.pointing.forms import Form, Forms
@@ -120,12 +120,7 @@ class ActionModel:
         Raises:
             InvalidInput: the bytes are not a model, or one of another version; fit it again.
         """
-        try:
-            kept = msgspec.msgpack.decode(body, type=_Kept)
-        except msgspec.DecodeError as error:
-            raise InvalidInput("these bytes are not a model of actions; fit it again") from error
-        if kept.format != _FORMAT:
-            raise InvalidInput(f"this model of actions has format {kept.format}, not {_FORMAT}; fit it again")
+        kept = read_kept(body, _Kept, _FORMAT, "model of actions")
         fillers = Fillers.of(kept.fillers)
         forms = Forms(kept.fixed, kept.variety, {tool: (form, share) for tool, form, share in kept.forms})
         slots = {slot: number for number, slot in enumerate(kept.slots)}

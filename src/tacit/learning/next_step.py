@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.arrays import Packed, pack, pack_counts, pack_floats
 from tacit.learning.contexts import BAGS, CONTEXTS, bags_of, contexts_of
 from tacit.learning.experts import Moments, frequencies, mixed, testify, with_linear
 from tacit.learning.goals import GoalWords
+from tacit.learning.kept import read_kept
 from tacit.learning.linear import Linear, learn_linear
 from tacit.learning.mixture import Target, learn_mixture
 from tacit.learning.moments import MomentLog, experts_of
@@ -148,13 +148,7 @@ class NextStepModel:
         Raises:
             InvalidInput: the bytes are not a model, or one of another version; fit it again.
         """
-        try:
-            kept = msgspec.msgpack.decode(body, type=_Kept)
-        except msgspec.DecodeError as error:
-            raise InvalidInput("these bytes are not a next-step model; fit it again") from error
-        if kept.format != _FORMAT:
-            raise InvalidInput(f"this next-step model has format {kept.format}, not {_FORMAT}; fit it again")
-        return cls(kept)
+        return cls(read_kept(body, _Kept, _FORMAT, "next-step model"))
 
     def _moment(self, run: Run) -> Moments:
         """The present moment of a run, with the keys to look up."""

@@ -37,7 +37,7 @@ from tacit.learning.playbooks import playbooks
 from tacit.learning.ranking.examples import read_examples
 from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example, ToolRanker
 from tacit.learning.trace import Trace
-from tacit.learning.vectors import Vectors
+from tacit.learning.vectors import TextEmbedder, Vectors
 from tacit.stores.port import Row, Snapshot
 
 _log = logging.getLogger("tacit.learning.study")
@@ -69,10 +69,6 @@ class StudyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 20_000
     """The newest finished episodes that are studied."""
     mining: MiningPolicy = MiningPolicy()
-    model: str = ""
-    """The fingerprint of the embedder whose vectors are learned from; empty for none."""
-    dimension: int = 0
-    """Numbers in each of its vectors."""
 
 
 class _Findings(msgspec.Struct, frozen=True):
@@ -102,10 +98,11 @@ class Study:
 
     name = "study"
 
-    def __init__(self, clock: Clock, policy: StudyPolicy | None = None) -> None:
+    def __init__(self, clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> None:
         self._clock = clock
         self._preparer = Preparer(clock, SystemEntropy(), NoMasking())
         self._policy = policy or StudyPolicy()
+        self._embedder = embedder  # whose vectors are learned from
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
         self._look_at = float("-inf")
@@ -189,7 +186,8 @@ class Study:
         if fitted <= desk.known < fitted + enough:
             return None
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
-        ranker = ToolRanker.fit(self._examples(snapshot, mind, desk.position), self._policy.model)
+        model = "" if self._embedder is None else self._embedder.fingerprint
+        ranker = ToolRanker.fit(self._examples(snapshot, mind, desk.position), model)
         check()
         return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], ranker, desk.known, check)
 
@@ -197,11 +195,11 @@ class Study:
         """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
         newest = newest_heads(snapshot, mind, position, MOST_EXAMPLES)
         after = newest[0][1] - 1 if newest else position
-        return read_examples(snapshot, mind, after, position, self._policy.model, self._policy.dimension)
+        return read_examples(snapshot, mind, after, position, self._embedder)
 
     def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
         """Whether tasks are still being embedded; not for ever, since a server that embeds may be down."""
-        if not self._policy.model or consumer_position(snapshot, mind, Vectors.name) >= position:
+        if self._embedder is None or consumer_position(snapshot, mind, Vectors.name) >= position:
             self._awaiting.pop(mind, None)
             return False
         since = self._awaiting.setdefault(mind, time.monotonic())

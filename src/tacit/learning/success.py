@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.attempts import Attempts, key_of
 from tacit.learning.base_rate import BaseRates
@@ -24,6 +23,7 @@ from tacit.learning.course import Course
 from tacit.learning.evidence import NORMAL_QUANTILE, Estimate
 from tacit.learning.goals import GoalWords
 from tacit.learning.habits import EventLog, Habits
+from tacit.learning.kept import read_kept
 from tacit.learning.reading import Reading, TaskWords, group_of, read_episodes, read_steps, read_task
 from tacit.learning.ridge import chance_of
 from tacit.learning.run_stage import Checkpoint, learn_checkpoints, opinion
@@ -118,13 +118,7 @@ class SuccessModel:
         Raises:
             InvalidInput: the bytes are not a model, or one of another version; fit it again.
         """
-        try:
-            kept = msgspec.msgpack.decode(body, type=_Kept)
-        except msgspec.DecodeError as error:
-            raise InvalidInput("these bytes are not a model of success; fit it again") from error
-        if kept.format != _FORMAT:
-            raise InvalidInput(f"this model of success has format {kept.format}, not {_FORMAT}; fit it again")
-        return cls(kept)
+        return cls(read_kept(body, _Kept, _FORMAT, "model of success"))
 
 
 def _estimate(opinion: Opinion) -> Estimate:

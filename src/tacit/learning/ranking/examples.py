@@ -10,7 +10,7 @@ from tacit.ids import format_id
 from tacit.learning.lessons import lessons_between
 from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example
 from tacit.learning.ranking.sketch import LONGEST_TEXT
-from tacit.learning.vectors import read_vectors
+from tacit.learning.vectors import TextEmbedder, read_vectors
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
@@ -40,16 +40,16 @@ _tasks = (
 
 
 def read_examples(
-    snapshot: Snapshot, mind: bytes, after: int, position: int, model: str, dimension: int
+    snapshot: Snapshot, mind: bytes, after: int, position: int, embedder: TextEmbedder | None
 ) -> list[Example]:
     """Examples of the episodes whose lessons began after one position and stood at another, oldest first.
 
     Args:
-        model: the fingerprint of the embedder whose vectors are read, as far as they are there; empty for none.
-        dimension: numbers in a vector.
+        embedder: whose vectors are read, as far as they are there.
     """
     vectors = {}
-    if model:
+    if embedder is not None:
+        model, dimension = embedder.fingerprint, embedder.dimension
         owners, _, whole = read_vectors(
             snapshot, mind, model, dimension, after=after, position=position, most=MOST_EXAMPLES
         )

@@ -17,6 +17,7 @@ import msgspec
 
 from tacit.errors import InvalidInput
 from tacit.learning.arrays import Packed, pack
+from tacit.learning.kept import read_kept
 from tacit.learning.ranking.blend import USUAL, fit_blend
 from tacit.learning.ranking.discriminant import Discriminant, Judge
 from tacit.learning.ranking.network import Network, log_softmax
@@ -218,12 +219,7 @@ class ToolRanker:
         Raises:
             InvalidInput: the bytes are not a ranker, or one of another version; fit it again.
         """
-        try:
-            kept = msgspec.msgpack.decode(body, type=_Kept)
-        except msgspec.DecodeError as error:
-            raise InvalidInput("these bytes are not a ranker of tools; fit it again") from error
-        if kept.format != _FORMAT:
-            raise InvalidInput(f"this ranker of tools has format {kept.format}, not {_FORMAT}; fit it again")
+        kept = read_kept(body, _Kept, _FORMAT, "ranker of tools")
         try:
             return cls(kept)
         except (ValueError, zlib.error) as error:  # its arrays are not what the format says
