@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tacit.experience.episode import Episode, Outcome, Step, Task
+from tacit.learning.lessons.trace import Trace, trace_of
 from tacit.learning.patterns.counts import PatternCounts
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.patterns.pattern import Pattern
-from tacit.learning.trace import Trace, trace_of
 
 DAY = 24 * 3600 * 1_000_000
 NOW = 20_000 * DAY

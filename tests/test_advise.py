@@ -11,7 +11,7 @@ import pytest
 import tacit
 from tacit.errors import InvalidInput
 from tacit.ids import parse_id
-from tacit.learning.lessons import forget_lessons
+from tacit.learning.lessons.lessons import forget_lessons
 from tacit.mind import Mind
 from trials import open_mind
 

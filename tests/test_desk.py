@@ -10,10 +10,10 @@ import pytest
 
 from tacit.ids import parse_id
 from tacit.journal.consumer import Span, consumer_position
-from tacit.learning.desk import Desk
-from tacit.learning.lessons import Lessons, forget_lessons, lessons_between, newest_heads
+from tacit.learning.lessons.lessons import Lessons, forget_lessons, lessons_between, newest_heads
 from tacit.learning.patterns.counts import PatternCounts
 from tacit.learning.patterns.pattern import Key
+from tacit.learning.studying.desk import Desk
 from tacit.mind import Mind
 from trials import open_mind
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit.learning.evidence import Stratum, discoveries, lift, posterior, weight_at
+from tacit.learning.assessment.evidence import Stratum, discoveries, lift, posterior, weight_at
 
 pytestmark = pytest.mark.requirement("LE-01")
 

@@ -14,7 +14,7 @@ import pytest
 
 from tacit.errors import InvalidInput, ModelError
 from tacit.experience.episode import Episode, Outcome, Step, Task
-from tacit.learning.reflection import reflect_by_model
+from tacit.learning.assessment.reflection import reflect_by_model
 from tacit.models.language import OpenAICompatible
 
 pytestmark = pytest.mark.requirement("EP-04")

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from tacit.learning import book, exposure, fits, forecasts, lessons, vectors
+from tacit.learning.advising import book
+from tacit.learning.lessons import lessons, vectors
+from tacit.learning.studying import fits, forecasts
+from tacit.learning.trials import exposure
 from tacit.stores import schema
 from tacit.stores.sqlite import MEMORY, SqliteStore
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tacit.ids import parse_id
 from tacit.journal.consumer import consumer_position
-from tacit.learning.lessons import Lessons, forget_lessons
-from tacit.learning.nearest import Shelf
-from tacit.learning.trace import words_of
-from tacit.learning.word_index import MOST_WORDS, WordIndex
+from tacit.learning.advising.nearest import Shelf
+from tacit.learning.advising.word_index import MOST_WORDS, WordIndex
+from tacit.learning.lessons.lessons import Lessons, forget_lessons
+from tacit.learning.lessons.trace import words_of
 from tacit.mind import Mind
 from trials import open_mind
 

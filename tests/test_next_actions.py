@@ -16,7 +16,7 @@ from tacit.bench.next_actions import measure_next_actions
 from tacit.bench.run import Run
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
-from tacit.learning.actions import ActionModel
+from tacit.learning.pointing.actions import ActionModel
 from tacit.learning.pointing.forms import MOST_TEXT
 from tacit.learning.pointing.story import MOST_STEPS
 from trials import open_mind

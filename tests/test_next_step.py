@@ -12,7 +12,7 @@ import pytest
 from runs import call, episode, errand, renamed
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
-from tacit.learning.next_step import NextStepModel
+from tacit.learning.next_step.model import NextStepModel
 
 ASKED = Task(description="bring me the key number 5")
 UNTIL_FOUND = (call("go", "box 1", "in it there is nothing"), call("go", "box 2", "in it there is a key"))

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning_trials import DAY, NOW, attempt, call, counted, found_in, trace
-from tacit.learning.heuristics import heuristics, retired
+from tacit.learning.lessons.trace import LONGEST_TRACE, Trace
+from tacit.learning.patterns.heuristics import heuristics, retired
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.patterns.sequences import subsequences
-from tacit.learning.trace import LONGEST_TRACE, Trace
 
 TOOLS = [f"t{number}" for number in range(8)]
 
@@ -241,6 +241,6 @@ def test_a_trace_is_bounded_and_its_sequences_grow_with_its_length_only() -> Non
 def test_an_open_episode_teaches_nothing() -> None:
     from msgspec.structs import replace
 
-    from tacit.learning.trace import trace_of
+    from tacit.learning.lessons.trace import trace_of
 
     assert trace_of(replace(attempt(["a"]), outcome=None)) is None

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.errors import InvalidInput
-from tacit.learning.advice import NOTHING_KNOWN, Advice, Item, NextStep, Playbook, PlaybookStep, ToolAdvice
-from tacit.learning.budget import LEAST_TOKENS, Line, tokens_of, within
-from tacit.learning.evidence import Estimate
+from tacit.learning.advising.advice import NOTHING_KNOWN, Advice, Item, NextStep, Playbook, PlaybookStep, ToolAdvice
+from tacit.learning.advising.budget import LEAST_TOKENS, Line, tokens_of, within
+from tacit.learning.assessment.evidence import Estimate
 
 pytestmark = pytest.mark.requirement("LE-09")
 PLAYBOOK = Playbook(

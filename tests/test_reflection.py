@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tacit.errors import ModelError
 from tacit.experience.episode import Episode, Outcome, Step, Task
-from tacit.learning.reflection import Reflection, parse_reflection, reflect_by_model, reflect_by_rule
+from tacit.learning.assessment.reflection import Reflection, parse_reflection, reflect_by_model, reflect_by_rule
 
 pytestmark = pytest.mark.requirement("EP-04")
 

@@ -22,7 +22,7 @@ from tacit.journal.minds import open_mind
 from tacit.journal.order import TotalOrder
 from tacit.journal.replay import compare, differing_views, replay, scratch_store, view_digests
 from tacit.journal.verify import verify
-from tacit.learning.tally import Tally
+from tacit.learning.assessment.tally import Tally
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.sqlite import SqliteStore

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Outcome, Step, Task
-from tacit.learning.baseline import DomainBaseline
-from tacit.learning.contribution import outcome_value
-from tacit.learning.histogram import bucket_of
-from tacit.learning.reward import DEFAULT_WEIGHTS, Reward, RewardWeights, reward
+from tacit.learning.assessment.baseline import DomainBaseline
+from tacit.learning.assessment.contribution import outcome_value
+from tacit.learning.assessment.histogram import bucket_of
+from tacit.learning.assessment.reward import DEFAULT_WEIGHTS, Reward, RewardWeights, reward
 
 pytestmark = pytest.mark.requirement("EP-03")
 

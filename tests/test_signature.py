@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.experience.episode import Step
-from tacit.learning.signature import LONGEST_SIGNATURE, NO_TEXT, error_signature, step_signature
+from tacit.learning.assessment.signature import LONGEST_SIGNATURE, NO_TEXT, error_signature, step_signature
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/app/{file}.py", line {line}, in handler

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.experience.episode import Episode, Outcome, Step, Task
-from tacit.learning.contribution import contribution
-from tacit.learning.histogram import RELATIVE_ERROR, bounds_of, bucket_of, middle_of, quantile, value_at
-from tacit.learning.statistics import UNSPECIFIED, Statistics, share, summarise
+from tacit.learning.assessment.contribution import contribution
+from tacit.learning.assessment.histogram import RELATIVE_ERROR, bounds_of, bucket_of, middle_of, quantile, value_at
+from tacit.learning.assessment.statistics import UNSPECIFIED, Statistics, share, summarise
 
 
 def attempt(*steps: Step, outcome: Any = "success", **task: Any) -> Episode:

@@ -11,9 +11,9 @@ import pytest
 from runs import call, episode, renamed
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
-from tacit.learning.evidence import Estimate
-from tacit.learning.reading import read_task
-from tacit.learning.success import LEAST_KNOWN, SuccessModel
+from tacit.learning.assessment.evidence import Estimate
+from tacit.learning.fitting.reading import read_task
+from tacit.learning.success.model import LEAST_KNOWN, SuccessModel
 
 
 def job(rng: random.Random, chance: float, *, kind: str = "job", extra: str = "", telling: bool = False) -> Episode:

@@ -26,10 +26,10 @@ from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.masking import NoMasking
 from tacit.journal.minds import MindProjection, open_mind
 from tacit.journal.read import events_after
-from tacit.learning.baseline import DomainBaseline, read_baseline
-from tacit.learning.contribution import contribution, decode_key, encode_key
-from tacit.learning.statistics import read_statistics
-from tacit.learning.tally import Tally, subtract
+from tacit.learning.assessment.baseline import DomainBaseline, read_baseline
+from tacit.learning.assessment.contribution import contribution, decode_key, encode_key
+from tacit.learning.assessment.statistics import read_statistics
+from tacit.learning.assessment.tally import Tally, subtract
 from tacit.stores import schema
 from tacit.stores.sqlite import MEMORY, SqliteStore
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tacit.errors import Conflict, InvalidInput, NotFound
-from tacit.learning.exposure import Withholding, draw, read_draws
-from tacit.learning.trial import FALSE_DEMOTION_RATE, Draw, difference, judge
+from tacit.learning.trials.exposure import Withholding, draw, read_draws
+from tacit.learning.trials.trial import FALSE_DEMOTION_RATE, Draw, difference, judge
 from tacit.mind import Mind
 from trials import open_mind
 

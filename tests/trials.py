@@ -13,7 +13,7 @@ from tacit.journal.minds import MindProjection
 from tacit.journal.read import all_events
 from tacit.journal.replay import differing_views, scratch_store
 from tacit.journal.verify import verify
-from tacit.learning.tally import Tally
+from tacit.learning.assessment.tally import Tally
 from tacit.ops.settings import Settings, load
 from tacit.stores.sqlite import SqliteStore
 from tacit.stores.sqlite_file import anchor_path

@@ -44,8 +44,8 @@ if _typing.TYPE_CHECKING:
     from tacit.experience.episode import Artifact, Episode, Outcome, Record, Relation, Step, Task
     from tacit.experience.handoff import HandOff
     from tacit.experience.live import LiveEpisode, OpenEpisodeWarning
-    from tacit.learning.advice import Advice, Evidence, Playbook, Tool
-    from tacit.learning.evidence import Estimate
+    from tacit.learning.advising.advice import Advice, Evidence, Playbook, Tool
+    from tacit.learning.assessment.evidence import Estimate
     from tacit.mind import Mind, PastMind
     from tacit.opening import OpenStore, open_store
     from tacit.opening import open_mind_alone as open
@@ -62,8 +62,8 @@ _HOMES = {
     "LiveEpisode": ("tacit.experience.live", "LiveEpisode"),
     "OpenEpisodeWarning": ("tacit.experience.live", "OpenEpisodeWarning"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
-    **{name: ("tacit.learning.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
-    "Estimate": ("tacit.learning.evidence", "Estimate"),
+    **{name: ("tacit.learning.advising.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
+    "Estimate": ("tacit.learning.assessment.evidence", "Estimate"),
     **{
         name: ("tacit.experience.episode", name)
         for name in ("Artifact", "Episode", "Outcome", "Record", "Relation", "Step", "Task")

@@ -24,15 +24,15 @@ from tacit.experience.recorder import LiveFit, Recorder, plain
 from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
 from tacit.journal.read import position_at
-from tacit.learning.advice import Advice, Tool
-from tacit.learning.baseline import read_baseline
-from tacit.learning.book import Book, read_book
+from tacit.learning.advising.advice import Advice, Tool
+from tacit.learning.advising.book import Book, read_book
+from tacit.learning.assessment.baseline import read_baseline
+from tacit.learning.assessment.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
+from tacit.learning.assessment.reward import Reward, reward
+from tacit.learning.assessment.statistics import Statistics, read_statistics
 from tacit.learning.counsel import Counsel, judge_exposure, question_of
-from tacit.learning.forecasts import Quality, read_quality
-from tacit.learning.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
-from tacit.learning.reward import Reward, reward
-from tacit.learning.statistics import Statistics, read_statistics
-from tacit.learning.trials import AdviceTrial, read_trials
+from tacit.learning.studying.forecasts import Quality, read_quality
+from tacit.learning.trials.report import AdviceTrial, read_trials
 from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot

@@ -23,13 +23,13 @@ from tacit.journal.consumer import Consumer, EventConsumer, Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, check_name, list_minds, open_mind
 from tacit.journal.notary import Cadence
+from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
-from tacit.learning.exposure import ExposureProjection, Withholding
-from tacit.learning.lessons import Lessons
+from tacit.learning.lessons.lessons import Lessons
+from tacit.learning.lessons.vectors import TextEmbedder, Vectors
 from tacit.learning.patterns.mining import MiningPolicy
-from tacit.learning.study import Study, StudyPolicy
-from tacit.learning.tally import Tally
-from tacit.learning.vectors import TextEmbedder, Vectors
+from tacit.learning.studying.study import Study, StudyPolicy
+from tacit.learning.trials.exposure import ExposureProjection, Withholding
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule

@@ -8,9 +8,9 @@ from statistics import median
 
 from tacit.bench.intervals import Interval
 from tacit.bench.run import Run
-from tacit.learning.evidence import Lift
-from tacit.learning.exposure import Withholding, draw
-from tacit.learning.trial import Draw, Trial, judge
+from tacit.learning.assessment.evidence import Lift
+from tacit.learning.trials.exposure import Withholding, draw
+from tacit.learning.trials.trial import Draw, Trial, judge
 
 _WITHHOLDING = Withholding(share=0.5, floor=0.1, half_after=50)
 _GOOD, _SPOILT = 0.8, 0.3

@@ -13,8 +13,8 @@ from tacit.bench.retries import measure_retries
 from tacit.bench.run import Run
 from tacit.bench.tool_choice import measure_tool_choice
 from tacit.experience.episode import Episode
-from tacit.learning.next_step import NextStepModel
-from tacit.learning.success import SuccessModel
+from tacit.learning.next_step.model import NextStepModel
+from tacit.learning.success.model import SuccessModel
 
 if TYPE_CHECKING:
     import numpy

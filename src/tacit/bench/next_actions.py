@@ -10,7 +10,7 @@ from tacit.bench.folds import FOLDS, Case, of_fold, solved
 from tacit.bench.intervals import bootstrap
 from tacit.bench.run import Run
 from tacit.experience.episode import Episode
-from tacit.learning.actions import LEAST_CHANCE, ActionModel
+from tacit.learning.pointing.actions import LEAST_CHANCE, ActionModel
 from tacit.learning.pointing.clues import Moment
 from tacit.learning.pointing.fillers import Slot
 from tacit.learning.pointing.forms import Act, Forms

@@ -14,7 +14,7 @@ import msgspec
 from tacit.bench.intervals import auroc, bootstrap, brier
 from tacit.bench.run import Run
 from tacit.experience.episode import Episode, Outcome, Task
-from tacit.learning.success import SuccessModel
+from tacit.learning.success.model import SuccessModel
 
 if TYPE_CHECKING:
     import numpy

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tacit.bench.intervals import bootstrap
 from tacit.bench.run import Run
+from tacit.learning.lessons.vectors import TextEmbedder
 from tacit.learning.ranking.ranker import Described, Example, ToolRanker
-from tacit.learning.vectors import TextEmbedder
 from tacit.models.embedders import open_embedder
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tacit.cli.verb import verb
 from tacit.cli.waiting import LONGEST_STUDY, catch_up
 
 if TYPE_CHECKING:
-    from tacit.learning.advice import Advice, Item, Playbook
+    from tacit.learning.advising.advice import Advice, Item, Playbook
 
 Task = Annotated[str, typer.Argument(metavar="TASK", help="What the agent is about to do, in words.")]
 TaskType = Annotated[str, typer.Option("--task-type", metavar="NAME", help="Its task type.", show_default=False)]
@@ -62,7 +62,7 @@ def _add_advise(app: typer.Typer) -> None:
         as_of: AsOf = None,
     ) -> None:
         """Say how to do a task: chance of success, tools, next steps, pitfalls, heuristics, a playbook."""
-        from tacit.learning.advice import Tool
+        from tacit.learning.advising.advice import Tool
 
         tools = [Tool(name=name, description=what) for name, _, what in (each.partition("=") for each in tool or ())]
         with session.open_mind() as mind:

@@ -10,8 +10,8 @@ import msgspec
 from tacit.cli.output import Output, brief, counted, moment
 from tacit.cli.waiting import catch_up
 from tacit.experience.episode import Episode, Outcome, Step
-from tacit.learning.reflection import Reflection, reflect_by_rule
-from tacit.learning.reward import Reward
+from tacit.learning.assessment.reflection import Reflection, reflect_by_rule
+from tacit.learning.assessment.reward import Reward
 
 if TYPE_CHECKING:
     from tacit.mind import Mind

@@ -9,8 +9,8 @@ from tacit.cli.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tacit.learning.forecasts import Quality, Stage
-    from tacit.learning.trials import AdviceTrial
+    from tacit.learning.studying.forecasts import Quality, Stage
+    from tacit.learning.trials.report import AdviceTrial
 
 _BAR = 30
 """Characters of a full bar."""

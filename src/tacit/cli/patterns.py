@@ -14,8 +14,8 @@ from tacit.cli.waiting import LONGEST_STUDY, catch_up
 from tacit.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from tacit.learning.book import Book
-    from tacit.learning.heuristics import Heuristic
+    from tacit.learning.advising.book import Book
+    from tacit.learning.patterns.heuristics import Heuristic
     from tacit.learning.patterns.pattern import Pattern
 
 Strategy = Annotated[
@@ -57,7 +57,7 @@ def add_to(app: typer.Typer) -> None:
     @verb(app, "why")
     def why(session: Session, id: Id, as_of: AsOf = None) -> None:
         """Say why a pattern is believed: in words, with the episodes it rests on and the history of its heuristic."""
-        from tacit.learning.items import why as reason
+        from tacit.learning.advising.items import why as reason
 
         book = _book(session, as_of)
         found = _pattern(book, id)

@@ -13,7 +13,7 @@ from tacit.cli.verb import by_default, verb
 from tacit.cli.waiting import LONGEST_STUDY, LONGEST_WAIT, catch_up, lag_note
 
 if TYPE_CHECKING:
-    from tacit.learning.statistics import Share, Statistics, ToolStatistics, Totals
+    from tacit.learning.assessment.statistics import Share, Statistics, ToolStatistics, Totals
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Wait so many seconds until everything is counted.")]
 MOST_ERRORS = 10

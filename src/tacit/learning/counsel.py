@@ -17,15 +17,23 @@ from tacit.experience.recorder import Recorder, plain
 from tacit.ids import format_id, keyed_id, parse_id
 from tacit.journal.consumer import consumer_position
 from tacit.journal.read import event_by_id, head_position
-from tacit.learning.advice import Advice, Item, Tool
-from tacit.learning.advisor import Models, Question, advise
-from tacit.learning.book import Book, read_book
-from tacit.learning.exposure import Lot, Withholding, demoted_items, draw, exposures_of, given_lots, given_payload
-from tacit.learning.fits import fit_head, models_of, read_fit
-from tacit.learning.lessons import Lessons
-from tacit.learning.nearest import Shelf
-from tacit.learning.study import Study
-from tacit.learning.vectors import TextEmbedder
+from tacit.learning.advising.advice import Advice, Item, Tool
+from tacit.learning.advising.advisor import Models, Question, advise
+from tacit.learning.advising.book import Book, read_book
+from tacit.learning.advising.nearest import Shelf
+from tacit.learning.lessons.lessons import Lessons
+from tacit.learning.lessons.vectors import TextEmbedder
+from tacit.learning.studying.fits import fit_head, models_of, read_fit
+from tacit.learning.studying.study import Study
+from tacit.learning.trials.exposure import (
+    Lot,
+    Withholding,
+    demoted_items,
+    draw,
+    exposures_of,
+    given_lots,
+    given_payload,
+)
 from tacit.stores.port import Snapshot
 
 _MOST_SHELVES = 8

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tacit.learning.reflection import LanguageModel
+from tacit.learning.assessment.reflection import LanguageModel
 from tacit.models.wire import ModelServer
 
 __all__ = ["LanguageModel", "OpenAICompatible"]

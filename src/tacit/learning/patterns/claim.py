@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from tacit.learning.lessons.trace import Trace
 from tacit.learning.patterns.pattern import Key, Strategy
-from tacit.learning.trace import Trace
 
 ANY: Key = ("any",)
 """The case that is every episode."""

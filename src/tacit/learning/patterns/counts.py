@@ -10,10 +10,10 @@ from bisect import insort
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
+from tacit.learning.lessons.trace import Trace
 from tacit.learning.patterns.catalogue import FINDERS
 from tacit.learning.patterns.claim import ANY, Claim
 from tacit.learning.patterns.pattern import Key
-from tacit.learning.trace import Trace
 
 BUCKET_US = 30 * 24 * 3600 * 1_000_000
 """Counts are kept by the month in which episodes ended, so that decay can be applied when they are read."""

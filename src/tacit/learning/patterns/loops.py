@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from tacit.learning.lessons.trace import Trace
 from tacit.learning.patterns.claim import ANY, Claim, Words
 from tacit.learning.patterns.pattern import Key, Strategy
-from tacit.learning.trace import Trace
 
 _LOOP, _FRUITLESS = "loop", "fruitless"
 LEAST_REPEATS = 3

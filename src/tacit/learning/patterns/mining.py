@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 
 import msgspec
 
-from tacit.learning.evidence import Lift, Stratum, discoveries, lift, posterior, weight_at
+from tacit.learning.assessment.evidence import Lift, Stratum, discoveries, lift, posterior, weight_at
 from tacit.learning.patterns.catalogue import FINDERS
 from tacit.learning.patterns.claim import Finder
 from tacit.learning.patterns.counts import BUCKET_US, Cell, Kind, PatternCounts

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from tacit.learning.contribution import decode_key, encode_key
-from tacit.learning.evidence import Estimate, Lift
+from tacit.learning.assessment.contribution import decode_key, encode_key
+from tacit.learning.assessment.evidence import Estimate, Lift
 
 Strategy: TypeAlias = Literal["sequence", "decision", "recovery", "context", "heuristic", "hybrid"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tacit.learning.lessons.trace import Call, Trace
 from tacit.learning.patterns.claim import Claim, Words
 from tacit.learning.patterns.pattern import Key, Strategy
-from tacit.learning.trace import Call, Trace
 
 _ERROR, _REMEDY = "error", "remedy"
 NOTHING = ""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from tacit.learning.lessons.trace import Trace
 from tacit.learning.patterns.claim import ANY, Claim, Words
 from tacit.learning.patterns.pattern import Key, Strategy
-from tacit.learning.trace import Trace
 
 _FAMILY = "sequence"
 LONGEST = 5

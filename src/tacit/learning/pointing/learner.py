@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from tacit.experience.episode import Episode
-from tacit.learning.goals import GoalWords
+from tacit.learning.fitting.goals import GoalWords
+from tacit.learning.fitting.reading import group_of, is_success, read_task
+from tacit.learning.fitting.ridge import scale_of
 from tacit.learning.pointing.choice import join, learn_choice
 from tacit.learning.pointing.clues import CLUES, Moment
 from tacit.learning.pointing.fillers import Fillers, Slot
@@ -19,8 +21,6 @@ from tacit.learning.pointing.forms import Forms
 from tacit.learning.pointing.pointer import Pointer, Weights
 from tacit.learning.pointing.spans import LONGEST, Lexicon, has_number, shape_of
 from tacit.learning.pointing.story import MOST_STEPS, Story, read_story
-from tacit.learning.reading import group_of, is_success, read_task
-from tacit.learning.ridge import scale_of
 
 if TYPE_CHECKING:
     import numpy

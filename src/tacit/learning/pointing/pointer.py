@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tacit.experience.episode import Step, Task
-from tacit.learning.goals import GoalWords
+from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.pointing.choice import chances_of
 from tacit.learning.pointing.clues import Moment
 from tacit.learning.pointing.fillers import Fillers, Slot

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from tacit.learning.reading import has_digit
+from tacit.learning.fitting.reading import has_digit
 
 Span: TypeAlias = tuple[str, ...]
 """Words in lower case."""

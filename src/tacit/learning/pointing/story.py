@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tacit.experience.episode import Step, Task
-from tacit.learning.goals import GoalWords
+from tacit.learning.fitting.goals import GoalWords
+from tacit.learning.fitting.reading import context_of, failed, plain_text, words_of
 from tacit.learning.pointing.forms import MOST_TEXT, Act, Forms
-from tacit.learning.reading import context_of, failed, plain_text, words_of
 
 MOST_STEPS = 100
 """Steps of a run that are looked at, the last ones."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from sqlalchemy import and_, bindparam, func, or_, select
 
 from tacit.ids import format_id
-from tacit.learning.lessons import lessons_between
+from tacit.learning.lessons.lessons import lessons_between
+from tacit.learning.lessons.vectors import TextEmbedder, read_vectors
 from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example
 from tacit.learning.ranking.sketch import LONGEST_TEXT
-from tacit.learning.vectors import TextEmbedder, read_vectors
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tacit.errors import InvalidInput
-from tacit.learning.arrays import Packed, pack
-from tacit.learning.kept import read_kept
+from tacit.learning.fitting.arrays import Packed, pack
+from tacit.learning.fitting.kept import read_kept
 from tacit.learning.ranking.blend import USUAL, fit_blend
 from tacit.learning.ranking.discriminant import Discriminant, Judge
 from tacit.learning.ranking.network import Network, log_softmax

@@ -1,0 +1,238 @@
+"""Puts advice together for one situation: what is known of the task's kind, of its like, and of where it stands now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import msgspec
+
+from tacit.experience.episode import Step, Task
+from tacit.learning.advising.advice import Advice, Item, NextStep, Playbook, Tool, ToolAdvice
+from tacit.learning.advising.book import Book
+from tacit.learning.advising.choices import Worth
+from tacit.learning.advising.items import cited, heuristic_items, pitfall_items
+from tacit.learning.advising.nearest import Near, Shelf
+from tacit.learning.advising.situation import Situation, situation
+from tacit.learning.assessment.evidence import Estimate
+from tacit.learning.lessons.trace import Trace, words_of
+from tacit.learning.ranking.ranker import Described, ToolRanker
+
+MOST_TOOLS = 10
+MOST_NEXT = 5
+MOST_EPISODES = 5
+MOST_EVIDENCE = 5
+_PRECEDENTS = 50
+"""Episodes like the task that are looked at."""
+_NEIGHBOURS = 15
+"""Episodes that are asked for tools where no ranker was fitted."""
+_LEAST_CHANCE = 0.01
+"""A tool that is less likely the right one is not named."""
+_UNUSUAL = 0.02
+"""Added to every chance, so that what was never done can still be advised when all else has failed."""
+_WORTH_POWER = 2.0
+"""How much the outcomes of a choice weigh beside how usual it is."""
+LEAST_LIKENESS = 0.2
+"""What is less alike is no precedent."""
+
+
+class SuccessForecaster(Protocol):
+    """Says how likely a task is to be done, after some steps."""
+
+    def predict(self, task: Task, steps: Sequence[Step]) -> Estimate | None:
+        """The chance of success; None when too little is known."""
+        ...
+
+
+class StepForecaster(Protocol):
+    """Says which tool comes next where this goes well."""
+
+    def predict(self, task: Task, steps: Sequence[Step]) -> list[tuple[str, float]]:
+        """Tools with their chances, most likely first; empty when nothing is known."""
+        ...
+
+
+class ActionForecaster(Protocol):
+    """Says how tools are called."""
+
+    def predict(self, task: Task, steps: Sequence[Step], tools: Iterable[str]) -> dict[str, str]:
+        """For each of some tools its action, if it comes next; only actions that are likelier right than wrong."""
+        ...
+
+
+class Models(msgspec.Struct, frozen=True):
+    """What was fitted to the episodes so far; None where there were none."""
+
+    success: SuccessForecaster | None = None
+    next_step: StepForecaster | None = None
+    actions: ActionForecaster | None = None
+    tools: ToolRanker | None = None
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked: a task, the tools at hand, and the steps taken so far."""
+
+    task: Task
+    tools: tuple[Tool, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advice:
+    """Advice on a question, from what was learned and the episodes at hand. Pure: nothing is recorded."""
+    task, steps = question.task, question.steps
+    here = situation(task, steps)
+    alike = shelf.nearest(task.description, here.features, _PRECEDENTS)
+    near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
+    found = Advice(
+        success=None if models.success is None else models.success.predict(task, steps),
+        abstained=False,
+        tools=_tools(question, near, models.tools, shelf),
+        next_steps=_next_steps(here, models, question, shelf),
+        pitfalls=pitfall_items(book.heuristics, here),
+        heuristics=heuristic_items(book.heuristics, here),
+        playbook=_playbook(here, book),
+        episodes=tuple(_episode(each) for each in near[:MOST_EPISODES]),
+    )
+    nothing = not (found.success or found.tools or found.next_steps or found.pitfalls or found.heuristics)
+    return msgspec.structs.replace(found, abstained=nothing)
+
+
+def _tools(question: Question, near: Sequence[Near], ranker: ToolRanker | None, shelf: Shelf) -> tuple[ToolAdvice, ...]:
+    """Tools by the chance that each is the right one, with the episodes most like this one that used it. Nothing is
+    said of a task like none that was seen, unless tools are described."""
+    described = any(tool.description.strip() for tool in question.tools)
+    ranked = _ranked(question, ranker, shelf) if ranker is not None and (near or described) else []
+    if not ranked:
+        return _voted(question, near[:_NEIGHBOURS])
+    found = [(tool, chance) for tool, chance in ranked[:MOST_TOOLS] if chance >= _LEAST_CHANCE]
+    known = frozenset() if ranker is None else frozenset(ranker.tools)
+    return tuple(_ranked_tool(tool, chance, near, tool in known) for tool, chance in found)
+
+
+def _ranked(question: Question, ranker: ToolRanker, shelf: Shelf) -> list[tuple[str, float]]:
+    """What the ranker says. Vectors are of use to it only from the embedder whose vectors it has learned from."""
+    text, tools = question.task.description, question.tools
+    if not ranker.model or ranker.model != shelf.model:
+        given = [Described(tool.name, tool.description) for tool in tools]
+        return ranker.rank(text, None, given or None)
+    told = [tool.description for tool in tools if tool.description.strip()]
+    vectors = shelf.embed([text, *told])
+    by_text = dict(zip(told, vectors[1:], strict=True))
+    given = [Described(tool.name, tool.description, by_text.get(tool.description)) for tool in tools]
+    return ranker.rank(text, vectors[0], given or None)
+
+
+def _ranked_tool(name: str, chance: float, near: Sequence[Near], known: bool) -> ToolAdvice:
+    users = [each for each in near if any(call.tool == name for call in each.trace.calls)]
+    if users:
+        well = sum(each.trace.success for each in users)
+        why = f"used in {len(users)} of the {len(near)} episodes most like this task, {well} of which succeeded"
+    else:
+        why = (
+            "its usual tasks are somewhat like this one"
+            if known
+            else "its description is like the task; never used yet"
+        )
+    return ToolAdvice(
+        name=name, score=chance, why=why, evidence=cited([each.episode for each in users[:MOST_EVIDENCE]])
+    )
+
+
+def _voted(question: Question, near: Sequence[Near]) -> tuple[ToolAdvice, ...]:
+    """Tools that episodes like this one used, each episode's vote weighed by its likeness and how it ended; and those
+    whose description shares words with the task, for what nobody has tried yet."""
+    votes: dict[str, float] = defaultdict(float)
+    voters: dict[str, list[Near]] = defaultdict(list)
+    for each in near:
+        weight = each.likeness * (1.0 if each.trace.success else 0.3)
+        for tool in dict.fromkeys(call.tool for call in each.trace.calls):
+            votes[tool] += weight
+            voters[tool].append(each)
+    wanted = set(words_of(question.task.description))
+    for told in question.tools:
+        words = set(words_of(f"{told.name.replace('_', ' ')} {told.description}"))
+        votes[told.name] += len(words & wanted) / (len(words) + 1)
+    if question.tools:
+        at_hand = {tool.name for tool in question.tools}
+        votes = {tool: vote for tool, vote in votes.items() if tool in at_hand}
+    whole = sum(votes.values())
+    ranked = sorted((tool for tool in votes if votes[tool] > 0), key=lambda tool: (-votes[tool], tool))[:MOST_TOOLS]
+    return tuple(_tool(tool, votes[tool] / whole, voters[tool]) for tool in ranked)
+
+
+def _tool(name: str, score: float, voters: Sequence[Near]) -> ToolAdvice:
+    well = sum(each.trace.success for each in voters)
+    told = f"used in {len(voters)} of the episodes most like this task, {well} of which succeeded"
+    return ToolAdvice(
+        name=name,
+        score=score,
+        why=told if voters else "its description shares words with the task",
+        evidence=cited([each.episode for each in voters[:MOST_EVIDENCE]]),
+    )
+
+
+def _next_steps(here: Situation, models: Models, question: Question, shelf: Shelf) -> tuple[NextStep, ...]:
+    """Tools that could come next, by how usual they are where it goes well, and by how they have turned out."""
+    if models.next_step is None:
+        return ()
+    chances = dict(models.next_step.predict(question.task, question.steps))
+    if question.tools:
+        chances = {tool.name: chances.get(tool.name, 0.0) for tool in question.tools}
+    last = here.calls[-1].tool if here.calls else ""
+    precedents = shelf.of_kind(here.kind)
+    worth = Worth((trace for _, trace in precedents), last)
+    weights = {tool: (chance + _UNUSUAL) * worth.of(tool) ** _WORTH_POWER for tool, chance in chances.items()}
+    whole = sum(weights.values())
+    ranked = sorted(weights, key=lambda tool: (-weights[tool], tool))[:MOST_NEXT]
+    followed = _followed(precedents, last)
+    found = tuple(_next_step(tool, weights[tool] / whole, last, worth, followed.get(tool, ())) for tool in ranked)
+    if models.actions is None:
+        return found
+    actions = models.actions.predict(question.task, question.steps, ranked)
+    return tuple(msgspec.structs.replace(each, action=actions.get(each.tool, "")) for each in found)
+
+
+def _next_step(tool: str, score: float, last: str, worth: Worth, followed: Sequence[str]) -> NextStep:
+    """A next step, without its action."""
+    count, well = worth.tried(tool)
+    after = f"after {last}" if last else "at the start"
+    told = f"{after}, {count} episodes of this kind took it and {well} of them succeeded" if count else "not tried yet"
+    return NextStep(tool=tool, action="", score=score, why=told, evidence=cited(followed))
+
+
+def _followed(precedents: Sequence[tuple[str, Trace]], last: str) -> dict[str, list[str]]:
+    """For each tool that came right after another, the newest episodes in which it did."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for id, trace in reversed(precedents):
+        for tool in {after for before, after in pairwise(["", *(call.tool for call in trace.calls)]) if before == last}:
+            if len(found[tool]) < MOST_EVIDENCE:
+                found[tool].append(id)
+    return found
+
+
+def _playbook(here: Situation, book: Book) -> Playbook | None:
+    """That of this very kind of task, or else of one that shares its type or domain; None when there is none."""
+    exact = [each for kind, each in book.playbooks if kind == here.kind]
+    if exact:
+        return exact[0]
+    task_type, domain = here.kind
+    near = [
+        each
+        for kind, each in book.playbooks
+        if (task_type and kind[0] == task_type) or (domain and not task_type and kind[1] == domain)
+    ]
+    return near[0] if near else None
+
+
+def _episode(each: Near) -> Item:
+    ended = "succeeded" if each.trace.success else "did not succeed"
+    tools = ", ".join(dict.fromkeys(call.tool for call in each.trace.calls)) or "no tool"
+    return Item(
+        id=each.episode,
+        text=f"an episode that {ended}, with {tools}",
+        score=each.likeness,
+        why="its task is like this one, in meaning and in words",
+        evidence=cited([each.episode]),
+    )

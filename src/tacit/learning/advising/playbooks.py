@@ -1,0 +1,96 @@
+"""Playbooks: for each kind of task, the way that successful episodes took, step by step (LE-09).
+
+The skeleton is the successful way that is most like all the others (the medoid under the longest common subsequence);
+each step says how many successes took it, and what helped where it failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from tacit.learning.advising.advice import Evidence, Playbook, PlaybookStep
+from tacit.learning.lessons.trace import Trace
+from tacit.learning.patterns.pattern import Pattern
+
+LEAST_SUCCESSES = 3
+MOST_WAYS = 20
+"""Newest successes of a kind that are compared with each other."""
+LONGEST_WAY = 30
+"""Steps of a playbook; longer ways are not told."""
+MOST_PLAYBOOKS = 100
+MOST_RECOVERIES = 2
+MOST_PITFALLS = 5
+LEAST_RECOVERY = 0.5
+"""A recovery is told when it works at least this often."""
+MOST_EVIDENCE = 5
+
+
+def playbooks(traces: Iterable[tuple[str, Trace]], patterns: Sequence[Pattern]) -> dict[tuple[str, str], Playbook]:
+    """The playbook of each kind of task that has been done at least three times, the most frequent kinds first."""
+    ways: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+    episodes: Counter[tuple[str, str]] = Counter()
+    for id, trace in traces:
+        episodes[trace.kind] += 1
+        way = tuple(tool for tool, _ in groupby(call.tool for call in trace.calls))
+        if trace.success and way and len(way) <= LONGEST_WAY:
+            ways[trace.kind].append((id, way))
+    kinds = sorted((kind for kind in ways if len(ways[kind]) >= LEAST_SUCCESSES), key=lambda kind: -len(ways[kind]))
+    return {kind: _playbook(kind, ways[kind], episodes[kind], patterns) for kind in kinds[:MOST_PLAYBOOKS]}
+
+
+def _playbook(
+    kind: tuple[str, str], ways: Sequence[tuple[str, tuple[str, ...]]], episodes: int, patterns: Sequence[Pattern]
+) -> Playbook:
+    newest = ways[-MOST_WAYS:]
+    skeleton = max(newest, key=lambda way: (_likeness(way[1], [other for _, other in newest]), way))[1]
+    evidence = [id for id, way in reversed(ways) if _common(way, skeleton) * 2 > len(skeleton)][:MOST_EVIDENCE]
+    name = " in ".join(part for part in kind if part) or "any task"
+    pitfalls = [each for each in patterns if each.harmful and kind in each.kinds and not each.condition]
+    return Playbook(
+        title=f"How to do {name}",
+        score=len(ways) / episodes,
+        why=f"{len(ways)} of {episodes} episodes of this kind succeeded; this is the way most like all of theirs",
+        preconditions=(f"these tools are at hand: {', '.join(dict.fromkeys(skeleton))}",),
+        steps=tuple(_step(tool, ways, patterns) for tool in skeleton),
+        pitfalls=tuple(each.text for each in pitfalls[:MOST_PITFALLS]),
+        evidence=tuple(Evidence(id, "episode", 1 / len(evidence)) for id in evidence),
+    )
+
+
+def _step(tool: str, ways: Sequence[tuple[str, tuple[str, ...]]], patterns: Sequence[Pattern]) -> PlaybookStep:
+    having = [id for id, way in ways if tool in way]
+    remedies = [
+        each
+        for each in patterns
+        if each.key[0] == "remedy"
+        and each.key[2] == tool
+        and each.successes >= LEAST_RECOVERY * each.support
+        and each.key[3]
+    ]
+    remedies.sort(key=lambda each: (-each.posterior.low, each.signature))
+    newest = having[: -MOST_EVIDENCE - 1 : -1]
+    return PlaybookStep(
+        tool=tool,
+        text=f"{tool} ({len(having)} of {len(ways)} successes)",
+        support=len(having),
+        recoveries=tuple(f"{each.text} (worked in {each.successes} of {each.support})" for each in remedies)[
+            :MOST_RECOVERIES
+        ],
+        evidence=tuple(Evidence(id, "episode", 1 / len(newest)) for id in newest),
+    )
+
+
+def _likeness(way: Sequence[str], others: Sequence[Sequence[str]]) -> float:
+    return sum(2 * _common(way, other) / (len(way) + len(other)) for other in others)
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """The length of the longest common subsequence."""
+    row = [0] * (len(other) + 1)
+    for tool in one:
+        before = 0
+        for place, wanted in enumerate(other, start=1):
+            before, row[place] = row[place], before + 1 if tool == wanted else max(row[place], row[place - 1])
+    return row[-1]

@@ -1,0 +1,1 @@
+"""The consumer that turns lessons into a book of patterns and fitted models."""

@@ -1,0 +1,240 @@
+"""Study: a consumer that reads the lessons and writes the book, whenever enough is new to be worth it.
+
+It keeps the counts of the mind in memory and brings them up to date by what came, changed and went. The book is a pure
+function of the lessons, so it does not matter which process writes it, or how often. Now and then models are fitted to
+the episodes; before that, the old models say what they expect of a sample of the new ones, so that the store knows how
+good they are. Advice that did harm is demoted.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from uuid import UUID, uuid5
+
+import msgspec
+
+from tacit import heap
+from tacit.clock import Clock
+from tacit.experience import kinds
+from tacit.experience.views import load_episode
+from tacit.ids import SystemEntropy
+from tacit.journal.append import Appender, Preparer
+from tacit.journal.consumer import Span, Taken, consumer_position
+from tacit.journal.masking import NoMasking
+from tacit.learning.advising.book import Book, read_book, write_book
+from tacit.learning.advising.playbooks import playbooks
+from tacit.learning.lessons.lessons import Lessons, count_lessons, last_change, lessons_between, newest_heads
+from tacit.learning.lessons.trace import Trace
+from tacit.learning.lessons.vectors import TextEmbedder, Vectors
+from tacit.learning.patterns.heuristics import heuristics, retired
+from tacit.learning.patterns.hybrid import fuse
+from tacit.learning.patterns.mining import MiningPolicy, mine
+from tacit.learning.ranking.examples import read_examples
+from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example, ToolRanker
+from tacit.learning.studying.desk import Check, Desk
+from tacit.learning.studying.fits import FIT_EPISODES, Fit, fit_head, fit_to, models_of, read_fit, write_fit
+from tacit.learning.studying.forecasts import forecast_row, write_forecasts
+from tacit.learning.trials.exposure import demoted_items, harmful_items
+from tacit.stores.port import Row, Snapshot
+
+_log = logging.getLogger("tacit.learning.studying.study")
+_WORTH_GROWTH = 2.0
+_REST = 10
+"""A book is written anew after ten times as long as the last one took to write, or when twice as much is known: so
+study takes a tenth of one processor at most."""
+_PATIENCE_SECONDS = 60.0
+"""Who waits for everything to be studied had better have it studied once, when all of it is there."""
+_LOOK_SECONDS = 0.5
+"""Whether a book is worth writing is looked at no more often: the lessons have to be counted for it."""
+BEGIN_SECONDS = 3.0
+"""Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
+_VECTORS_SECONDS = 30.0
+"""So long is waited for the vectors of what there is to study, when nothing else is to come."""
+_MOST_MINDS = 8
+"""Minds whose counts are kept in memory."""
+_MOST_RETIRED = 200
+_MOST_FORECASTS = 100
+"""Episodes that are forecast in one study."""
+_WORTH_FITTING = 0.1
+_MUCH_TO_FIT = FIT_EPISODES // 5
+"""Models are fitted anew when there are a tenth more episodes, or so many more: they forget the older ones."""
+
+
+class StudyPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is studied, and how patterns are judged; see the settings ``learning.*``."""
+
+    window: int = 20_000
+    """The newest finished episodes that are studied."""
+    mining: MiningPolicy = MiningPolicy()
+
+
+class _Findings(msgspec.Struct, frozen=True):
+    """What one study has come to."""
+
+    book: Book
+    forecasts: list[Row]
+    fit: Fit | None
+    harmful: tuple[str, ...]
+    """Advice to be demoted."""
+
+
+class _GivenUp(Exception):  # noqa: N818 - no error: the store is being closed
+    """The study is given up, to be done another time."""
+
+
+def _checking(stopped: Callable[[], bool]) -> Check:
+    def check() -> None:
+        if stopped():
+            raise _GivenUp
+
+    return check
+
+
+class Study:
+    """Writes the book of each mind. Not part of a replay: it keeps no views."""
+
+    name = "study"
+
+    def __init__(self, clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> None:
+        self._clock = clock
+        self._preparer = Preparer(clock, SystemEntropy(), NoMasking())
+        self._policy = policy or StudyPolicy()
+        self._embedder = embedder  # whose vectors are learned from
+        self._desks: OrderedDict[bytes, Desk] = OrderedDict()
+        self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
+        self._look_at = float("-inf")
+        self._awaiting: dict[bytes, float] = {}
+
+    def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
+        """Study what the lessons have brought; None while it is not worth it yet."""
+        position = consumer_position(snapshot, mind, Lessons.name)
+        if position <= span.position or (span.busy and not span.hurried):
+            return None
+        now = time.monotonic()
+        patience = _PATIENCE_SECONDS if span.hurried else 0.0
+        if (position < span.head and now < self._rest_until + patience) or (now < self._look_at and not span.hurried):
+            return None  # lessons are still coming in, or it was looked at just now
+        if position == span.head and self._awaits_vectors(snapshot, mind, position):
+            return None
+        self._look_at = now + _LOOK_SECONDS
+        before = read_book(snapshot, mind, position)
+        episodes = count_lessons(snapshot, mind, position)
+        if last_change(snapshot, mind) <= before.position and episodes == before.known:
+            return Taken(position)
+        if not span.hurried and not self._is_worth(episodes, before):
+            return None
+        started = time.monotonic()
+        try:
+            found = self._study(snapshot, mind, position, before, _checking(span.stopped))
+        except _GivenUp:
+            self._desks.pop(mind, None)  # it may be half up to date
+            return None
+        spent = time.monotonic() - started
+        self._rest_until = time.monotonic() + _REST * spent
+        heap.release()
+        _log.debug("studied", extra={"duration_ms": round(spent * 1_000, 1), "episodes": found.book.episodes})
+        return Taken(position, found)
+
+    def _study(self, snapshot: Snapshot, mind: bytes, position: int, before: Book, check: Check) -> _Findings:
+        desk = self._desk(mind)
+        desk.catch_up(snapshot, mind, position, check)
+        demoted = demoted_items(snapshot, mind, position)
+        harmful = harmful_items(snapshot, mind) - demoted
+        traces = ((one.episode, one.trace) for one in lessons_between(snapshot, mind, desk.after, position))
+        book = write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful)
+        check()
+        forecasts = self._forecasts(snapshot, mind, desk, before)
+        check()
+        fit = self._fit(snapshot, mind, desk, check)
+        return _Findings(book=book, forecasts=forecasts, fit=fit, harmful=tuple(sorted(harmful)))
+
+    def _is_worth(self, episodes: int, before: Book) -> bool:
+        """Whether so much is new, or so much time has gone, that a new book is worth the work."""
+        now = time.monotonic()
+        return now >= self._rest_until or (now >= self._begin and episodes >= _WORTH_GROWTH * before.known)
+
+    def apply(self, appender: Appender, mind: bytes, effects: _Findings) -> None:
+        transaction, position = appender.transaction, effects.book.position
+        write_book(transaction, mind, effects.book)
+        write_forecasts(transaction, mind, effects.forecasts)
+        if effects.fit is not None:
+            write_fit(transaction, mind, position, effects.fit)
+        for item in effects.harmful:
+            id = uuid5(UUID(bytes=mind), f"{self.name} demotes {item}").bytes  # once, however often it is tried
+            appender.append(mind, self._preparer.prepare(kinds.ADVICE_DEMOTED, {"item": item}, id=id))
+
+    def _forecasts(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book) -> list[Row]:
+        """What the models fitted so far expect of a sample of the episodes that they have not seen."""
+        seen, _ = fit_head(snapshot, mind, desk.position)
+        fit = read_fit(snapshot, mind, desk.position)
+        last = max(seen, before.position)
+        fresh = newest_heads(snapshot, mind, desk.position, self._policy.window, after=last)
+        if fit is None or not fresh:
+            return []
+        models = models_of(fit)
+        apart = max(1, len(fresh) // _MOST_FORECASTS)
+        episodes = [(load_episode(snapshot, mind, id, since), since) for id, since in fresh[::apart]]
+        return [forecast_row(mind, episode, since, models, before.success_rate) for episode, since in episodes]
+
+    def _fit(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fit | None:
+        """Models fitted anew, when there is enough that is new."""
+        _, fitted = fit_head(snapshot, mind, desk.position)
+        enough = max(1, min(fitted * _WORTH_FITTING, _MUCH_TO_FIT))
+        if fitted <= desk.known < fitted + enough:
+            return None
+        newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
+        model = "" if self._embedder is None else self._embedder.fingerprint
+        ranker = ToolRanker.fit(self._examples(snapshot, mind, desk.position), model)
+        check()
+        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], ranker, desk.known, check)
+
+    def _examples(self, snapshot: Snapshot, mind: bytes, position: int) -> list[Example]:
+        """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
+        newest = newest_heads(snapshot, mind, position, MOST_EXAMPLES)
+        after = newest[0][1] - 1 if newest else position
+        return read_examples(snapshot, mind, after, position, self._embedder)
+
+    def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
+        """Whether tasks are still being embedded; not for ever, since a server that embeds may be down."""
+        if self._embedder is None or consumer_position(snapshot, mind, Vectors.name) >= position:
+            self._awaiting.pop(mind, None)
+            return False
+        since = self._awaiting.setdefault(mind, time.monotonic())
+        return time.monotonic() < since + _VECTORS_SECONDS
+
+    def _desk(self, mind: bytes) -> Desk:
+        desk = self._desks.pop(mind, None) or Desk(self._policy.window)
+        self._desks[mind] = desk
+        while len(self._desks) > _MOST_MINDS:
+            self._desks.popitem(last=False)
+        return desk
+
+
+def write(
+    desk: Desk,
+    traces: Iterable[tuple[str, Trace]],
+    before: Book,
+    now: int,
+    policy: StudyPolicy,
+    demoted: frozenset[str] = frozenset(),
+) -> Book:
+    """The book that the counts and the traces make; the heuristics' histories go on from the book before."""
+    patterns = fuse(mine(desk.counts, now, policy.mining), desk.counts)
+    found = heuristics(patterns, (*before.heuristics, *before.retired), now, demoted)
+    alive = {each.id for each in found}
+    gone = [each for each in before.retired if each.id not in alive]
+    gone = [*retired(before.heuristics, found, now, demoted), *gone]
+    return Book(
+        position=desk.position,
+        at=now,
+        episodes=len(desk),
+        success_rate=desk.success_rate,
+        known=desk.known,
+        patterns=tuple(patterns),
+        heuristics=tuple(found),
+        playbooks=tuple(playbooks(traces, patterns).items()),
+        retired=tuple(gone[:_MOST_RETIRED]),
+    )

@@ -1,0 +1,1 @@
+"""The chance of success, before the first step and after each."""
