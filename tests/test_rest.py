@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tacit.journal.rest import MOMENT_SECONDS, PATIENCE_SECONDS, QUIET_SECONDS, Rest
+from tacit.journal.rest import BUSY_SECONDS, MOMENT_SECONDS, PATIENCE_SECONDS, QUIET_SECONDS, Rest
 
 pytestmark = pytest.mark.requirement("JR-13")
 
@@ -39,7 +39,7 @@ def test_the_longer_consumers_are_behind_the_less_they_rest(behind: float, rest_
     rest.seconds(0.0, moved=True)
     clock.seconds += behind + 0.001
     rest.written()
-    assert rest.seconds(0.1, moved=True) == pytest.approx(0.1 * rest_for_each_second, rel=0.001)
+    assert rest.seconds(1.0, moved=True) == pytest.approx(rest_for_each_second, rel=0.001)
 
 
 def test_having_caught_up_they_are_patient_again() -> None:
@@ -71,3 +71,9 @@ def test_what_is_put_off_for_the_writers_sake_is_not_put_off_for_ever() -> None:
     rest.written()
     rest.seconds(0.0, moved=False, put_off=True)
     assert not rest.bursting
+
+
+def test_while_somebody_writes_even_a_round_that_did_little_is_followed_by_a_rest() -> None:
+    rest = Rest(Hand())
+    rest.written()
+    assert rest.seconds(0.0, moved=True) == rest.seconds(0.0, moved=False) == BUSY_SECONDS

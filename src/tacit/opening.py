@@ -16,6 +16,7 @@ from tacit.errors import InvalidInput, beside
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
 from tacit.journal.append import Projection
@@ -170,7 +171,8 @@ def projections(limits: Limits | None = None) -> list[Projection]:
 
 def view_consumers() -> list[EventConsumer]:
     """What follows the journal in the background and keeps views."""
-    return [Tally(), Lessons()]
+    episodes = RecentEpisodes()
+    return [Tally(episodes), Lessons(episodes)]
 
 
 def thinkers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> list[Consumer]:

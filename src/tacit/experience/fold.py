@@ -25,17 +25,21 @@ _ONE = literal_column("1", Integer)  # with a bound LIMIT SQLite takes twice as 
 _current = select(*_episode.c).where(
     _episode.c.mind == bindparam("mind"), _episode.c.id == bindparam("id"), _episode.c.until.is_(None)
 )
-_current_status = _current.with_only_columns(_episode.c.status)
 _end_version = (
     update(_episode)
     .where(_episode.c.mind == bindparam("of"), _episode.c.id == bindparam("which"), _episode.c.until.is_(None))
     .values(until=bindparam("position"))
 )
 _last_step = (
-    select(_step.c.number, _step.c.total_bytes)
-    .where(_step.c.mind == bindparam("mind"), _step.c.episode == bindparam("episode"))
+    select(_step.c.number)
+    .where(_step.c.mind == bindparam("mind"), _step.c.episode == bindparam("id"))
     .order_by(_step.c.number.desc())
     .limit(_ONE)
+)
+_progress = _current.with_only_columns(
+    _episode.c.status,
+    _last_step.scalar_subquery(),
+    _last_step.with_only_columns(_step.c.total_bytes).scalar_subquery(),
 )
 _current_tags = select(_tag.c.tag).where(
     _tag.c.mind == bindparam("mind"), _tag.c.episode == bindparam("episode"), _tag.c.until.is_(None)
@@ -150,7 +154,7 @@ class EpisodeProjection:
 
     def _step_logged(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
         episode = _subject(event)
-        found = transaction.row(_current_status, mind=event.mind, id=episode)
+        found = transaction.row(_progress, mind=event.mind, id=episode)
         if found is None:
             raise _no_episode(episode)
         if found[0] != "open":
@@ -158,10 +162,8 @@ class EpisodeProjection:
                 f"episode {format_id(episode)} is completed; no step can follow. Start a new episode",
                 episode=format_id(episode),
             )
-        last = transaction.row(_last_step, mind=event.mind, episode=episode)
-        number, total = (last[0], last[1]) if last else (0, 0)
+        number, total = found[1] or 0, (found[2] or 0) + size
         step = payload["step"]
-        total += size
         if self._limits is not None:
             _check_room(number + 1, total, self._limits)
         transaction.insert(_step, (_step_row(event, episode, number + 1, step, total),))

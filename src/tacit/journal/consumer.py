@@ -72,6 +72,8 @@ class Span(msgspec.Struct, frozen=True):
     """Whether somebody waits until everything has been consumed."""
     busy: bool
     """Whether somebody is writing a short burst; what takes long had better be put off."""
+    writing: bool = False
+    """Whether somebody is writing, for however long."""
     stopped: Callable[[], bool] = lambda: False
     """Says whether the store is being closed; what takes long had better be given up, to be done another time."""
 
@@ -278,6 +280,7 @@ class Consumers:
                 self._pace.batch_events,
                 bool(self._waiting[""] or self._waiting[consumer.name]),
                 self.rest.bursting,
+                self.rest.writing,
                 lambda: self._stopping,
             )
             taken = consumer.take(snapshot, mind, span)

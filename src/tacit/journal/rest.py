@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 MOMENT_SECONDS = 0.02
 """The shortest rest: writes that come close together are consumed together."""
+BUSY_SECONDS = 0.1
+"""The shortest rest while somebody writes: each round takes the interpreter from writers, however little it does."""
 QUIET_SECONDS = 0.25
 """Nobody wrote for so long: nobody is in the way."""
 PATIENCE_SECONDS = 5.0
@@ -36,27 +38,32 @@ class Rest:
         self._written_at = self._now()
 
     @property
+    def writing(self) -> bool:
+        """Whether somebody writes just now."""
+        return self._now() - self._written_at <= QUIET_SECONDS
+
+    @property
     def bursting(self) -> bool:
         """Whether somebody writes just now, and has not kept consumers from catching up for long."""
-        now = self._now()
-        if now - self._written_at > QUIET_SECONDS:
+        if not self.writing:
             return False
+        now = self._now()
         return self._behind_since is None or now - self._behind_since <= PATIENCE_SECONDS
 
     def seconds(self, worked: float, *, moved: bool, put_off: bool = False) -> float:
         """The rest after a round that took ``worked`` seconds and did something (``moved``), put something off, or
         found nothing to do."""
-        now = self._now()
+        now, least = self._now(), BUSY_SECONDS if self.writing else MOMENT_SECONDS
         if not moved and not put_off:
             self._behind_since = None
-            return self._idle
+            return max(least, self._idle)
         if self._behind_since is None:
             self._behind_since = now - worked
         if not moved:
-            return self._idle
-        if now - self._written_at > QUIET_SECONDS:
+            return max(least, self._idle)
+        if not self.writing:
             return MOMENT_SECONDS
         if self.bursting:
-            return max(MOMENT_SECONDS, worked * _REST_IN_A_BURST)
+            return max(least, worked * _REST_IN_A_BURST)
         behind = max(now - self._behind_since, PATIENCE_SECONDS)
-        return max(MOMENT_SECONDS, worked * max(_LEAST_REST, _REST_LATER * PATIENCE_SECONDS / behind))
+        return max(least, worked * max(_LEAST_REST, _REST_LATER * PATIENCE_SECONDS / behind))

@@ -169,9 +169,17 @@ class Writer:
             _log.warning("slow commit", extra={"duration_ms": round(seconds * 1000, 1), "jobs": jobs})
 
     def _commit_with_retries(self, jobs: list[Job], *, again: bool) -> list[Any]:
+        try:
+            return self._commit(jobs, retrying=again)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            first = error
         for attempt in retrying(self._retry, _is_transient):
             with attempt:
-                return self._commit(jobs, retrying=again or attempt.retry_state.attempt_number > 1)
+                if attempt.retry_state.attempt_number == 1:
+                    raise first  # made above: most need no other, and counting costs as much as a job
+                return self._commit(jobs, retrying=True)
         raise AssertionError("the last attempt returns or raises")
 
     def _commit(self, jobs: list[Job], *, retrying: bool) -> list[Any]:

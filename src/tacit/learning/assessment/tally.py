@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from tacit.errors import NotFound
 from tacit.experience import kinds
-from tacit.experience.views import load_episode
+from tacit.experience.recent import RecentEpisodes
 from tacit.journal import canonical
 from tacit.journal.append import Appender
 from tacit.journal.consumer import EventConsumer
@@ -64,6 +64,9 @@ class Tally(EventConsumer):
     name = "tally"
     kinds = frozenset({kinds.EPISODE_COMPLETED, kinds.EPISODE_RECORDED, kinds.EPISODE_UPDATED})
 
+    def __init__(self, episodes: RecentEpisodes | None = None) -> None:
+        self._episodes = episodes or RecentEpisodes()
+
     def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> list[Contribution]:
         """The contributions that these events set: for each episode, as of the last of its events that matters."""
         last: dict[bytes, int] = {}
@@ -71,8 +74,16 @@ class Tally(EventConsumer):
             episode = _episode_of(event)
             if episode is not None:
                 last[episode] = event.position
-        found = [_contribution_of(snapshot, mind, episode, position) for episode, position in last.items()]
+        found = [self._contribution_of(snapshot, mind, episode, position) for episode, position in last.items()]
         return [each for each in found if each is not None]
+
+    def _contribution_of(self, snapshot: Snapshot, mind: bytes, id: bytes, position: int) -> Contribution | None:
+        try:
+            episode = self._episodes.load(snapshot, mind, id, position)
+        except NotFound:  # erased: whoever erased it has taken away what it had contributed
+            return None
+        counts = contribution(episode)
+        return Contribution(id, position, counts) if counts else None
 
     def apply(self, appender: Appender, mind: bytes, effects: Sequence[Contribution]) -> None:
         """Replace the contributions and move the statistics by the differences."""
@@ -115,15 +126,6 @@ def _episode_of(event: Event) -> bytes | None:
     if event.kind == kinds.EPISODE_RECORDED:
         return event.id
     return event.causation if event.kind in (kinds.EPISODE_COMPLETED, kinds.EPISODE_UPDATED) else None
-
-
-def _contribution_of(snapshot: Snapshot, mind: bytes, id: bytes, position: int) -> Contribution | None:
-    try:
-        episode = load_episode(snapshot, mind, id, position)
-    except NotFound:  # erased: whoever erased it has taken away what it had contributed
-        return None
-    counts = contribution(episode)
-    return Contribution(id, position, counts) if counts else None
 
 
 def _set(transaction: Transaction, mind: bytes, new: Contribution, deltas: dict[str, int]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from tacit.errors import NotFound
 from tacit.experience import kinds
-from tacit.experience.views import load_episode
+from tacit.experience.recent import RecentEpisodes
 from tacit.ids import format_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import EventConsumer
@@ -109,6 +109,9 @@ class Lessons(EventConsumer):
     name = "lessons"
     kinds = frozenset({kinds.EPISODE_COMPLETED, kinds.EPISODE_RECORDED, kinds.EPISODE_UPDATED})
 
+    def __init__(self, episodes: RecentEpisodes | None = None) -> None:
+        self._episodes = episodes or RecentEpisodes()
+
     def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> list[tuple[bytes, int, bytes]]:
         """A row for each of these events: episode, position, body."""
         found = []
@@ -117,7 +120,7 @@ class Lessons(EventConsumer):
             if episode is None:
                 continue
             try:
-                trace = trace_of(load_episode(snapshot, mind, episode, event.position))
+                trace = trace_of(self._episodes.load(snapshot, mind, episode, event.position))
             except NotFound:
                 continue
             if trace is not None:

@@ -57,8 +57,8 @@ class Fit(msgspec.Struct, frozen=True, array_like=True):
     tools: bytes
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Fit).decode
+encode_fit = msgspec.msgpack.Encoder().encode
+decode_fit = msgspec.msgpack.Decoder(Fit).decode
 
 
 def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Callable[[], None] = lambda: None) -> Fit:
@@ -100,7 +100,7 @@ def read_fit(snapshot: Snapshot, mind: bytes, position: int) -> Fit | None:
     if row is None:
         return None
     try:
-        found = _decode(bytes(row[2]))
+        found = decode_fit(bytes(row[2]))
     except msgspec.ValidationError:
         return None
     return found if found.version == VERSION else None
@@ -114,7 +114,7 @@ def write_fit(transaction: Transaction, mind: bytes, position: int, fit: Fit) ->
         kept = kept[1:]
     if len(kept) == 2 and kept[0][1] < GROWTH * kept[1][1]:
         transaction.execute(_drop, of=mind, which=kept[0][0])
-    transaction.insert(_fit, ((mind, position, fit.episodes, _encode(fit)),))
+    transaction.insert(_fit, ((mind, position, fit.episodes, encode_fit(fit)),))
 
 
 def forget_fits(transaction: Transaction, mind: bytes, first: int) -> int:

@@ -19,6 +19,7 @@ import msgspec
 from tacit import heap
 from tacit.clock import Clock
 from tacit.experience import kinds
+from tacit.experience.episode import Episode
 from tacit.experience.views import load_episode
 from tacit.ids import SystemEntropy
 from tacit.journal.append import Appender, Preparer
@@ -33,10 +34,12 @@ from tacit.learning.patterns.heuristics import heuristics, retired
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.ranking.examples import read_examples
-from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example, ToolRanker
+from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example
+from tacit.learning.studying.apart import WorkFailed, do_apart
 from tacit.learning.studying.desk import Check, Desk
-from tacit.learning.studying.fits import FIT_EPISODES, Fit, fit_head, fit_to, models_of, read_fit, write_fit
-from tacit.learning.studying.forecasts import forecast_row, write_forecasts
+from tacit.learning.studying.fits import FIT_EPISODES, Fit, fit_head, read_fit, write_fit
+from tacit.learning.studying.forecasts import write_forecasts
+from tacit.learning.studying.work import Done, Fitting, Work
 from tacit.learning.trials.exposure import demoted_items, harmful_items
 from tacit.stores.port import Row, Snapshot
 
@@ -124,7 +127,7 @@ class Study:
         episodes = count_lessons(snapshot, mind, position)
         if last_change(snapshot, mind) <= before.position and episodes == before.known:
             return Taken(position)
-        if not span.hurried and not self._is_worth(episodes, before):
+        if not span.hurried and not self._is_worth(episodes, before, span):
             return None
         started = time.monotonic()
         try:
@@ -146,15 +149,21 @@ class Study:
         traces = ((one.episode, one.trace) for one in lessons_between(snapshot, mind, desk.after, position))
         book = write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful)
         check()
-        forecasts = self._forecasts(snapshot, mind, desk, before)
+        work = self._work(snapshot, mind, desk, before)
         check()
-        fit = self._fit(snapshot, mind, desk, check)
-        return _Findings(book=book, forecasts=forecasts, fit=fit, harmful=tuple(sorted(harmful)))
+        try:
+            done = do_apart(work, check)
+        except WorkFailed:
+            _log.exception("nothing was fitted; the models of before are kept")
+            done = Done([], None)
+        return _Findings(book=book, forecasts=done.forecasts, fit=done.fit, harmful=tuple(sorted(harmful)))
 
-    def _is_worth(self, episodes: int, before: Book) -> bool:
+    def _is_worth(self, episodes: int, before: Book, span: Span) -> bool:
         """Whether so much is new, or so much time has gone, that a new book is worth the work."""
         now = time.monotonic()
-        return now >= self._rest_until or (now >= self._begin and episodes >= _WORTH_GROWTH * before.known)
+        if now >= self._rest_until:
+            return True
+        return not span.writing and now >= self._begin and episodes >= _WORTH_GROWTH * before.known
 
     def apply(self, appender: Appender, mind: bytes, effects: _Findings) -> None:
         transaction, position = appender.transaction, effects.book.position
@@ -166,30 +175,33 @@ class Study:
             id = uuid5(UUID(bytes=mind), f"{self.name} demotes {item}").bytes  # once, however often it is tried
             appender.append(mind, self._preparer.prepare(kinds.ADVICE_DEMOTED, {"item": item}, id=id))
 
-    def _forecasts(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book) -> list[Row]:
-        """What the models fitted so far expect of a sample of the episodes that they have not seen."""
-        seen, _ = fit_head(snapshot, mind, desk.position)
+    def _work(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book) -> Work:
+        """What is to be forecast, and what models are to be fitted to when there is enough that is new."""
+        seen, fitted = fit_head(snapshot, mind, desk.position)
         fit = read_fit(snapshot, mind, desk.position)
-        last = max(seen, before.position)
-        fresh = newest_heads(snapshot, mind, desk.position, self._policy.window, after=last)
-        if fit is None or not fresh:
-            return []
-        models = models_of(fit)
-        apart = max(1, len(fresh) // _MOST_FORECASTS)
-        episodes = [(load_episode(snapshot, mind, id, since), since) for id, since in fresh[::apart]]
-        return [forecast_row(mind, episode, since, models, before.success_rate) for episode, since in episodes]
-
-    def _fit(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fit | None:
-        """Models fitted anew, when there is enough that is new."""
-        _, fitted = fit_head(snapshot, mind, desk.position)
         enough = max(1, min(fitted * _WORTH_FITTING, _MUCH_TO_FIT))
-        if fitted <= desk.known < fitted + enough:
-            return None
+        return Work(
+            mind=mind,
+            before=fit,
+            prior=before.success_rate,
+            fresh=[] if fit is None else self._fresh(snapshot, mind, desk, max(seen, before.position)),
+            fitting=None if fitted <= desk.known < fitted + enough else self._fitting(snapshot, mind, desk),
+        )
+
+    def _fresh(self, snapshot: Snapshot, mind: bytes, desk: Desk, after: int) -> list[tuple[Episode, int]]:
+        """A sample of the episodes that the models have not seen."""
+        fresh = newest_heads(snapshot, mind, desk.position, self._policy.window, after=after)
+        apart = max(1, len(fresh) // _MOST_FORECASTS)
+        return [(load_episode(snapshot, mind, id, since), since) for id, since in fresh[::apart]]
+
+    def _fitting(self, snapshot: Snapshot, mind: bytes, desk: Desk) -> Fitting:
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
-        model = "" if self._embedder is None else self._embedder.fingerprint
-        ranker = ToolRanker.fit(self._examples(snapshot, mind, desk.position), model)
-        check()
-        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], ranker, desk.known, check)
+        return Fitting(
+            known=desk.known,
+            model="" if self._embedder is None else self._embedder.fingerprint,
+            examples=self._examples(snapshot, mind, desk.position),
+            episodes=[load_episode(snapshot, mind, id, since) for id, since in newest],
+        )
 
     def _examples(self, snapshot: Snapshot, mind: bytes, position: int) -> list[Example]:
         """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""

@@ -1,0 +1,114 @@
+"""Does the work of a study in a process of its own, so that it takes neither the interpreter nor the memory of the
+agent's.
+
+Fitting takes seconds of pure Python: in a thread it would stand in the way of every other thread of the process all
+that time. So the work goes through a pipe to a process started for it, which answers and ends. Nothing is written to a
+disk. Where no process can be started, the caller's thread does the work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tacit.learning.studying.work import Check, Done, Work, do
+
+_log = logging.getLogger("tacit.learning.studying.apart")
+WORTH_A_PROCESS = 500
+"""Steps of episodes. Fewer are worked through in about the time that a process takes to start."""
+_CHECK_SECONDS = 0.1
+_PARENT_SECONDS = 1.0
+_NICE = 10
+"""Whoever is at work comes before whoever learns from it."""
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class WorkFailed(Exception):  # noqa: N818 - says what happened
+    """The process that did the work ended without an answer."""
+
+
+def do_apart(work: Work, check: Check = lambda: None) -> Done:
+    """Do the work in a process of its own if there is enough of it, and if one can be started.
+
+    Raises:
+        WorkFailed: the process ended without an answer; what it last said is in the message.
+        Exception: whatever ``check`` raises; the process is ended.
+    """
+    if _size(work) < WORTH_A_PROCESS or not _is_python(sys.executable):
+        return do(work, check)
+    try:
+        process = _start()
+    except OSError as error:
+        _log.warning("models are fitted in the agent's process, since no other can be started: %s", error)
+        return do(work, check)
+    with process:
+        try:
+            answer, said = _converse(process, pickle.dumps(work), check)
+        finally:
+            process.kill()
+    if process.returncode:
+        last = said.decode(errors="replace").strip().rpartition("\n")[2]
+        raise WorkFailed(f"the process that fits models ended with {process.returncode}: {last or 'it said nothing'}")
+    done: Done = pickle.loads(answer)  # noqa: S301 - from our own pipe
+    return done
+
+
+def _size(work: Work) -> int:
+    fitted = work.fitting.episodes if work.fitting else ()
+    return sum(len(episode.steps) for episode in (*fitted, *(episode for episode, _ in work.fresh)))
+
+
+def _is_python(executable: str | None) -> bool:
+    """Whether that is an interpreter, and not a program that has one inside."""
+    name = Path(executable or "").name.lower()
+    return not getattr(sys, "frozen", False) and ("python" in name or "pypy" in name)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    path = os.pathsep.join(filter(None, sys.path))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+        start_new_session=True,  # a Ctrl-C is for the agent, which ends this process itself
+    )
+
+
+def _converse(process: subprocess.Popen[bytes], question: bytes, check: Check) -> tuple[bytes, bytes]:
+    """What the process writes to its output and its error output."""
+    rest: bytes | None = question
+    while True:
+        try:
+            return process.communicate(rest, timeout=_CHECK_SECONDS)
+        except subprocess.TimeoutExpired:
+            rest = None  # it goes on where it was
+            check()
+
+
+def main(parent: int) -> None:
+    """Answer one question: work from the standard input, what has come of it to the standard output."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answer:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into the answer
+        pickle.dump(do(pickle.load(sys.stdin.buffer)), answer)  # noqa: S301 - from our own pipe
+
+
+def _end_with(parent: int) -> None:
+    """End when the parent ends, whatever this process is doing."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
