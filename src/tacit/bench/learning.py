@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tacit.bench.baselines import NextTools, success_shares
 from tacit.bench.folds import FOLDS, Case, alfworld, calls, made_up, of_fold, solved, tau_airline
 from tacit.bench.intervals import auroc, bootstrap, brier, slope
 from tacit.bench.next_actions import measure_next_actions
@@ -52,26 +53,54 @@ def measure(run: Run) -> None:
 def _success(run: Run, name: str, cases: list[Case], after: Sequence[int]) -> None:
     import numpy
 
-    rows: dict[int, list[tuple[float, float, float, str]]] = defaultdict(list)
+    told: dict[int, dict[str, list[float]]] = {count: defaultdict(list) for count in after}
+    clusters: dict[int, list[str]] = defaultdict(list)
     for fold in range(FOLDS):
         known, held_out = of_fold(cases, fold)
         model = SuccessModel.fit(known)
-        for case in held_out:
-            for count, prefix in _prefixes(case.episode, after):
-                found = model.predict(case.episode.task, case.episode.steps[:prefix])
-                kind = _rate_of_kind(known, case.episode)
-                chance = kind if found is None else found.mean
-                rows[count].append((chance, kind, float(solved(case.episode)), case.cluster))
-    for count, of in sorted(rows.items()):
-        chances, kinds, came = (numpy.array([row[place] for row in of]) for place in range(3))
-        clusters = [row[3] for row in of]
-        label = f"{name}_success_after_{count}"
-        run.figure(f"{label}_runs", len(of), "runs")
-        run.interval(f"{label}_auroc", bootstrap(_of(auroc, chances, came), clusters))
-        run.interval(f"{label}_auroc_of_kind", bootstrap(_of(auroc, kinds, came), clusters))
-        run.interval(f"{label}_brier", bootstrap(_of(brier, chances, came), clusters))
-        run.interval(f"{label}_skill_over_kind", bootstrap(_skill(chances, kinds, came), clusters))
-        run.interval(f"{label}_calibration_slope", bootstrap(_of(slope, chances, came), clusters))
+        for count in after:
+            asked = [
+                (case, prefix) for case in held_out for at, prefix in _prefixes(case.episode, (count,)) if at == count
+            ]
+            if not asked:
+                continue
+            columns = _chances(model, known, [(case.episode, prefix) for case, prefix in asked])
+            for label, chances in columns.items():
+                told[count][label] += chances
+            told[count]["came"] += [float(solved(case.episode)) for case, _ in asked]
+            clusters[count] += [case.cluster for case, _ in asked]
+    for count, of in told.items():
+        came = numpy.array(of.pop("came"))
+        _note_success(
+            run, f"{name}_success_after_{count}", {k: numpy.array(v) for k, v in of.items()}, came, clusters[count]
+        )
+
+
+def _chances(
+    model: SuccessModel, known: Sequence[Episode], asked: Sequence[tuple[Episode, int]]
+) -> dict[str, list[float]]:
+    """The chance of success of each run, by the model and by plain baselines."""
+    kinds = [_rate_of_kind(known, episode) for episode, _ in asked]
+    found = [model.predict(episode.task, episode.steps[:prefix]) for episode, prefix in asked]
+    ours = [kind if one is None else one.mean for one, kind in zip(found, kinds, strict=True)]
+    return {"tacit": ours, "kind": kinds, **success_shares(known, asked)}
+
+
+def _note_success(run: Run, label: str, told: dict[str, Real], came: Real, clusters: list[str]) -> None:
+    ours = told["tacit"]
+    run.figure(f"{label}_runs", len(came), "runs")
+    run.interval(f"{label}_auroc", bootstrap(_of(auroc, ours, came), clusters))
+    run.interval(f"{label}_brier", bootstrap(_of(brier, ours, came), clusters))
+    run.interval(f"{label}_calibration_slope", bootstrap(_of(slope, ours, came), clusters))
+    for plain, chances in told.items():
+        if plain != "tacit":
+            run.interval(f"{label}_auroc_of_{plain}", bootstrap(_of(auroc, chances, came), clusters))
+            run.interval(f"{label}_auroc_over_{plain}", bootstrap(_gain(ours, chances, came), clusters))
+            run.interval(f"{label}_skill_over_{plain}", bootstrap(_skill(ours, chances, came), clusters))
+
+
+def _gain(ours: Real, plain: Real, came: Real) -> Callable[[Real], float]:
+    return lambda at: auroc(ours[at], came[at]) - auroc(plain[at], came[at])
 
 
 def _skill(chances: Real, kinds: Real, came: Real) -> Callable[[Real], float]:
@@ -115,19 +144,14 @@ def _next_tool(run: Run, name: str, cases: list[Case], *, of_solved: bool) -> No
     for fold in range(FOLDS):
         known, held_out = of_fold(cases, fold)
         model = NextStepModel.fit(known, target="solved" if of_solved else "all", with_end=False)
-        grams = {order: _grams(known, order) for order in (0, 1, 2)}
-        for case in held_out:
-            if of_solved and not solved(case.episode):
-                continue
-            history: list[str] = []
-            for place in calls(case.episode):
-                tool = case.episode.steps[place].tool
-                ranked = model.predict(case.episode.task, case.episode.steps[:place])
-                hits["tacit"].append(bool(ranked) and ranked[0][0] == tool)
-                for order, label in ((0, "majority"), (1, "bigram"), (2, "trigram")):
-                    hits[label].append(_by_grams(grams, order, history) == tool)
-                history.append(tool)
-                clusters.append(case.cluster)
+        of = [case for case in held_out if solved(case.episode) or not of_solved]
+        asked = [(case.episode, place) for case in of for place in calls(case.episode)]
+        clusters += [case.cluster for case in of for _ in calls(case.episode)]
+        truth = [episode.steps[place].tool for episode, place in asked]
+        ranked = [model.predict(episode.task, episode.steps[:place]) for episode, place in asked]
+        told = {"tacit": [found[0][0] if found else "" for found in ranked], **NextTools(known).told(asked)}
+        for label, tools in told.items():
+            hits[label] += [tool == right for tool, right in zip(tools, truth, strict=True)]
     run.figure(f"{name}_next_tool_calls", len(clusters), "calls")
     ours = numpy.array(hits["tacit"], dtype=float)
     for label, found in hits.items():
@@ -138,25 +162,6 @@ def _next_tool(run: Run, name: str, cases: list[Case], *, of_solved: bool) -> No
             run.interval(f"{name}_next_tool_gain_over_{label}", bootstrap(_of(_mean, gap), clusters))
     best = max(numpy.mean(found) for label, found in hits.items() if label != "tacit")
     run.ratio(f"{name}_next_tool_over_best_baseline", [float(ours.mean() / best)])
-
-
-def _grams(known: Sequence[Episode], order: int) -> dict[tuple[str, ...], Counter[str]]:
-    found: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-    for episode in known:
-        tools = [""] * order + [episode.steps[place].tool for place in calls(episode)]
-        for place in range(order, len(tools)):
-            found[tuple(tools[place - order : place])][tools[place]] += 1
-    return found
-
-
-def _by_grams(grams: dict[int, dict[tuple[str, ...], Counter[str]]], order: int, history: Sequence[str]) -> str:
-    """The most frequent tool after the last ones; after fewer of them where these were never seen."""
-    padded = [""] * order + list(history)
-    for length in range(order, -1, -1):
-        seen = grams[length].get(tuple(padded[len(padded) - length :]))
-        if seen:
-            return max(seen, key=lambda tool: (seen[tool], tool))
-    return ""
 
 
 def _of(figure: Callable[..., float], *columns: Real) -> Callable[[Real], float]:
