@@ -26,18 +26,20 @@ from tacit.journal.consumer import Span, Taken, consumer_position
 from tacit.journal.masking import NoMasking
 from tacit.learning.advising.book import Book, read_book, write_book
 from tacit.learning.advising.playbooks import playbooks
+from tacit.learning.fitting.giving_up import Check, checked, go_on
+from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons, count_lessons, last_change, lessons_between, newest_heads
 from tacit.learning.lessons.trace import Trace
-from tacit.learning.lessons.vectors import TextEmbedder, Vectors
+from tacit.learning.lessons.vectors import vectors_kept_as
 from tacit.learning.patterns.heuristics import heuristics, retired
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.ranking.examples import read_examples
 from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example, ToolRanker
-from tacit.learning.studying.desk import Check, Desk
+from tacit.learning.studying.desk import Desk
 from tacit.learning.studying.fits import FIT_EPISODES, Fit, fit_head, fit_to, models_of, read_fit, write_fit
 from tacit.learning.studying.forecasts import forecast_row, write_forecasts
-from tacit.learning.trials.exposure import demoted_items, harmful_items
+from tacit.learning.trials.exposure import demoted_items, harmful_items, judged_between
 from tacit.stores.port import Row, Snapshot
 
 _log = logging.getLogger("tacit.learning.studying.study")
@@ -48,7 +50,7 @@ study takes a tenth of one processor at most."""
 _PATIENCE_SECONDS = 60.0
 """Who waits for everything to be studied had better have it studied once, when all of it is there."""
 _LOOK_SECONDS = 0.5
-"""Whether a book is worth writing is looked at no more often: the lessons have to be counted for it."""
+"""Whether a book is worth writing is looked at no more often, mind by mind: the lessons have to be counted for it."""
 BEGIN_SECONDS = 3.0
 """Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
 _VECTORS_SECONDS = 30.0
@@ -96,7 +98,7 @@ def _checking(stopped: Callable[[], bool]) -> Check:
 class Study:
     """Writes the book of each mind. Not part of a replay: it keeps no views."""
 
-    name = "study"
+    name = kept_as = "study"
 
     def __init__(self, clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> None:
         self._clock = clock
@@ -105,7 +107,7 @@ class Study:
         self._embedder = embedder  # whose vectors are learned from
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
-        self._look_at = float("-inf")
+        self._look_at: dict[bytes, float] = {}
         self._awaiting: dict[bytes, float] = {}
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
@@ -115,16 +117,17 @@ class Study:
             return None
         now = time.monotonic()
         patience = _PATIENCE_SECONDS if span.hurried else 0.0
-        if (position < span.head and now < self._rest_until + patience) or (now < self._look_at and not span.hurried):
+        look_at = self._look_at.get(mind, float("-inf"))
+        if (position < span.head and now < self._rest_until + patience) or (now < look_at and not span.hurried):
             return None  # lessons are still coming in, or it was looked at just now
         if position == span.head and self._awaits_vectors(snapshot, mind, position):
             return None
-        self._look_at = now + _LOOK_SECONDS
         before = read_book(snapshot, mind, position)
-        episodes = count_lessons(snapshot, mind, position)
-        if last_change(snapshot, mind) <= before.position and episodes == before.known:
+        new, worth = self._look(snapshot, mind, span.position, position, before)
+        self._rest_from_looking(mind, now)
+        if not new:
             return Taken(position)
-        if not span.hurried and not self._is_worth(episodes, before):
+        if not span.hurried and not worth:
             return None
         started = time.monotonic()
         try:
@@ -142,19 +145,34 @@ class Study:
         desk = self._desk(mind)
         desk.catch_up(snapshot, mind, position, check)
         demoted = demoted_items(snapshot, mind, position)
-        harmful = harmful_items(snapshot, mind) - demoted
-        traces = ((one.episode, one.trace) for one in lessons_between(snapshot, mind, desk.after, position))
-        book = write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful)
-        check()
-        forecasts = self._forecasts(snapshot, mind, desk, before)
-        check()
+        harmful = self._harmful(snapshot, mind, position)
+        lessons = checked(lessons_between(snapshot, mind, desk.after, position), check)
+        traces = ((one.episode, one.trace) for one in lessons)
+        book = write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful, check)
+        forecasts = self._forecasts(snapshot, mind, desk, before, check)
         fit = self._fit(snapshot, mind, desk, check)
         return _Findings(book=book, forecasts=forecasts, fit=fit, harmful=tuple(sorted(harmful)))
 
-    def _is_worth(self, episodes: int, before: Book) -> bool:
-        """Whether so much is new, or so much time has gone, that a new book is worth the work."""
+    def _rest_from_looking(self, mind: bytes, began: float) -> None:
+        """All looking takes a tenth of a processor at most: of many minds, each is looked at less often."""
         now = time.monotonic()
-        return now >= self._rest_until or (now >= self._begin and episodes >= _WORTH_GROWTH * before.known)
+        self._look_at = {other: at for other, at in self._look_at.items() if at > now and other != mind}
+        self._look_at[mind] = now + max(_LOOK_SECONDS, _REST * (now - began) * (len(self._look_at) + 1))
+
+    def _look(self, snapshot: Snapshot, mind: bytes, seen: int, position: int, before: Book) -> tuple[bool, bool]:
+        """Whether there is anything new, and whether it is worth the work of a new book: because it is much, because
+        much time has gone, or because advice has turned out to do harm."""
+        if judged_between(snapshot, mind, seen, position) and self._harmful(snapshot, mind, position):
+            return True, True
+        episodes, now = count_lessons(snapshot, mind, position), time.monotonic()
+        new = last_change(snapshot, mind) > before.position or episodes != before.known
+        much = now >= self._begin and episodes >= _WORTH_GROWTH * before.known
+        return new, much or now >= self._rest_until
+
+    @staticmethod
+    def _harmful(snapshot: Snapshot, mind: bytes, position: int) -> frozenset[str]:
+        """Advice that is to be demoted and was not yet."""
+        return harmful_items(snapshot, mind) - demoted_items(snapshot, mind, position)
 
     def apply(self, appender: Appender, mind: bytes, effects: _Findings) -> None:
         transaction, position = appender.transaction, effects.book.position
@@ -166,7 +184,7 @@ class Study:
             id = uuid5(UUID(bytes=mind), f"{self.name} demotes {item}").bytes  # once, however often it is tried
             appender.append(mind, self._preparer.prepare(kinds.ADVICE_DEMOTED, {"item": item}, id=id))
 
-    def _forecasts(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book) -> list[Row]:
+    def _forecasts(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book, check: Check) -> list[Row]:
         """What the models fitted so far expect of a sample of the episodes that they have not seen."""
         seen, _ = fit_head(snapshot, mind, desk.position)
         fit = read_fit(snapshot, mind, desk.position)
@@ -176,7 +194,8 @@ class Study:
             return []
         models = models_of(fit)
         apart = max(1, len(fresh) // _MOST_FORECASTS)
-        episodes = [(load_episode(snapshot, mind, id, since), since) for id, since in fresh[::apart]]
+        chosen = checked(fresh[::apart], check)
+        episodes = ((load_episode(snapshot, mind, id, since), since) for id, since in chosen)
         return [forecast_row(mind, episode, since, models, before.success_rate) for episode, since in episodes]
 
     def _fit(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fit | None:
@@ -187,19 +206,20 @@ class Study:
             return None
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
         model = "" if self._embedder is None else self._embedder.fingerprint
-        ranker = ToolRanker.fit(self._examples(snapshot, mind, desk.position), model)
-        check()
-        return fit_to([load_episode(snapshot, mind, id, since) for id, since in newest], ranker, desk.known, check)
+        ranker = ToolRanker.fit(self._examples(snapshot, mind, desk.position, model), model, check)
+        episodes = [load_episode(snapshot, mind, id, since) for id, since in checked(newest, check)]
+        return fit_to(episodes, ranker, desk.known, check)
 
-    def _examples(self, snapshot: Snapshot, mind: bytes, position: int) -> list[Example]:
+    @staticmethod
+    def _examples(snapshot: Snapshot, mind: bytes, position: int, model: str) -> list[Example]:
         """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
         newest = newest_heads(snapshot, mind, position, MOST_EXAMPLES)
         after = newest[0][1] - 1 if newest else position
-        return read_examples(snapshot, mind, after, position, self._embedder)
+        return read_examples(snapshot, mind, after, position, model)
 
     def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
         """Whether tasks are still being embedded; not for ever, since a server that embeds may be down."""
-        if self._embedder is None or consumer_position(snapshot, mind, Vectors.name) >= position:
+        if self._embedder is None or consumer_position(snapshot, mind, vectors_kept_as(self._embedder)) >= position:
             self._awaiting.pop(mind, None)
             return False
         since = self._awaiting.setdefault(mind, time.monotonic())
@@ -220,9 +240,11 @@ def write(
     now: int,
     policy: StudyPolicy,
     demoted: frozenset[str] = frozenset(),
+    check: Check = go_on,
 ) -> Book:
     """The book that the counts and the traces make; the heuristics' histories go on from the book before."""
-    patterns = fuse(mine(desk.counts, now, policy.mining), desk.counts)
+    patterns = fuse(mine(desk.counts, now, policy.mining, check), desk.counts)
+    check()
     found = heuristics(patterns, (*before.heuristics, *before.retired), now, demoted)
     alive = {each.id for each in found}
     gone = [each for each in before.retired if each.id not in alive]
