@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tacit.errors import InvalidInput
 from tacit.models.embedding import Embedder, checked_texts
-from tacit.stores.forking import FreshLock
+from tacit.stores.forking import GATE, FreshLock
 
 if TYPE_CHECKING:
     from tacit.models.embedding import Vectors
@@ -65,7 +65,8 @@ class CachedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector of unit length for each text, in their order; errors are those of the embedder behind it."""
-        import numpy
+        with GATE.entered():  # a child would wait for ever for an import that has only begun
+            import numpy
 
         wanted = checked_texts(texts)
         keys = [(self.fingerprint, sha256(text.encode()).digest()) for text in wanted]
