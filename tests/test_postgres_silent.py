@@ -117,6 +117,7 @@ def test_a_server_that_falls_silent_is_an_error_for_whoever_waits_and_at_once_fo
 
 
 def test_a_write_to_a_server_that_falls_silent_is_an_error_too(store: PostgresStore, relay: Relay) -> None:
+    assert count(store) == 0  # now there is a connection
     started = time.monotonic()
     with relay.mute(), pytest.raises(StoreUnavailable), store.transaction() as transaction:
         transaction.rows(select(schema.mind.c.id))
