@@ -44,7 +44,7 @@ def test_children_that_are_forked_while_the_store_is_busy_can_open_it_themselves
 @pytest.mark.parametrize("begun", ["numpy", "onnxruntime", "tacit_minilm"])
 def test_a_child_that_is_forked_while_the_embedder_loads_can_embed(begun: str) -> None:
     program = f"""
-        import os, sys, threading, time
+        import os, signal, sys, threading, time
         from tacit.opening import shared_embedder
         embedder = shared_embedder("minilm")
         thread = threading.Thread(target=embedder.embed, args=(["in the parent"],))
@@ -53,6 +53,7 @@ def test_a_child_that_is_forked_while_the_embedder_loads_can_embed(begun: str) -
             time.sleep(0.001)
         child = os.fork()
         if child == 0:
+            signal.alarm(40)  # should it hang, it must not outlive the test
             embedder.embed(["in the child"])
             os._exit(0)
         thread.join()
