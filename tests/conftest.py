@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ("postgres_fixture",)
+pytest_plugins = ("postgres_fixture", "embedding_provider")
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=1_000, deadline=None)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+import tacit
+from tacit.clock import SystemClock
 from tacit.ids import parse_id
 from tacit.journal.consumer import Span, consumer_position
 from tacit.learning.lessons.lessons import Lessons, forget_lessons, lessons_between, newest_heads
 from tacit.learning.patterns.counts import PatternCounts
 from tacit.learning.patterns.pattern import Key
 from tacit.learning.studying.desk import Desk
+from tacit.learning.studying.study import Study
 from tacit.mind import Mind
-from trials import open_mind
+from trials import open_mind, settings
 
 pytestmark = pytest.mark.requirement("LE-08")
 
@@ -81,6 +84,27 @@ def test_an_erased_lesson_leaves_nothing_on_the_desk_though_there_are_more_than_
     live(mind, 20, "tool-20")
     check(mind, desk, 10)
     assert ("sequence", f"tool-{erased}", "put") not in list(desk.counts)
+
+
+def test_each_of_many_minds_is_studied_without_a_rest_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tacit.learning.studying.study.BEGIN_SECONDS", 0.0)
+    changed = settings(learning__embedder="none", consumers__enabled=False)
+    with tacit.open_store(tmp_path / "c.db", settings=changed) as store:
+        minds = [store.mind(f"mind {number}") for number in range(4)]
+        for mind in minds:
+            for number in range(6):
+                live(mind, number, "lift")
+            mind.settle(60, only="lessons")
+        study = Study(SystemClock())
+        with store.store.snapshot() as snapshot:
+            for mind in minds:
+                id = mind.recorder.mind.id
+                position = consumer_position(snapshot, id, Lessons.name)
+                taken = study.take(snapshot, id, Span(0, position, 500, hurried=False, busy=False))
+                assert taken is not None
+                assert taken.effects.book.episodes == 6
 
 
 def test_closing_does_not_wait_for_a_study_to_end_and_the_next_opening_does_it(tmp_path: Path) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy
 import pytest
 
+from embedding_provider import Provider
 from tacit.errors import InvalidInput, ModelError
 from tacit.models.embedders import open_embedder
 from tacit.models.embedding import batches
@@ -25,50 +23,6 @@ from tacit.models.hashing import HashingEmbedder
 pytestmark = pytest.mark.requirement("RE-11")
 
 KEY = "k-1234567890-secret"
-
-
-class Provider(ThreadingHTTPServer):
-    """Speaks the embeddings wire: its vectors are those of a hashing embedder, or a scripted answer."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.model = HashingEmbedder(8)
-        self.script: list[tuple[int, bytes]] = []
-        self.asked: list[tuple[str, str | None, dict[str, Any]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def answer(self, texts: list[str]) -> bytes:
-        rows = [{"index": row, "embedding": vector.tolist()} for row, vector in enumerate(self.model.embed(texts))]
-        return msgspec.json.encode({"data": rows[::-1]})  # the wire does not promise an order
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Provider
-
-    def do_POST(self) -> None:
-        body = msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.path, self.headers["Authorization"], body))
-        status, content = self.server.script.pop(0) if self.server.script else (200, self.server.answer(body["input"]))
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: what was asked is kept."""
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as provider:
-        thread = threading.Thread(target=provider.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield provider
-        provider.shutdown()
-        thread.join()
 
 
 def client(provider: Provider, dimension: int | None = 8) -> EmbeddingServer:

@@ -6,11 +6,13 @@ import multiprocessing
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
 
 import tacit
+from tacit.stores.forking import FreshLock
 from trials import assert_sound, open_mind
 
 
@@ -36,6 +38,52 @@ def test_children_that_are_forked_while_the_store_is_busy_can_open_it_themselves
         assert [child.exitcode for child in children] == [0] * 8
         assert len(mind.episodes(limit=100)) == 28
     assert_sound(path)
+
+
+@pytest.mark.requirement("JR-04")
+@pytest.mark.parametrize("begun", ["numpy", "onnxruntime", "tacit_minilm"])
+def test_a_child_that_is_forked_while_the_embedder_loads_can_embed(begun: str) -> None:
+    program = f"""
+        import os, signal, sys, threading, time
+        from tacit.opening import shared_embedder
+        embedder = shared_embedder("minilm")
+        thread = threading.Thread(target=embedder.embed, args=(["in the parent"],))
+        thread.start()
+        while {begun!r} not in sys.modules:
+            time.sleep(0.001)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(40)  # should it hang, it must not outlive the test
+            embedder.embed(["in the child"])
+            os._exit(0)
+        thread.join()
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.requirement("JR-04")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_lock_that_another_thread_holds_is_free_in_the_child() -> None:
+    lock, held, over = FreshLock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(60)
+    child = multiprocessing.get_context("fork").Process(target=lock.__enter__)
+    child.start()
+    child.join(30)
+    over.set()
+    thread.join()
+    if child.exitcode is None:
+        child.kill()
+    assert child.exitcode == 0
 
 
 @pytest.mark.requirement("EP-08")

@@ -30,6 +30,8 @@ ASKED: dict[str, tuple[Any, dict[str, Any], str]] = {
         "COVERING INDEX lesson_until (mind=? AND until=?",
     ),
     "vectors since": (vectors._since, {"model": "x", "after": 5, "position": 9, "most": 5}, "vector_since (mind=?"),
+    "any vector": (vectors._any, {"model": "x"}, "(mind=? AND model=?)"),
+    "exposures judged": (exposure._judged, {"after": 5, "position": 9}, "PRIMARY KEY (mind=?)"),
     "the book": (book._newest, {"position": 9}, "(mind=? AND position<?)"),
     "the fit": (fits._newest, {"position": 9}, "(mind=? AND position<?)"),
     "advice of an episode": (exposure._by_episode, {"episode": b"e"}, "exposure_episode (episode=? AND mind=?)"),

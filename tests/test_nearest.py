@@ -18,6 +18,8 @@ from tacit.learning.advising.word_index import MOST_WORDS, WordIndex
 from tacit.learning.lessons.lessons import Lessons, forget_lessons
 from tacit.learning.lessons.trace import words_of
 from tacit.mind import Mind
+from tacit.models.hashing import HashingEmbedder
+from tacit.stores import schema
 from trials import open_mind
 
 pytestmark = pytest.mark.requirement("LE-09")
@@ -77,11 +79,11 @@ def nearest(mind: Mind, shelf: Shelf, text: str, most: int = 3) -> list[str]:
     id = mind.recorder.mind.id
     with mind.recorder.journal.store.snapshot() as snapshot:
         shelf.catch_up(snapshot, id, consumer_position(snapshot, id, Lessons.name))
-    return [each.episode for each in shelf.nearest(text, [f"word:{word}" for word in words_of(text)], most)]
+    return [each.episode for each in shelf.nearest([f"word:{word}" for word in words_of(text)], most)]
 
 
 def test_a_shelf_follows_what_comes_changes_and_leaves_its_window(mind: Mind) -> None:
-    shelf = Shelf(3, None)
+    shelf = Shelf(3)
     first = live(mind, "paint the red ship")
     others = [live(mind, f"sweep the {colour} harbour") for colour in ("green", "blue")]
     assert nearest(mind, shelf, "a red ship")[0] == first
@@ -94,7 +96,7 @@ def test_a_shelf_follows_what_comes_changes_and_leaves_its_window(mind: Mind) ->
 
 @pytest.mark.parametrize("erased", [1, 6])
 def test_what_was_erased_is_not_found_though_there_are_more_than_the_shelf_holds(mind: Mind, erased: int) -> None:
-    shelf = Shelf(4, None)
+    shelf = Shelf(4)
     ids = [live(mind, f"visit town number {'abcdefgh'[number] * 3}") for number in range(8)]
     assert nearest(mind, shelf, "visit town number ggg")[0] == ids[6]
     with mind.recorder.journal.store.transaction() as transaction:
@@ -110,3 +112,23 @@ def test_meaning_finds_what_shares_no_word(tmp_path: Path) -> None:
         mind.settle(60)
         found = mind.advise("book lodging for a trip to France", record=False).episodes
         assert found[0].id == wanted
+
+
+def test_an_episode_without_a_vector_is_judged_by_its_words_alone(mind: Mind) -> None:
+    """Beside others with vectors it must not lose half of its likeness."""
+    known, fresh = live(mind, "paint the red ship"), live(mind, "paint the blue ship")
+    embedder, id = HashingEmbedder(16), mind.recorder.mind.id
+    journal = mind.recorder.journal
+    shelf = Shelf(5, "some model")
+    words = [f"word:{word}" for word in words_of("paint the ship")]
+    vector = embedder.embed(["something else"])[0]
+    mind.settle(60)
+    with journal.store.transaction() as transaction:
+        body = (-vector).astype("<f2").tobytes()
+        transaction.insert(schema.vector, ((id, "some model", parse_id(known), 3, body),))
+    with journal.store.snapshot() as snapshot:
+        shelf.catch_up(snapshot, id, consumer_position(snapshot, id, Lessons.name))
+    by_words = {each.episode: each.likeness for each in shelf.nearest(words, 5)}
+    by_both = {each.episode: each.likeness for each in shelf.nearest(words, 5, vector)}
+    assert by_both[fresh] == by_words[fresh] > 0
+    assert by_both[known] == pytest.approx(by_words[known] / 2)

@@ -173,8 +173,9 @@ def test_what_is_not_to_be_recorded_and_what_is_asked_of_the_past_leaves_no_trac
     assert head() == before
 
 
-def test_a_share_is_withheld_when_asked_for_and_what_does_harm_is_given_no_more(tmp_path: Path) -> None:
-    """A simulated agent that does worse whenever a certain piece of advice is shown to it."""
+@pytest.mark.parametrize("more", [True, False], ids=["and an episode", "and nothing else"])
+def test_a_share_is_withheld_when_asked_for_and_what_does_harm_is_given_no_more(tmp_path: Path, more: bool) -> None:
+    """A simulated agent that does worse whenever a certain piece of advice is shown to it, and says so."""
     changed = {"advice__withhold_share": 0.5, "advice__withhold_floor": 0.5, "learning__embedder": "none"}
     with open_mind(tmp_path / "b.db", **changed) as mind:
         for number in range(60):
@@ -192,9 +193,10 @@ def test_a_share_is_withheld_when_asked_for_and_what_does_harm_is_given_no_more(
             assert advice.exposure_id
             mind.feedback(advice.exposure_id, outcome="failure" if there else "success")
         assert 20 < shown < 60
-        with mind.episode("Change seat 2", domain="airline") as episode:  # something new, so that it is studied
-            episode.step(tool="ask", observation="x", success=True)
-            episode.complete("success")
+        if more:
+            with mind.episode("Change seat 2", domain="airline") as episode:
+                episode.step(tool="ask", observation="x", success=True)
+                episode.complete("success")
         mind.settle(60)
         after = mind.advise("Change seat 3", domain="airline", record=False)
         assert item not in {each.id for each in after.heuristics}

@@ -26,8 +26,9 @@ from tacit.journal.minds import MindInfo, MindProjection, check_name, list_minds
 from tacit.journal.notary import Cadence
 from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
+from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
-from tacit.learning.lessons.vectors import TextEmbedder, Vectors
+from tacit.learning.lessons.vectors import Vectors
 from tacit.learning.patterns.mining import MiningPolicy
 from tacit.learning.studying.study import Study, StudyPolicy
 from tacit.learning.trials.exposure import ExposureProjection, Withholding

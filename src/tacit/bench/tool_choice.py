@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tacit.bench.intervals import bootstrap
 from tacit.bench.run import Run
-from tacit.learning.lessons.vectors import TextEmbedder
 from tacit.learning.ranking.ranker import Described, Example, ToolRanker
 from tacit.models.embedders import open_embedder
+from tacit.models.embedding import Embedder
 
 if TYPE_CHECKING:
     import numpy
@@ -81,7 +81,7 @@ def measure_tool_choice(run: Run) -> None:
         _tell(run, f"{world.name}_tool_described_{size}", _ask(ranker, world.tasks[held], vectors[held], told))
 
 
-def _embedded(embedder: TextEmbedder, texts: Sequence[str]) -> Real:
+def _embedded(embedder: Embedder, texts: Sequence[str]) -> Real:
     """Vectors of many texts; those of a length together, which is quicker."""
     import numpy
 

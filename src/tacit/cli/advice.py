@@ -134,6 +134,8 @@ def show_advice(out: Output, found: Advice) -> None:
         out.table(
             ("episode", "likeness", "what"), [(each.id, round(each.score, 2), each.text) for each in found.episodes]
         )
+    for note in found.notes:
+        out.note(note)
     if found.exposure_id:
         out.note(f"written down as {found.exposure_id}; 'tacit feedback {found.exposure_id} OUTCOME' tells how it went")
 

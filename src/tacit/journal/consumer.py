@@ -1,16 +1,13 @@
 """Consumers: whatever is computed from the journal in the background.
 
 A consumer's effects and the offset that says how far it has come are committed together, so a crash repeats nothing and
-loses nothing. A lease lets one process at a time run a consumer on a mind; each change of holder raises the epoch, and
-a write under an old epoch is refused, so a process that slept through its lease cannot write.
+loses nothing. A lease lets one process at a time run a consumer on a mind (see ``lease``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import socket
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -19,14 +16,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, select
 
-from tacit.clock import MICROS_PER_SECOND, Clock
-from tacit.errors import Conflict, NotSettled, StoreError
+from tacit.clock import Clock
+from tacit.errors import NotSettled, StoreError
 from tacit.ids import Entropy
 from tacit.journal.append import Appender
 from tacit.journal.bell import Bell
 from tacit.journal.event import Event
+from tacit.journal.faults import Faults
+from tacit.journal.lease import Lease, Leases
 from tacit.journal.read import events_after, head_position
 from tacit.journal.rest import MOMENT_SECONDS, Rest
 from tacit.journal.writer import Writer
@@ -34,31 +33,16 @@ from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
 
 _log = logging.getLogger("tacit.journal.consumer")
+_NO_MIND = b""
+"""Stands for all minds, where the store itself is in trouble."""
 _row = schema.consumer
-_this = and_(_row.c.mind == bindparam("of"), _row.c.name == bindparam("named"))
-_state = select(_row.c.position, _row.c.epoch, _row.c.holder, _row.c.expires_at).where(_this).with_for_update()
 _reached = select(_row.c.position).where(_row.c.mind == bindparam("mind"), _row.c.name == bindparam("named"))
-_take = (
-    update(_row)
-    .where(_this, _row.c.epoch == bindparam("old_epoch"))
-    .values(epoch=bindparam("epoch"), holder=bindparam("holder"), expires_at=bindparam("expires_at"))
-)
-_advance = (
-    update(_row)
-    .where(_this, _row.c.epoch == bindparam("old_epoch"), _row.c.position == bindparam("old"))
-    .values(position=bindparam("position"), expires_at=bindparam("expires_at"))
-)
-_release = update(_row).where(_row.c.holder == bindparam("old_holder")).values(holder="", expires_at=0)
 _position = func.coalesce(_row.c.position, 0)
 _lag = select(schema.head.c.mind, schema.head.c.position, _position).select_from(
     schema.head.outerjoin(_row, and_(_row.c.mind == schema.head.c.mind, _row.c.name == bindparam("named")))
 )
 _behind = _lag.where(schema.head.c.position > _position)
 _lag_of_mind = _lag.where(schema.head.c.mind == bindparam("mind"))
-
-
-_MOST_LEASES = 3
-"""A lease that ends later than so many leases from now was taken under a clock that is wrong: it is not believed."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -75,7 +59,8 @@ class Span(msgspec.Struct, frozen=True):
     writing: bool = False
     """Whether somebody is writing, for however long."""
     stopped: Callable[[], bool] = lambda: False
-    """Says whether the store is being closed; what takes long had better be given up, to be done another time."""
+    """Says whether the store is being closed, or another process has the lease now; what takes long had better be given
+    up, to be done another time."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -83,6 +68,9 @@ class Taken(msgspec.Struct, frozen=True):
 
     position: int
     effects: Any = None
+    think: Callable[[], Any] | None = None
+    """Works out the effects once the snapshot has been let go of: what waits for others must not keep it. When it says
+    None, nothing was taken."""
 
 
 class Consumer(Protocol):
@@ -90,11 +78,19 @@ class Consumer(Protocol):
 
     @property
     def name(self) -> str:
-        """Its stable name; its offset is kept under it."""
+        """Its name, for people."""
+        ...
+
+    @property
+    def kept_as(self) -> str:
+        """The name under which its offset is kept. Under another one it begins anew."""
         ...
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
-        """Work out the effects of what is new, outside of any transaction; None puts it off."""
+        """Work out the effects of what is new, outside of any transaction; None puts it off.
+
+        As long as it lasts, the snapshot takes up a connection, and the process cannot fork; see ``Taken.think``.
+        """
         ...
 
     def apply(self, appender: Appender, mind: bytes, effects: Any) -> None:
@@ -108,6 +104,10 @@ class EventConsumer(ABC):
     name: str
     kinds: frozenset[str] | None
     """The kinds of events that it wants; None is every kind."""
+
+    @property
+    def kept_as(self) -> str:
+        return self.name
 
     @abstractmethod
     def prepare(self, snapshot: Snapshot, mind: bytes, events: Sequence[Event]) -> Any:
@@ -126,9 +126,9 @@ class EventConsumer(ABC):
         return Taken(events[-1].position if len(events) == span.most else span.head, effects)
 
 
-def consumer_position(snapshot: Snapshot, mind: bytes, name: str) -> int:
-    """How far the consumer of that name has come on a mind; 0 when it has not begun."""
-    row = snapshot.row(_reached, mind=mind, named=name)
+def consumer_position(snapshot: Snapshot, mind: bytes, kept_as: str) -> int:
+    """How far the consumer whose offset is kept under that name has come on a mind; 0 when it has not begun."""
+    row = snapshot.row(_reached, mind=mind, named=kept_as)
     return int(row[0]) if row else 0
 
 
@@ -138,12 +138,6 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     batch_events: int = 500
     poll_seconds: float = 1.0
     lease_seconds: float = 30.0
-
-
-class _Lease(msgspec.Struct):
-    epoch: int
-    position: int
-    expires_at: int
 
 
 class Consumers:
@@ -164,22 +158,22 @@ class Consumers:
         self._store = store
         self._writer = writer
         self._consumers = tuple(consumers)
-        self._clock = clock
         self._pace = pace
         self._chores: tuple[Callable[[], object], ...] = ()
-        self._holder = f"{socket.gethostname()}:{os.getpid()}:{entropy.bytes(8).hex()}"
-        self._leases: dict[tuple[str, bytes], _Lease] = {}
+        self._leases = Leases(writer, clock, entropy, pace.lease_seconds)
         self._running = threading.RLock()  # one round at a time in this process
         self._wake = Bell()
         self._hurry = threading.Event()  # somebody waits until everything has been consumed
         self._progress = threading.Condition()
-        self._waiting: Counter[str] = Counter()  # callers of settle, by what they wait for; guarded by _progress
+        # callers of settle, by the mind and the consumer that they wait for; guarded by _progress
+        self._waiting: Counter[tuple[bytes, str]] = Counter()
         self.rest = Rest(idle=idle)
         self._stopping = False
         self._put_off = False  # whether the last round found something to do that its consumer put off
         self._away = away or threading.Event()  # the store fails, which has been said; groups of one store share it
         self._thread: threading.Thread | None = None
-        self.failures: dict[str, str] = {}  # consumer -> its last error, until it succeeds again
+        self._faults = Faults()
+        self._moved_last: dict[str, bytes] = {}  # consumer -> the mind that had its turn last
         self._delayed: set[Callable[[], object]] = set()  # chores that wait for the store, which has been said
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,23 +186,30 @@ class Consumers:
             self._thread.start()
 
     def in_own_thread(self) -> bool:
-        """Whether the caller is the background thread."""
-        return threading.current_thread() is self._thread
+        """Whether the caller is one of the background threads."""
+        return threading.current_thread() is self._thread or self._leases.in_own_thread()
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Consumers that fail, each with its last error, until it succeeds again."""
+        return self._faults.texts()
 
     def wake(self) -> None:
         """Something was written: look now."""
         self._wake.ring()
 
-    def stop(self) -> None:
-        """Finish the batch at hand, give the leases back, and stop."""
+    def halt(self) -> None:
+        """Begin no other batch, and give up what takes long; nobody waits for that here."""
         self._stopping = True
         self._hurry.set()
         self._wake.ring()
+
+    def stop(self) -> None:
+        """Finish the batch at hand, give the leases back, and stop."""
+        self.halt()
         if self._thread is not None:
             self._thread.join()
-        if self._leases:
-            self._writer.run(lambda appender: appender.transaction.execute(_release, old_holder=self._holder))
-            self._leases.clear()
+        self._leases.give_back()
 
     def _work(self) -> None:
         while not self._stopping:
@@ -247,121 +248,77 @@ class Consumers:
         return moved
 
     def _round_of(self, consumer: Consumer) -> bool:
+        moved = False
         try:
-            with self._store.snapshot() as snapshot:
-                behind = [bytes(row[0]) for row in snapshot.rows(_behind, named=consumer.name)]
-            moved = False
-            for mind in behind:
+            for mind in self._behind(consumer):
                 if self._stopping:
                     break
-                moved = self._batch(consumer, mind) or moved
+                moved = self._turn(consumer, mind) or moved
         except StoreError as error:  # the store's trouble, not the consumer's: whoever writes hears of it too
             level = _again(self._away.is_set())
             self._away.set()
-            self.failures[consumer.name] = f"{type(error).__name__}: {error}"
+            self._faults.note(consumer.name, _NO_MIND, error)
             _log.log(level, "a consumer waits for the store: %s", error, extra={"consumer": consumer.name})
             return False
-        except Exception as error:  # noqa: BLE001 - a consumer's fault must not stop the others; it is reported and retried
-            self.failures[consumer.name] = f"{type(error).__name__}: {error}"
-            _log.exception("a consumer failed; it is tried again", extra={"consumer": consumer.name})
-            return False
-        self.failures.pop(consumer.name, None)
+        self._faults.forget(consumer.name, _NO_MIND)
         self._away.clear()
         return moved
 
+    def _behind(self, consumer: Consumer) -> list[bytes]:
+        """The minds that are behind: those that somebody waits for first, then each in its turn."""
+        with self._store.snapshot() as snapshot:
+            minds = sorted(bytes(row[0]) for row in snapshot.rows(_behind, named=consumer.kept_as))
+        last = self._moved_last.get(consumer.name, b"")
+        return sorted(minds, key=lambda mind: (not self._is_awaited(consumer, mind), mind <= last, mind))
+
+    def _turn(self, consumer: Consumer, mind: bytes) -> bool:
+        """A batch, unless the last ones failed; the fault of one mind must not stop the others."""
+        if self._faults.pausing(consumer.name, mind):
+            return False
+        try:
+            moved = self._batch(consumer, mind)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a consumer's fault must not stop the others; it is reported and retried
+            level = logging.ERROR if self._faults.note(consumer.name, mind, error) else logging.DEBUG
+            _log.log(level, "a consumer failed; it is tried again", exc_info=True, extra={"consumer": consumer.name})
+            return False
+        self._faults.forget(consumer.name, mind)
+        if moved:
+            self._moved_last[consumer.name] = mind
+        return moved
+
     def _batch(self, consumer: Consumer, mind: bytes) -> bool:
-        lease = self._hold(consumer.name, mind)
+        lease = self._leases.hold(consumer.kept_as, mind)
         if lease is None:
             return False
-        with self._store.snapshot() as snapshot:
-            span = Span(
-                lease.position,
-                head_position(snapshot, mind),
-                self._pace.batch_events,
-                bool(self._waiting[""] or self._waiting[consumer.name]),
-                self.rest.bursting,
-                self.rest.writing,
-                lambda: self._stopping,
-            )
-            taken = consumer.take(snapshot, mind, span)
+        with self._leases.renewed(lease):
+            with self._store.snapshot() as snapshot:
+                taken = consumer.take(snapshot, mind, self._span(snapshot, consumer, lease))
+            if taken is not None and taken.think is not None:
+                effects = taken.think()
+                taken = None if effects is None else Taken(taken.position, effects)
         self._put_off = self._put_off or taken is None
         if taken is None or taken.position == lease.position:
             return False
-        new, effects, expires_at = taken.position, taken.effects, self._expiry()
+        effects = taken.effects
 
         def apply(appender: Appender) -> None:
             if effects is not None:
                 consumer.apply(appender, mind, effects)
 
-        moved = self._writer.run(
-            lambda appender: self._commit(appender, consumer.name, mind, lease, new, expires_at, apply)
+        return self._leases.advance(lease, taken.position, apply)
+
+    def _span(self, snapshot: Snapshot, consumer: Consumer, lease: Lease) -> Span:
+        return Span(
+            lease.position,
+            head_position(snapshot, lease.mind),
+            self._pace.batch_events,
+            self._is_awaited(consumer, lease.mind),
+            self.rest.bursting,
+            self.rest.writing,
+            lambda: self._stopping or lease.lost,
         )
-        if not moved:
-            self._leases.pop((consumer.name, mind), None)
-            return False
-        lease.position, lease.expires_at = new, expires_at
-        return True
-
-    def _commit(
-        self,
-        appender: Appender,
-        name: str,
-        mind: bytes,
-        lease: _Lease,
-        new: int,
-        expires_at: int,
-        apply: Callable[[Appender], None],
-    ) -> bool:
-        """Effects and offset together; False when another holder has taken over (fenced)."""
-        transaction = appender.transaction
-        touched = transaction.execute(
-            _advance,
-            of=mind,
-            named=name,
-            old_epoch=lease.epoch,
-            old=lease.position,
-            position=new,
-            expires_at=expires_at,
-        )
-        if touched == 0:
-            row = transaction.row(_state, of=mind, named=name)
-            return row is not None and (row[0], row[1]) == (new, lease.epoch)  # this commit's first attempt got through
-        apply(appender)
-        return True
-
-    # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _expiry(self) -> int:
-        return self._clock.now() + round(self._pace.lease_seconds * MICROS_PER_SECOND)
-
-    def _hold(self, name: str, mind: bytes) -> _Lease | None:
-        """The lease on a consumer for a mind; None while another process has it."""
-        lease = self._leases.get((name, mind))
-        if lease is not None and lease.expires_at > self._clock.now():
-            return lease
-        taken = self._writer.run(lambda appender: self._acquire(appender, name, mind))
-        if taken is not None:
-            self._leases[name, mind] = taken
-        return taken
-
-    def _acquire(self, appender: Appender, name: str, mind: bytes) -> _Lease | None:
-        transaction, now, expires_at = appender.transaction, self._clock.now(), self._expiry()
-        row = transaction.row(_state, of=mind, named=name)
-        if row is None:
-            try:
-                with transaction.savepoint():
-                    transaction.insert(_row, ((mind, name, 0, 1, self._holder, expires_at),))
-            except Conflict:  # another process was first
-                return None
-            return _Lease(1, 0, expires_at)
-        position, epoch, holder, held_until = row
-        believed = now + _MOST_LEASES * (expires_at - now)
-        if now < held_until <= believed and holder != self._holder and not _is_dead(holder):
-            return None
-        transaction.execute(
-            _take, of=mind, named=name, old_epoch=epoch, epoch=epoch + 1, holder=self._holder, expires_at=expires_at
-        )
-        return _Lease(epoch + 1, position, expires_at)
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -369,7 +326,7 @@ class Consumers:
         """For each consumer, how many events of this mind it has yet to see."""
         with self._store.snapshot() as snapshot:
             found = {
-                consumer.name: snapshot.row(_lag_of_mind, named=consumer.name, mind=mind)
+                consumer.name: snapshot.row(_lag_of_mind, named=consumer.kept_as, mind=mind)
                 for consumer in self._consumers
             }
         return {name: int(row[1]) - int(row[2]) if row else 0 for name, row in found.items()}
@@ -390,20 +347,24 @@ class Consumers:
                 "this runs in a thread of the store's own (as a __del__ or the callback of a weak reference may), "
                 "and that cannot wait for itself. Do it in a thread of your own"
             )
-        with self.hurried(only):
+        with self.hurried(mind, only):
             self._wait_for(mind, timeout, only)
 
+    def _is_awaited(self, consumer: Consumer, mind: bytes) -> bool:
+        return bool(self._waiting[mind, ""] or self._waiting[mind, consumer.name])
+
     @contextlib.contextmanager
-    def hurried(self, only: str = "") -> Iterator[None]:
-        """While anybody is in here, consumers take no rest."""
+    def hurried(self, mind: bytes, only: str = "") -> Iterator[None]:
+        """While anybody is in here, consumers take no rest, and this mind comes first."""
         with self._progress:
-            self._waiting[only] += 1
+            self._waiting[mind, only] += 1
             self._hurry.set()
         try:
             yield
         finally:
             with self._progress:
-                self._waiting[only] -= 1
+                self._waiting[mind, only] -= 1
+                self._waiting += Counter()  # without those that nobody waits for any more
                 if not self._waiting.total() and not self._stopping:
                     self._hurry.clear()
 
@@ -431,18 +392,3 @@ def not_settled(timeout: float, lag: Mapping[str, int], failures: Mapping[str, s
 def _again(said: bool) -> int:
     """The level of a line that would be repeated each second for as long as the store is away."""
     return logging.DEBUG if said else logging.WARNING
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether the holder of a lease was a process of this machine that is gone."""
-    host, _, rest = holder.partition(":")
-    process = rest.partition(":")[0]
-    if host != socket.gethostname() or not process.isdigit():
-        return holder == ""
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

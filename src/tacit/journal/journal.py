@@ -140,7 +140,7 @@ class Journal:
         """Wait until every consumer (or ``only`` that one) has reached the head of this mind; see Consumers.settle."""
         with contextlib.ExitStack() as hurried:
             for each in self._all_consumers:
-                hurried.enter_context(each.hurried(only))
+                hurried.enter_context(each.hurried(mind, only))
             try:
                 self._wait_for(mind, time.monotonic() + timeout, only)
             except NotSettled as error:
@@ -197,6 +197,7 @@ class Journal:
                 steps.callback(self.notary.anchor_missing)
                 steps.callback(self.notary.sign_all)
                 for each in self._all_consumers:
+                    each.halt()  # all of them before the first one is waited for
                     steps.callback(each.stop)
                 steps.callback(self.writer.run, _nothing)  # behind everything that was submitted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,10 +19,12 @@ from tacit.journal.consumer import consumer_position
 from tacit.journal.read import event_by_id, head_position
 from tacit.learning.advising.advice import Advice, Item, Tool
 from tacit.learning.advising.advisor import Models, Question, advise
-from tacit.learning.advising.book import Book, read_book
+from tacit.learning.advising.book import read_book
+from tacit.learning.advising.meaning import Meaning
 from tacit.learning.advising.nearest import Shelf
+from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
-from tacit.learning.lessons.vectors import TextEmbedder
+from tacit.learning.lessons.vectors import has_vectors
 from tacit.learning.studying.fits import fit_head, models_of, read_fit
 from tacit.learning.studying.study import Study
 from tacit.learning.trials.exposure import (
@@ -36,22 +38,44 @@ from tacit.learning.trials.exposure import (
 )
 from tacit.stores.port import Snapshot
 
+if TYPE_CHECKING:
+    from tacit.learning.lessons.embedder import Vector
+
 _MOST_SHELVES = 8
 """Minds whose episodes are kept in memory for advice."""
 _Place = tuple[bytes, bool]
 """A mind, and whether its past is asked: the past has a shelf of its own, so that neither has to be laid out anew."""
 
 
+class _Ground:
+    """What advice on one mind stands on: its episodes and its models, as of one position."""
+
+    def __init__(self, window: int, model: str) -> None:
+        self.lock = threading.Lock()  # it is brought up to date and read by one thread at a time
+        self.shelf = Shelf(window, model)
+        self._fitted_at = 0
+        self._models = Models()
+
+    def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> Models:
+        """Bring it to a position; the models as of then, read once for each fit."""
+        self.shelf.catch_up(snapshot, mind, position)
+        at, _ = fit_head(snapshot, mind, position)
+        if at != self._fitted_at:
+            fit = read_fit(snapshot, mind, position)
+            self._fitted_at, self._models = at, Models() if fit is None else models_of(fit)
+        return self._models
+
+
 class Counsel:
     """What gives advice on the minds of one store. Safe to use from many threads."""
 
     def __init__(self, embedder: TextEmbedder | None, *, window: int, withholding: Withholding) -> None:
-        self._embedder = embedder
+        self._meaning = None if embedder is None else Meaning(embedder)
         self._window = window
         self._withholding = withholding
-        self._shelves: OrderedDict[_Place, Shelf] = OrderedDict()
-        self._models: dict[_Place, tuple[int, Models]] = {}
-        self._lock = threading.Lock()  # a shelf is brought up to date and read by one thread at a time
+        self._grounds: OrderedDict[_Place, _Ground] = OrderedDict()
+        self._lock = threading.Lock()  # guards _grounds
+        self._with_vectors: set[bytes] = set()
 
     def advise(self, recorder: Recorder, position: int, question: Question, *, key: str, record: bool) -> Advice:
         """Advice as of a position of the journal.
@@ -61,12 +85,18 @@ class Counsel:
             record: write down what was advised, and draw lots for what is to be withheld.
         """
         mind = recorder.mind
+        vectors = self._vectors(
+            recorder, question
+        )  # before anything is locked or a connection is taken: it may take long
         with recorder.journal.store.snapshot() as snapshot:
             reached = consumer_position(snapshot, mind.id, Lessons.name)
             book = read_book(snapshot, mind.id, position)
             lag = max(0, head_position(snapshot, mind.id) - consumer_position(snapshot, mind.id, Study.name))
             demoted = demoted_items(snapshot, mind.id, position)
-            found = self._ask(snapshot, (mind.id, position < reached), min(position, reached), question, book)
+            ground = self._ground((mind.id, position < reached))
+            with ground.lock:
+                models = ground.catch_up(snapshot, mind.id, min(position, reached))
+                found = advise(question, book, ground.shelf, models, vectors)
         found = msgspec.structs.replace(_without(found, demoted), lag=lag)
         if not record:
             return found
@@ -85,28 +115,26 @@ class Counsel:
             withheld=withheld,
         )
 
-    def _ask(self, snapshot: Snapshot, place: _Place, position: int, question: Question, book: Book) -> Advice:
-        with self._lock:
-            shelf = self._shelves.pop(place, None) or Shelf(self._window, self._embedder)
-            self._shelves[place] = shelf
-            while len(self._shelves) > _MOST_SHELVES:
-                gone, _ = self._shelves.popitem(last=False)
-                self._models.pop(gone, None)
-            shelf.catch_up(snapshot, place[0], position)
-            models = self._models_at(snapshot, place, position)
-            return advise(question, book, shelf, models)
+    def _vectors(self, recorder: Recorder, question: Question) -> dict[str, Vector]:
+        """Of the question's texts, where there is anything to compare them with."""
+        if self._meaning is None:
+            return {}
+        mind = recorder.mind.id
+        if mind not in self._with_vectors:
+            with recorder.journal.store.snapshot() as snapshot:
+                if not has_vectors(snapshot, mind, self._meaning.model):
+                    return {}
+            self._with_vectors.add(mind)
+        return self._meaning.of(question.texts)
 
-    def _models_at(self, snapshot: Snapshot, place: _Place, position: int) -> Models:
-        """The models as of a position, read once for each fit."""
-        mind = place[0]
-        at, _ = fit_head(snapshot, mind, position)
-        known = self._models.get(place)
-        if known is not None and known[0] == at:
-            return known[1]
-        fit = read_fit(snapshot, mind, position)
-        models = Models() if fit is None else models_of(fit)
-        self._models[place] = (at, models)
-        return models
+    def _ground(self, place: _Place) -> _Ground:
+        model = "" if self._meaning is None else self._meaning.model
+        with self._lock:
+            ground = self._grounds.pop(place, None) or _Ground(self._window, model)
+            self._grounds[place] = ground
+            while len(self._grounds) > _MOST_SHELVES:
+                self._grounds.popitem(last=False)
+            return ground
 
     def _lots(self, recorder: Recorder, task: str, key: str, found: Advice) -> list[Lot]:
         items = sorted({item.id for item in (*found.heuristics, *found.pitfalls)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import sha256
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tacit.errors import InvalidInput
 from tacit.models.embedding import Embedder, checked_texts
+from tacit.stores.forking import GATE, FreshLock
 
 if TYPE_CHECKING:
     from tacit.models.embedding import Vectors
@@ -29,7 +29,7 @@ class EmbeddingCache:
             raise InvalidInput("an embedding cache holds at least 1 vector", field="capacity")
         self._capacity = capacity
         self._vectors: OrderedDict[_Key, Vectors] = OrderedDict()
-        self._lock = threading.Lock()  # the order of the dictionary changes on every read
+        self._lock = FreshLock()  # the order of the dictionary changes on every read
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -65,7 +65,8 @@ class CachedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector of unit length for each text, in their order; errors are those of the embedder behind it."""
-        import numpy
+        with GATE.entered():  # a child would wait for ever for an import that has only begun
+            import numpy
 
         wanted = checked_texts(texts)
         keys = [(self.fingerprint, sha256(text.encode()).digest()) for text in wanted]

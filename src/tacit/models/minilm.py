@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import msgspec
 
 from tacit.errors import ModelError
 from tacit.models.embedding import batches, checked_texts, unit_vectors
+from tacit.stores.forking import GATE, FreshLock
 
 if TYPE_CHECKING:
     from tacit.models.embedding import Vectors
@@ -41,7 +41,7 @@ class MiniLM:
 
     def __init__(self, threads: int = 2) -> None:
         self._threads = threads
-        self._lock = threading.Lock()  # at most one thread loads the model
+        self._lock = FreshLock()  # at most one thread loads the model
         self._loaded: _Model | None = None
         self.fingerprint = _fingerprint()
 
@@ -59,10 +59,11 @@ class MiniLM:
         return unit_vectors(self._model().embed(wanted, self._threads), len(wanted), DIMENSION, "all-MiniLM-L6-v2")
 
     def _model(self) -> _Model:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = _Model()
-            return self._loaded
+        if self._loaded is None:
+            with GATE.entered(), self._lock:  # a child would wait for ever for an import that has only begun
+                if self._loaded is None:
+                    self._loaded = _Model()
+        return self._loaded
 
 
 class _Model:
@@ -92,7 +93,7 @@ class _Model:
         self._tokenizer.enable_truncation(LONGEST)
 
     def embed(self, texts: list[str], threads: int) -> Any:
-        tokens = [self._tokenizer.encode(text[:LONGEST_CHARACTERS]).ids for text in texts]
+        tokens = [self._tokens(text) for text in texts]
         made = list(batches([len(ids) for ids in tokens], BATCH_TEXTS, BATCH_TOKENS))
         vectors = self._numpy.empty((len(texts), DIMENSION), dtype=self._numpy.float32)
         with ThreadPoolExecutor(threads, thread_name_prefix="tacit-embed") as pool:  # it starts no more than it needs
@@ -102,6 +103,11 @@ class _Model:
                 vectors[batch] = rows
         return vectors
 
+    def _tokens(self, text: str) -> list[int]:
+        with GATE.entered():
+            ids: list[int] = self._tokenizer.encode(text[:LONGEST_CHARACTERS]).ids
+            return ids
+
     def _run(self, tokens: list[list[int]]) -> Any:
         """The vectors of one batch, whose last text is its longest."""
         padded = self._numpy.zeros((len(tokens), len(tokens[-1])), dtype=self._numpy.int64)
@@ -109,7 +115,8 @@ class _Model:
         for row, ids in enumerate(tokens):
             padded[row, : len(ids)] = ids
             present[row, : len(ids)] = 1
-        return self._session.run(None, {"input_ids": padded, "attention_mask": present})[0]
+        with GATE.entered():  # the session has locks of its own
+            return self._session.run(None, {"input_ids": padded, "attention_mask": present})[0]
 
 
 def _options(onnxruntime: Any) -> Any:

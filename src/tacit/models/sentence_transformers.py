@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tacit.errors import ModelError
 from tacit.models.embedding import checked_texts, unit_vectors
+from tacit.stores.forking import FreshLock
 
 if TYPE_CHECKING:
     from tacit.models.embedding import Vectors
@@ -28,7 +28,7 @@ class SentenceTransformerEmbedder:
         except ImportError as error:
             text = "the embedder needs sentence-transformers: pip install sentence-transformers"
             raise ModelError(text, missing="sentence-transformers") from error
-        self._lock = threading.Lock()  # one call at a time: the models are not made for more
+        self._lock = FreshLock()  # one call at a time: the models are not made for more
         self.fingerprint = f"sentence-transformers:{name}"
         try:
             self._model: Any = SentenceTransformer(name)

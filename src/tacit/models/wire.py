@@ -12,6 +12,7 @@ import msgspec
 
 from tacit.errors import InvalidInput, ModelError
 from tacit.retry import RetryPolicy, retrying
+from tacit.stores.forking import GATE
 
 if TYPE_CHECKING:
     import httpx
@@ -72,7 +73,8 @@ class ModelServer:
         Raises:
             ModelError: the server refused, could not be reached, or answered something else.
         """
-        import httpx
+        with GATE.entered():  # a child would wait for ever for an import that has only begun
+            import httpx
 
         try:
             response = self._post(msgspec.json.encode(body))

@@ -1,7 +1,8 @@
-"""Keeps other threads out of SQLite while the process forks.
+"""Keeps other threads out of foreign code (SQLite, models) while the process forks, and our locks free in the child.
 
 A lock that a thread holds inside SQLite when another thread forks stays held in the child for ever, and the child's
-first use of SQLite hangs. So a fork waits (for a while) until nobody is inside.
+first use of SQLite hangs. So does an import that another thread was in the middle of. So a fork waits (for a while)
+until nobody is inside. Our own locks are made anew in the child.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 PATIENCE_SECONDS = 5.0
@@ -82,10 +84,33 @@ class Gate:
             self.before_fork()
 
 
+class FreshLock:
+    """A lock that is free in a forked child, whoever held it in the parent. For what is whole between any two steps."""
+
+    def __init__(self) -> None:
+        self.renew()
+        _fresh_locks.add(self)
+
+    def renew(self) -> None:
+        """Forget who holds it."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+_fresh_locks: weakref.WeakSet[FreshLock] = weakref.WeakSet()
 GATE = Gate()
+
+
+def _in_child() -> None:
+    GATE.after_fork_in_child()
+    for lock in list(_fresh_locks):
+        lock.renew()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=GATE.before_fork,
-        after_in_parent=GATE.after_fork_in_parent,
-        after_in_child=GATE.after_fork_in_child,
-    )
+    os.register_at_fork(before=GATE.before_fork, after_in_parent=GATE.after_fork_in_parent, after_in_child=_in_child)

@@ -31,11 +31,14 @@ from tacit.stores import postgres_errors, postgres_tables
 from tacit.stores.copy import copy_to_file
 from tacit.stores.port import Row, Snapshot, Transaction
 from tacit.stores.postgres_errors import Int8BinaryDumper, psycopg, psycopg_pool, translate
+from tacit.stores.postgres_patience import patient_connection
 from tacit.stores.revision import check_revision
 from tacit.stores.statements import Compiler
 
 _CONNECT_SECONDS = 10  # for one attempt to connect, unless the URL says connect_timeout
 _PROBE_SECONDS = 2  # to find out whether the server can be reached at all
+_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""For a machine that is gone without a word: after a minute the connection is known to be lost (seconds, and ms)."""
 _GIVE_UP_SECONDS = 5.0  # of trying in the background with growing pauses; while somebody waits, it then begins anew
 _compiler = Compiler(postgres_tables.DIALECT)
 
@@ -50,7 +53,8 @@ class PostgresStore:
         pool_max: connections at most. Every open snapshot and transaction holds one.
         pool_timeout: seconds to wait for a free connection, and for a lock that another process holds. Whoever has
             waited that long for a server that is down is told so, and from then on others are told at once, until it
-            can be reached again.
+            can be reached again. A statement that has had no answer for so long is given up, too, if the server does
+            not answer on another connection either; one that only takes long is waited for.
         read_only: open without the right to change anything.
         migrating: accept an older schema, which ``tacit migrate`` is about to change.
     """
@@ -79,10 +83,12 @@ class PostgresStore:
         self._process = os.getpid()
         self._closed = False
         self._unreachable = False  # somebody has waited in vain for the server, and nobody has reached it since
+        self._patient = patient_connection(pool_timeout, self._is_alive)
         with contextlib.closing(self.connect()) as connection, self._translated():
             postgres_tables.ensure_tables(connection, self._location, create=create and not read_only)
             check_revision(_Cursor(connection, self._location), self._location, migrating=migrating)
         self._pool = psycopg_pool.ConnectionPool(
+            connection_class=self._patient,
             kwargs=self._arguments(),
             min_size=pool_min,
             max_size=pool_max,
@@ -105,7 +111,8 @@ class PostgresStore:
     # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _arguments(self) -> dict[str, Any]:
-        return {"application_name": "tacit", "connect_timeout": _CONNECT_SECONDS, **self._parts, "autocommit": True}
+        usual = {"application_name": "tacit", "connect_timeout": _CONNECT_SECONDS, **_ALIVE}
+        return {**usual, **self._parts, "autocommit": True}
 
     def connect(self, **options: Any) -> Any:
         """A connection of its own, outside the pool, in autocommit mode. The caller closes it.
@@ -114,7 +121,7 @@ class PostgresStore:
             options: of libpq's, before those of the URL.
         """
         with self._translated():
-            connection = psycopg.connect(**self._arguments() | options)
+            connection = self._patient.connect(**self._arguments() | options)
             self._configure(connection)
         return connection
 
@@ -139,7 +146,7 @@ class PostgresStore:
         finally:
             lost = connection.closed
             self._pool.putconn(connection)
-            if lost:
+            if lost and not self._unreachable:  # of a server that is silent each check would take as long as this did
                 self._pool.check()
 
     def _take(self) -> Any:
@@ -157,11 +164,22 @@ class PostgresStore:
     def _probe(self) -> None:
         """Raise what keeps this process from connecting to the server, if anything does."""
         try:
-            self.connect(connect_timeout=_PROBE_SECONDS).close()
+            with self._translated():
+                psycopg.connect(**self._arguments() | {"connect_timeout": _PROBE_SECONDS}).close()
         except TacitError as error:
             self._unreachable = isinstance(error, StoreUnavailable)
             raise
         self._unreachable = False
+
+    def _is_alive(self) -> bool:
+        """Whether the server answers on a new connection."""
+        try:
+            self._probe()
+        except StoreUnavailable:
+            return False
+        except TacitError:  # such as too many connections: it did answer
+            return True
+        return True
 
     def _exhausted(self) -> StoreBusy:
         return StoreBusy(

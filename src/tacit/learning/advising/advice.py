@@ -121,6 +121,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     playbook: Playbook | None = None
     episodes: tuple[Item, ...] = ()
     """The finished episodes most like this task."""
+    notes: tuple[str, ...] = ()
+    """What was not as usual when this was made, such as an embedder that could not be reached."""
     exposure_id: str | None = None
     """Under which this was recorded as advised; None when it was not recorded."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -19,6 +19,9 @@ from tacit.learning.advising.situation import Situation, situation
 from tacit.learning.assessment.evidence import Estimate
 from tacit.learning.lessons.trace import Trace, words_of
 from tacit.learning.ranking.ranker import Described, ToolRanker
+
+if TYPE_CHECKING:
+    from tacit.learning.lessons.embedder import Vector
 
 MOST_TOOLS = 10
 MOST_NEXT = 5
@@ -36,6 +39,7 @@ _WORTH_POWER = 2.0
 """How much the outcomes of a choice weigh beside how usual it is."""
 LEAST_LIKENESS = 0.2
 """What is less alike is no precedent."""
+BY_WORDS_ALONE = "the embedder gave no vector of this task, so its like was looked for by words alone"
 
 
 class SuccessForecaster(Protocol):
@@ -78,32 +82,50 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     steps: tuple[Step, ...] = ()
 
+    @property
+    def texts(self) -> list[str]:
+        """What has a meaning: the task's description, and those of tools."""
+        return list(dict.fromkeys([self.task.description, *(tool.description for tool in self.tools if _told(tool))]))
 
-def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advice:
-    """Advice on a question, from what was learned and the episodes at hand. Pure: nothing is recorded."""
-    task, steps = question.task, question.steps
+
+def advise(
+    question: Question, book: Book, shelf: Shelf, models: Models, vectors: Mapping[str, Vector] | None = None
+) -> Advice:
+    """Advice on a question, from what was learned and the episodes at hand. Pure: nothing is recorded.
+
+    Args:
+        vectors: of the question's texts, by the shelf's model, as far as there are any.
+    """
+    task, steps, vectors = question.task, question.steps, vectors or {}
     here = situation(task, steps)
-    alike = shelf.nearest(task.description, here.features, _PRECEDENTS)
+    alike = shelf.nearest(here.features, _PRECEDENTS, vectors.get(task.description))
     near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
     found = Advice(
         success=None if models.success is None else models.success.predict(task, steps),
         abstained=False,
-        tools=_tools(question, near, models.tools, shelf),
+        tools=_tools(question, near, models.tools, vectors, shelf.model),
         next_steps=_next_steps(here, models, question, shelf),
         pitfalls=pitfall_items(book.heuristics, here),
         heuristics=heuristic_items(book.heuristics, here),
         playbook=_playbook(here, book),
         episodes=tuple(_episode(each) for each in near[:MOST_EPISODES]),
+        notes=(BY_WORDS_ALONE,) if shelf.has_vectors and task.description not in vectors else (),
     )
     nothing = not (found.success or found.tools or found.next_steps or found.pitfalls or found.heuristics)
     return msgspec.structs.replace(found, abstained=nothing)
 
 
-def _tools(question: Question, near: Sequence[Near], ranker: ToolRanker | None, shelf: Shelf) -> tuple[ToolAdvice, ...]:
+def _told(tool: Tool) -> bool:
+    return bool(tool.description.strip())
+
+
+def _tools(
+    question: Question, near: Sequence[Near], ranker: ToolRanker | None, vectors: Mapping[str, Vector], model: str
+) -> tuple[ToolAdvice, ...]:
     """Tools by the chance that each is the right one, with the episodes most like this one that used it. Nothing is
     said of a task like none that was seen, unless tools are described."""
-    described = any(tool.description.strip() for tool in question.tools)
-    ranked = _ranked(question, ranker, shelf) if ranker is not None and (near or described) else []
+    described = any(map(_told, question.tools))
+    ranked = _ranked(question, ranker, vectors, model) if ranker is not None and (near or described) else []
     if not ranked:
         return _voted(question, near[:_NEIGHBOURS])
     found = [(tool, chance) for tool, chance in ranked[:MOST_TOOLS] if chance >= _LEAST_CHANCE]
@@ -111,17 +133,14 @@ def _tools(question: Question, near: Sequence[Near], ranker: ToolRanker | None, 
     return tuple(_ranked_tool(tool, chance, near, tool in known) for tool, chance in found)
 
 
-def _ranked(question: Question, ranker: ToolRanker, shelf: Shelf) -> list[tuple[str, float]]:
+def _ranked(
+    question: Question, ranker: ToolRanker, vectors: Mapping[str, Vector], model: str
+) -> list[tuple[str, float]]:
     """What the ranker says. Vectors are of use to it only from the embedder whose vectors it has learned from."""
-    text, tools = question.task.description, question.tools
-    if not ranker.model or ranker.model != shelf.model:
-        given = [Described(tool.name, tool.description) for tool in tools]
-        return ranker.rank(text, None, given or None)
-    told = [tool.description for tool in tools if tool.description.strip()]
-    vectors = shelf.embed([text, *told])
-    by_text = dict(zip(told, vectors[1:], strict=True))
-    given = [Described(tool.name, tool.description, by_text.get(tool.description)) for tool in tools]
-    return ranker.rank(text, vectors[0], given or None)
+    text = question.task.description
+    useful = vectors if ranker.model == model else {}
+    given = [Described(tool.name, tool.description, useful.get(tool.description)) for tool in question.tools]
+    return ranker.rank(text, useful.get(text), given or None)
 
 
 def _ranked_tool(name: str, chance: float, near: Sequence[Near], known: bool) -> ToolAdvice:

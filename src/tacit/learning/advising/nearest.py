@@ -2,12 +2,12 @@
 
 A shelf holds the newest episodes of one mind in memory, up to a window, and catches up from the store before it
 answers. Likeness is the mean of two figures from 0 to 1: the cosine of the vectors, and the share of the task's words,
-weighed by how rare they are, that the other task has too. Without vectors the words alone decide.
+weighed by how rare they are, that the other task has too. Where either has no vector the words alone decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,14 +16,14 @@ from tacit.ids import format_id
 from tacit.learning.advising.word_index import WordIndex
 from tacit.learning.lessons.lessons import Lesson, count_lessons, lessons_between, lessons_ended, newest_heads
 from tacit.learning.lessons.trace import Trace
-from tacit.learning.lessons.vectors import TextEmbedder, read_vectors
+from tacit.learning.lessons.vectors import read_vectors
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    Real = NDArray[numpy.float32]
+    Vector = NDArray[numpy.float32]
 
 MOST_OF_KIND = 500
 _FIRST_ROWS = 64
@@ -44,11 +44,16 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class Shelf:
-    """The newest finished episodes of one mind."""
+    """The newest finished episodes of one mind.
 
-    def __init__(self, window: int, embedder: TextEmbedder | None) -> None:
+    Args:
+        window: how many.
+        model: the fingerprint of the embedder whose vectors are used; empty for none.
+    """
+
+    def __init__(self, window: int, model: str = "") -> None:
         self._window = window
-        self._embedder = embedder
+        self.model = model
         self._position = self._vectors_position = 0
         self._clear()
 
@@ -65,15 +70,9 @@ class Shelf:
         return [(id, self._entries[id].trace) for id in list(self._kinds.get(kind, ()))[-MOST_OF_KIND:]]
 
     @property
-    def model(self) -> str:
-        """The fingerprint of the embedder; empty without one."""
-        return "" if self._embedder is None else self._embedder.fingerprint
-
-    def embed(self, texts: Sequence[str]) -> Real:
-        """Vectors of some texts; only where there is an embedder."""
-        if self._embedder is None:
-            raise ValueError("without an embedder nothing is embedded")
-        return self._embedder.embed(texts)
+    def has_vectors(self) -> bool:
+        """Whether any episode here has a vector."""
+        return bool(self._embedded.any())
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
         """Bring the shelf to a position: what stands there, and nothing else."""
@@ -95,16 +94,21 @@ class Shelf:
         self._position = position
         self._read_vectors(snapshot, mind, position)
 
-    def nearest(self, text: str, words: Iterable[str], most: int) -> list[Near]:
-        """Up to ``most`` episodes, most alike first; those that are not like it at all are left out."""
+    def nearest(self, words: Iterable[str], most: int, vector: Vector | None = None) -> list[Near]:
+        """Up to ``most`` episodes, most alike first; those that are not like it at all are left out.
+
+        Args:
+            vector: of the task's description, by the shelf's model; without it the words alone decide.
+        """
         if not self._entries:
             return []
         import numpy
 
-        scores = self._words.likeness(set(words))[: len(self._ids)]
-        if self._embedder is not None and self._with_vector:
-            meaning = self._vectors[: len(self._ids)] @ self._embedder.embed([text])[0]
-            scores = (numpy.maximum(meaning, 0.0) + scores) / 2
+        many = len(self._ids)
+        scores = self._words.likeness(set(words))[:many]
+        if vector is not None and len(vector) == self._vectors.shape[1]:
+            meaning = numpy.maximum(self._vectors[:many] @ vector, 0.0)
+            scores = numpy.where(self._embedded[:many], (meaning + scores) / 2, scores)
         many = min(most, len(scores))
         least = max(numpy.partition(scores, len(scores) - many)[len(scores) - many], numpy.finfo(scores.dtype).tiny)
         found = [(self._ids[row], float(scores[row])) for row in numpy.flatnonzero(scores >= least)]
@@ -126,8 +130,9 @@ class Shelf:
         self._free: list[int] = []
         self._kinds: dict[tuple[str, str], dict[str, None]] = {}
         self._words = WordIndex()
-        self._vectors: Real = numpy.zeros((0, 0), dtype=numpy.float32)
-        self._with_vector = False
+        self._vectors: Vector = numpy.zeros((0, 0), dtype=numpy.float32)
+        self._embedded = numpy.zeros(0, dtype=bool)
+        """Which rows have a vector."""
         self._position = self._vectors_position = 0
 
     def _put(self, lesson: Lesson) -> None:
@@ -141,8 +146,7 @@ class Shelf:
         self._entries[lesson.episode] = _Entry(row, lesson.since, lesson.trace)
         self._words.put(row, lesson.trace.features)
         self._kinds.setdefault(lesson.trace.kind, {})[lesson.episode] = None
-        if self._embedder is not None:
-            self._make_room(self._embedder.dimension)
+        self._make_room(self._vectors.shape[1])
         while len(self._entries) > self._window:
             self._remove(next(iter(self._entries)))
 
@@ -156,30 +160,33 @@ class Shelf:
         del of_kind[episode]
         if not of_kind:
             del self._kinds[entry.trace.kind]
-        if self._embedder is not None:
-            self._vectors[entry.row] = 0.0
+        self._embedded[entry.row] = False
 
     def _make_room(self, dimension: int) -> None:
+        """Room for a vector of that dimension in every row."""
         import numpy
 
-        rows = len(self._vectors)
-        if len(self._ids) > rows:
-            larger = numpy.zeros((max(2 * rows, _FIRST_ROWS), dimension), dtype=numpy.float32)
-            if rows:
-                larger[:rows] = self._vectors
-            self._vectors = larger
+        rows, before = self._vectors.shape
+        if len(self._ids) <= rows and dimension == before:
+            return
+        more = rows if len(self._ids) <= rows else max(2 * rows, _FIRST_ROWS)
+        vectors, embedded = numpy.zeros((more, dimension), dtype=numpy.float32), numpy.zeros(more, dtype=bool)
+        if dimension == before:  # else those that there are came from another model of the same name
+            vectors[:rows], embedded[:rows] = self._vectors, self._embedded
+        self._vectors, self._embedded = vectors, embedded
 
     def _read_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> None:
-        if self._embedder is None:
+        if not self.model:
             return
         owners, since, vectors = read_vectors(
-            snapshot, mind, self._embedder.fingerprint, self._embedder.dimension,
-            after=self._vectors_position, position=position, most=self._window,
-        )  # fmt: skip
+            snapshot, mind, self.model, after=self._vectors_position, position=position, most=self._window
+        )
+        if not owners:
+            return
+        self._make_room(vectors.shape[1])
         for owner, vector in zip(owners, vectors, strict=True):
             entry = self._entries.get(format_id(owner))
             if entry is not None:
                 self._vectors[entry.row] = vector
-                self._with_vector = True
-        if owners:
-            self._vectors_position = max(since)
+                self._embedded[entry.row] = True
+        self._vectors_position = max(since)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -83,7 +83,7 @@ class Reading(NamedTuple):
         return sum(1 for step in self.steps if step.tool)
 
 
-def read_episodes(episodes: Sequence[Episode]) -> list[Reading]:
+def read_episodes(episodes: Iterable[Episode]) -> list[Reading]:
     """The finished ones among these episodes, in their order."""
     shared: dict[str, str] = {}
     return [

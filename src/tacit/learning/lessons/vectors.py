@@ -6,16 +6,21 @@ holds for the newest wording of its task.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import bindparam, delete, select
 
 from tacit.experience import kinds
+from tacit.ids import format_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import Span, Taken
 from tacit.journal.read import events_after, still_there
+from tacit.learning.lessons.embedder import TextEmbedder, ask
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
@@ -23,10 +28,16 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
+_log = logging.getLogger("tacit.learning.lessons.vectors")
 BEGIN_SECONDS = 3.0
 """Nothing is embedded unasked so soon after the store was opened: a short command would have to wait for it."""
+_GLANCE_SECONDS = 0.1
+"""So often it is looked whether an answer is still wanted."""
 _SHARE = 64
 """Episodes that are embedded in one go: nobody should wait long for their turn, and the model's memory stays small."""
+
+_Embedded: TypeAlias = tuple[bytes, int, bytes | None]
+"""An episode, the position of its event, and its vector, unless the embedder refused it."""
 
 _vector, _episode = schema.vector, schema.episode
 _KINDS = frozenset({kinds.EPISODE_COMPLETED, kinds.EPISODE_RECORDED, kinds.EPISODE_UPDATED})
@@ -48,33 +59,27 @@ _since = (
     .order_by(_vector.c.since.desc())
     .limit(bindparam("most"))
 )
+_any = (
+    select(_vector.c.since).where(_vector.c.mind == bindparam("mind"), _vector.c.model == bindparam("model")).limit(1)
+)
 
 
-class TextEmbedder(Protocol):
-    """An embedder, as far as learning needs one; ``tacit.models.embedders`` has them."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Names the model; vectors of different models are never compared."""
-        ...
-
-    @property
-    def dimension(self) -> int:
-        """Numbers in a vector."""
-        ...
-
-    def embed(self, texts: Sequence[str]) -> NDArray[numpy.float32]:
-        """A vector of unit length for each text."""
-        ...
+def vectors_kept_as(embedder: TextEmbedder) -> str:
+    """The name under which it is kept how far an embedder has come: another one begins with the oldest episode."""
+    return f"{Vectors.name} {embedder.fingerprint}"
 
 
 class Vectors:
-    """Embeds the task of every finished episode. Not part of a replay: a vector is a cache of what a model said."""
+    """Embeds the task of every finished episode. Not part of a replay: a vector is a cache of what a model said.
+
+    A task that the embedder refuses gets no vector: it is found by its words alone.
+    """
 
     name = "vectors"
 
     def __init__(self, embedder: TextEmbedder) -> None:
         self._embedder = embedder
+        self.kept_as = vectors_kept_as(embedder)
         self._begin = time.monotonic() + BEGIN_SECONDS
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
@@ -92,16 +97,28 @@ class Vectors:
         found = [(id, at, row[0]) for id, at in last.items() if (row := snapshot.row(_description, mind=mind, id=id))]
         if not found:
             return Taken(position)
-        bodies = self._embedder.embed([text for _, _, text in found]).astype("<f2")
-        return Taken(position, [(id, at, body.tobytes()) for (id, at, _), body in zip(found, bodies, strict=True)])
+        return Taken(position, think=partial(self._embed, found, span.stopped))
 
-    def apply(self, appender: Appender, mind: bytes, effects: Sequence[tuple[bytes, int, bytes]]) -> None:
+    def _embed(self, found: Sequence[tuple[bytes, int, str]], stopped: Callable[[], bool]) -> list[_Embedded] | None:
+        """The vectors of episodes, from their ids, positions and descriptions; None when nobody wants them any more."""
+        answer = ask(self._embedder, [text for _, _, text in found])
+        while not wait([answer], _GLANCE_SECONDS).done:
+            if stopped():
+                return None
+        rows = []
+        for (id, at, _), vector in zip(found, answer.result(), strict=True):
+            rows.append((id, at, None if vector is None else vector.astype("<f2").tobytes()))
+            if vector is None:
+                _log.warning("the embedder refuses the task of an episode", extra={"episode": format_id(id)})
+        return rows
+
+    def apply(self, appender: Appender, mind: bytes, effects: Sequence[_Embedded]) -> None:
         transaction, model = appender.transaction, self._embedder.fingerprint
         positions = [at for _, at, _ in effects]
         there = still_there(transaction, mind, min(positions), max(positions))  # not what was erased meanwhile
         for owner, at, body in effects:
             transaction.execute(_drop, of=mind, by=model, which=owner)
-            if at in there:
+            if at in there and body is not None:
                 transaction.insert(_vector, ((mind, model, owner, at, body),))
 
 
@@ -110,15 +127,23 @@ def forget_vectors(transaction: Transaction, mind: bytes, owner: bytes) -> int:
     return transaction.execute(_forget, of=mind, which=owner)
 
 
+def has_vectors(snapshot: Snapshot, mind: bytes, model: str) -> bool:
+    """Whether there is any vector of a mind by the model of that fingerprint."""
+    return snapshot.row(_any, mind=mind, model=model) is not None
+
+
 def read_vectors(
-    snapshot: Snapshot, mind: bytes, model: str, dimension: int, *, after: int, position: int, most: int
+    snapshot: Snapshot, mind: bytes, model: str, *, after: int, position: int, most: int
 ) -> tuple[list[bytes], list[int], NDArray[numpy.float32]]:
     """Up to ``most`` of the newest vectors that belong to events after one position and up to another.
 
-    Owners, positions, and the vectors as float32 (owners, dimension).
+    Owners, positions, and the vectors as float32 (owners, dimension). Should the model of that name have changed its
+    dimension, the older vectors are left out.
     """
     import numpy
 
     rows = snapshot.rows(_since, mind=mind, model=model, after=after, position=position, most=most)
-    whole = numpy.frombuffer(b"".join(bytes(row[2]) for row in rows), dtype="<f2").reshape(len(rows), dimension)
-    return [bytes(row[0]) for row in rows], [int(row[1]) for row in rows], whole.astype(numpy.float32)
+    rows = [row for row in rows if len(row[2]) == len(rows[0][2])]
+    whole = numpy.frombuffer(b"".join(bytes(row[2]) for row in rows), dtype="<f2").astype(numpy.float32)
+    whole = whole.reshape(len(rows), len(rows[0][2]) // 2 if rows else 0)
+    return [bytes(row[0]) for row in rows], [int(row[1]) for row in rows], whole

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.next_step.contexts import BAGS, CONTEXTS
 from tacit.learning.next_step.experts import FIRST_BAG, FIRST_CONTEXT, OTHERS_WEIGHT
 from tacit.learning.next_step.moments import Columns
@@ -84,12 +85,13 @@ class Linear(NamedTuple):
         return self._replace(keys=places[order], weights=self.weights[numpy.append(order, len(order))])
 
 
-def learn_linear(columns: Columns, chosen: Whole, width: int) -> Linear:
+def learn_linear(columns: Columns, chosen: Whole, width: int, check: Check = go_on) -> Linear:
     """Learned from some moments.
 
     Args:
         chosen: their numbers, sorted.
         width: how many tools there are.
+        check: is called again and again, and raises when it is to be given up.
     """
     import numpy
 
@@ -107,10 +109,10 @@ def learn_linear(columns: Columns, chosen: Whole, width: int) -> Linear:
     classes[tools] = numpy.arange(len(tools))
     table = _table(keys, moment, key, len(chosen))
     counted = numpy.where(columns.solved[chosen], 1.0, OTHERS_WEIGHT)
-    return Linear(keys, tools, _regression(table, classes[columns.tool[chosen]], counted, len(tools) + 1))
+    return Linear(keys, tools, _regression(table, classes[columns.tool[chosen]], counted, len(tools) + 1, check))
 
 
-def _regression(table: Any, truth: Whole, counted: Real, classes: int) -> Real:
+def _regression(table: Any, truth: Whole, counted: Real, classes: int, check: Check) -> Real:
     """The weights of each feature for each class, by L-BFGS.
 
     Args:
@@ -122,6 +124,7 @@ def _regression(table: Any, truth: Whole, counted: Real, classes: int) -> Real:
     rows, shape = numpy.arange(len(truth)), (table.shape[1], classes)
 
     def loss(flat: Real) -> tuple[float, Real]:
+        check()
         weights = flat.reshape(shape)
         scores = table @ weights
         scores -= scores.max(1, keepdims=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tacit.learning.fitting.giving_up import Check, go_on
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -45,12 +47,13 @@ def flat_weights(experts: int) -> Real:
     return weights
 
 
-def learn_weights(examples: Examples, penalties: Sequence[float]) -> Real:
+def learn_weights(examples: Examples, penalties: Sequence[float], check: Check = go_on) -> Real:
     """The weights that predict the examples best.
 
     Args:
         penalties: strengths of the pull towards the flat mixture (ridge); the one that predicts each half of the tasks
             best from the other half is taken.
+        check: is called again and again, and raises when it is to be given up.
     """
     import numpy
 
@@ -63,13 +66,13 @@ def learn_weights(examples: Examples, penalties: Sequence[float]) -> Real:
         for learned_from, told in ((half[0], half[1]), (half[1], half[0])):
             weights = flat
             for place, penalty in enumerate(ordered):
-                weights = _newton(learned_from, flat, penalty, weights)
+                weights = _newton(learned_from, flat, penalty, weights, check)
                 losses[place] += _loss(told, weights)[0]
         best = ordered[int(losses.argmin())]
-    return _newton(examples.scores, flat, best, flat)
+    return _newton(examples.scores, flat, best, flat, check)
 
 
-def _newton(scores: Single, flat: Real, penalty: float, start: Real) -> Real:
+def _newton(scores: Single, flat: Real, penalty: float, start: Real, check: Check) -> Real:
     """Newton's method with halved steps, from a start (S. Boyd and L. Vandenberghe, "Convex Optimization", 9.5)."""
     import numpy
 
@@ -78,6 +81,7 @@ def _newton(scores: Single, flat: Real, penalty: float, start: Real) -> Real:
     weights = start
     value, chances = _penalised(scores, weights, flat, penalty)
     for _ in range(MOST_ITERATIONS):
+        check()
         shares = table * chances.reshape(-1)
         mean = shares.reshape(count, moments, candidates).sum(2, dtype=numpy.float64)
         gradient = mean.sum(1) + penalty * (weights - flat)

@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from zlib import crc32
 
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.reading import Reading
 from tacit.learning.next_step.experts import (
     COUNT,
@@ -57,8 +58,13 @@ def learn_mixture(
     totals: Sequence[Whole],
     target: Target,
     keys: int,
+    check: Check = go_on,
 ) -> Real:
-    """The weights of the mixture."""
+    """The weights of the mixture.
+
+    Args:
+        check: is called again and again, and raises when it is to be given up.
+    """
     import numpy
 
     if len(readings) < 2:
@@ -73,9 +79,11 @@ def learn_mixture(
     own = _own_counts(columns, of_moment, chosen, keys, width)
     spent = [_per_group(columns, of_moment, good, len(names), width) for good in (True, False)]
     lots = numpy.array([crc32(name.encode("utf-8", "surrogatepass")) for name in names])[of_moment]
-    linear = [learn_linear(columns, numpy.flatnonzero(lots // 2 % PARTS != part), width) for part in range(PARTS)]
+    linear = [
+        learn_linear(columns, numpy.flatnonzero(lots // 2 % PARTS != part), width, check) for part in range(PARTS)
+    ]
     scores = []
-    for part in numpy.array_split(chosen, len(chosen) // _BLOCK + 1):
+    for part in checked(numpy.array_split(chosen, len(chosen) // _BLOCK + 1), check):
         asked = of_moment[part]
         frequency = frequencies((totals[0] - spent[0])[asked], (totals[1] - spent[1])[asked])
         moments = _part(columns, part)
@@ -83,7 +91,7 @@ def learn_mixture(
         logs = numpy.array([each.logs(moments.moment, moments.key, frequency) for each in linear])
         said = with_linear(said, frequency, logs[lots[part] // 2 % PARTS, numpy.arange(len(part))])
         scores.append(_relative_scores(said, frequency, columns.tool[part]))
-    return learn_weights(Examples(numpy.concatenate(scores, axis=1), lots[chosen] % 2), PENALTIES)
+    return learn_weights(Examples(numpy.concatenate(scores, axis=1), lots[chosen] % 2), PENALTIES, check)
 
 
 def _relative_scores(said: Testimony, frequency: Real, truth: Whole) -> Single:

@@ -14,6 +14,7 @@ import msgspec
 
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.fitting.arrays import Packed, pack, pack_counts, pack_floats
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.kept import read_kept
 from tacit.learning.fitting.reading import Reading, read_episodes, read_steps, read_task
@@ -83,19 +84,30 @@ class NextStepModel:
         return cls.learn(read_episodes(episodes), target=target, with_end=with_end)
 
     @classmethod
-    def learn(cls, readings: Sequence[Reading], *, target: Target = "solved", with_end: bool = True) -> NextStepModel:
-        """A model of episodes as they were read."""
+    def learn(
+        cls,
+        readings: Sequence[Reading],
+        *,
+        target: Target = "solved",
+        with_end: bool = True,
+        check: Check = go_on,
+    ) -> NextStepModel:
+        """A model of episodes as they were read.
+
+        Args:
+            check: is called again and again, and raises when it is to be given up.
+        """
         import numpy
 
         goals = GoalWords.of(reading.task for reading in readings)
         log = MomentLog(with_end)
-        for reading in readings:
+        for reading in checked(readings, check):
             log.add(reading, Run(reading.task, goals.content(reading.task.goal)))
         columns = log.columns()
         table = Successors.count(columns.key, columns.tool[columns.moment], columns.solved[columns.moment], log.keys)
         totals = [columns.totals(good, log.width) for good in (True, False)]
         hashes = log.hashes()
-        linear = learn_linear(columns, numpy.arange(len(columns.tool)), log.width).in_order_of(hashes)
+        linear = learn_linear(columns, numpy.arange(len(columns.tool)), log.width, check).in_order_of(hashes)
         return cls(
             _Kept(
                 format=_FORMAT,
@@ -105,7 +117,7 @@ class NextStepModel:
                 solved=pack_counts(totals[0]),
                 others=pack_counts(totals[1]),
                 table=Keyed.of(table, hashes).packed,
-                weights=pack(learn_mixture(readings, columns, table, totals, target, log.keys)),
+                weights=pack(learn_mixture(readings, columns, table, totals, target, log.keys, check)),
                 linear=KeptLinear(pack_counts(linear.keys), pack_counts(linear.tools), pack_floats(linear.weights)),
             )
         )

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 import msgspec
 
 from tacit.learning.assessment.evidence import Lift, Stratum, discoveries, lift, posterior, weight_at
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.patterns.catalogue import FINDERS
 from tacit.learning.patterns.claim import Finder
 from tacit.learning.patterns.counts import BUCKET_US, Cell, Kind, PatternCounts
@@ -40,14 +41,17 @@ class _Found(msgspec.Struct):
     lift: Lift | None
 
 
-def mine(counts: PatternCounts, now: int, policy: MiningPolicy) -> list[Pattern]:
+def mine(counts: PatternCounts, now: int, policy: MiningPolicy, check: Check = go_on) -> list[Pattern]:
     """The patterns in these counts as of ``now`` (µs since 1970 UTC), the strongest of each strategy first.
 
     Many things are looked at, so each strategy's findings are held to a false discovery rate.
+
+    Args:
+        check: is called again and again, and raises when it is to be given up.
     """
     patterns: list[Pattern] = []
     by_strategy: dict[str, list[_Found]] = {}
-    for found in _candidates(counts, now, policy):
+    for found in checked(_candidates(counts, now, policy), check):
         by_strategy.setdefault(found.finder.strategy, []).append(found)
     for group in by_strategy.values():
         stands = discoveries(

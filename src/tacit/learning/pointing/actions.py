@@ -14,6 +14,7 @@ import msgspec
 
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.fitting.arrays import Packed, pack_floats
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.kept import read_kept
 from tacit.learning.fitting.reading import group_of
@@ -64,14 +65,15 @@ class ActionModel:
         self._belief = belief
 
     @classmethod
-    def fit(cls, episodes: Sequence[Episode]) -> ActionModel:
+    def fit(cls, episodes: Sequence[Episode], check: Check = go_on) -> ActionModel:
         """A model of the finished ones among some episodes; the same from the same episodes in the same order.
 
         Args:
             episodes: oldest first.
+            check: is called again and again, and raises when it is to be given up.
         """
         finished = [episode for episode in episodes if episode.outcome is not None]
-        return cls(learn_pointer(finished), _belief(finished))
+        return cls(learn_pointer(finished, check=check), _belief(finished, check))
 
     def predict(self, task: Task, steps: Sequence[Step], tools: Iterable[str]) -> dict[str, str]:
         """For each of some tools how it is called after some steps, if it comes next: the action's text, or its
@@ -128,7 +130,7 @@ class ActionModel:
         return cls(Pointer(kept.goals, forms, fillers, lexicon_of(fillers), weights), kept.belief)
 
 
-def _belief(episodes: Sequence[Episode]) -> Calibration | None:
+def _belief(episodes: Sequence[Episode], check: Check) -> Calibration | None:
     """How far a pointer is to be believed; None when too little is known to say."""
     import numpy
 
@@ -139,17 +141,17 @@ def _belief(episodes: Sequence[Episode]) -> Calibration | None:
     judged: list[list[Judged]] = []
     for known, fresh in (halves, halves[::-1]):
         if known and fresh:
-            judged += _judged(learn_pointer(known, MOST_CHOICES // 2), exemplary(fresh))
+            judged += _judged(learn_pointer(known, MOST_CHOICES // 2, check), exemplary(fresh), check)
     if len(judged) < _FEW_RUNS:
         return None
     logits, right = (numpy.array(column, dtype=float) for column in zip(*chain(*judged), strict=True))
     return calibration(logits, right, numpy.ones(len(logits)))
 
 
-def _judged(pointer: Pointer, episodes: Sequence[Episode]) -> Iterator[list[Judged]]:
+def _judged(pointer: Pointer, episodes: Sequence[Episode], check: Check) -> Iterator[list[Judged]]:
     """What a pointer says of the newest of some episodes that it has not seen."""
     total = 0
-    for episode in reversed(episodes):
+    for episode in checked(reversed(episodes), check):
         judged = list(_judged_in(pointer, episode))
         if judged:
             yield judged

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tacit.learning.fitting.giving_up import Check, go_on
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -74,16 +76,20 @@ def join(choices: Sequence[tuple[int, NDArray[numpy.float32], int]]) -> Choices:
     )
 
 
-def learn_choice(choices: Choices, kinds: int) -> Real:
-    """The weights: those of all kinds first, then those of each kind."""
+def learn_choice(choices: Choices, kinds: int, check: Check = go_on) -> Real:
+    """The weights: those of all kinds first, then those of each kind.
+
+    Args:
+        check: is called again and again, and raises when it is to be given up.
+    """
     import numpy
 
     width = choices.clues.shape[1]
-    shared = _newton(choices, numpy.zeros(width), PENALTY)
+    shared = _newton(choices, numpy.zeros(width), PENALTY, check)
     weights = numpy.tile(shared, (kinds + 1, 1))
     for kind, many in enumerate(numpy.bincount(choices.kinds, minlength=kinds).tolist()):
         if many >= LEAST_CHOICES:
-            weights[kind + 1] = _newton(choices.of_kind(kind), shared, OWN_PENALTY)
+            weights[kind + 1] = _newton(choices.of_kind(kind), shared, OWN_PENALTY, check)
     return weights
 
 
@@ -96,13 +102,14 @@ def chances_of(scores: Real) -> Real:
     return chances
 
 
-def _newton(choices: Choices, towards: Real, penalty: float) -> Real:
+def _newton(choices: Choices, towards: Real, penalty: float, check: Check) -> Real:
     """Newton's method with halved steps (S. Boyd and L. Vandenberghe, "Convex Optimization", 9.5)."""
     import numpy
 
     weights = towards
     here = _slope(choices, weights, towards, penalty)
     for _ in range(MOST_ITERATIONS):
+        check()
         step = numpy.linalg.solve(here.curvature, here.gradient)
         length = 1.0
         while (there := _slope(choices, weights - length * step, towards, penalty)).loss >= here.loss:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from tacit.experience.episode import Episode
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.reading import group_of, is_success, read_task
 from tacit.learning.fitting.ridge import scale_of
@@ -36,25 +37,30 @@ _USUAL_SHAPE = 0.01
 """Of all that was ever filled in, what has a shape as rare as this is no pattern."""
 
 
-def learn_pointer(episodes: Sequence[Episode], most_choices: int = MOST_CHOICES) -> Pointer:
-    """Learned from finished episodes, oldest first."""
+def learn_pointer(episodes: Sequence[Episode], most_choices: int = MOST_CHOICES, check: Check = go_on) -> Pointer:
+    """Learned from finished episodes, oldest first.
+
+    Args:
+        check: is called again and again, and raises when it is to be given up.
+    """
     import numpy
 
     goals = GoalWords.of(read_task(episode.task) for episode in episodes)
-    forms = Forms.of(step for episode in episodes for step in episode.steps[-MOST_STEPS:])
+    forms = Forms.of(step for episode in checked(episodes, check) for step in episode.steps[-MOST_STEPS:])
     fillers = Fillers()
     groups: dict[str, list[Episode]] = {}
-    for episode in reversed(exemplary(episodes)):
+    for episode in checked(reversed(exemplary(episodes)), check):
         _count(fillers, read_story(goals, forms, episode.task, episode.steps), 1)
         groups.setdefault(group_of(episode.task), []).append(episode)
     names = [(tool, slot) for tool, (form, _) in forms.usual.items() for slot in form.slots]
     slots = {slot: number for number, slot in enumerate(names)}
     nothing = Weights(slots, numpy.zeros((len(slots) + 1, len(CLUES))), numpy.zeros(len(slots)))
     pointer = Pointer(goals, forms, fillers, lexicon_of(fillers), nothing)
-    return pointer._replace(weights=_weights(slots, _choices(pointer, groups.values(), most_choices)))
+    choices = _choices(pointer, checked(groups.values(), check), most_choices)
+    return pointer._replace(weights=_weights(slots, choices, check))
 
 
-def _weights(slots: Mapping[Slot, int], choices: Sequence[Choice]) -> Weights:
+def _weights(slots: Mapping[Slot, int], choices: Sequence[Choice], check: Check) -> Weights:
     import numpy
 
     found = [(slot, clues, place) for slot, clues, place in choices if place is not None]
@@ -65,7 +71,7 @@ def _weights(slots: Mapping[Slot, int], choices: Sequence[Choice]) -> Weights:
     known = join(found)
     scale = scale_of(known.clues.astype(numpy.float64))
     numpy.divide(known.clues, scale, out=known.clues, casting="same_kind")
-    return Weights(slots, learn_choice(known, len(slots)) / scale, present)
+    return Weights(slots, learn_choice(known, len(slots), check) / scale, present)
 
 
 def exemplary(episodes: Sequence[Episode]) -> list[Episode]:

@@ -8,7 +8,7 @@ from sqlalchemy import and_, bindparam, func, or_, select
 
 from tacit.ids import format_id
 from tacit.learning.lessons.lessons import lessons_between
-from tacit.learning.lessons.vectors import TextEmbedder, read_vectors
+from tacit.learning.lessons.vectors import read_vectors
 from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example
 from tacit.learning.ranking.sketch import LONGEST_TEXT
 from tacit.stores import schema
@@ -39,20 +39,15 @@ _tasks = (
 )
 
 
-def read_examples(
-    snapshot: Snapshot, mind: bytes, after: int, position: int, embedder: TextEmbedder | None
-) -> list[Example]:
+def read_examples(snapshot: Snapshot, mind: bytes, after: int, position: int, model: str = "") -> list[Example]:
     """Examples of the episodes whose lessons began after one position and stood at another, oldest first.
 
     Args:
-        embedder: whose vectors are read, as far as they are there.
+        model: the fingerprint of the embedder whose vectors are read, as far as they are there; empty for none.
     """
     vectors = {}
-    if embedder is not None:
-        model, dimension = embedder.fingerprint, embedder.dimension
-        owners, _, whole = read_vectors(
-            snapshot, mind, model, dimension, after=after, position=position, most=MOST_EXAMPLES
-        )
+    if model:
+        owners, _, whole = read_vectors(snapshot, mind, model, after=after, position=position, most=MOST_EXAMPLES)
         vectors = {format_id(owner): vector for owner, vector in zip(owners, whole, strict=True)}
     texts = dict(_texts(snapshot, mind, after, position))
     return [

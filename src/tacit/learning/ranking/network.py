@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from tacit.learning.fitting.giving_up import Check, go_on
+
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
@@ -34,12 +36,13 @@ class Network(NamedTuple):
     second_bias: Real
 
     @classmethod
-    def fit(cls, tasks: Real, counted: Real, seed: int = 0) -> Network:
+    def fit(cls, tasks: Real, counted: Real, seed: int = 0, *, check: Check = go_on) -> Network:
         """Fitted to tasks.
 
         Args:
             tasks: (tasks, numbers).
             counted: (tasks, tools): what each task counts for as one of each tool.
+            check: is called again and again, and raises when it is to be given up.
         """
         import numpy
 
@@ -58,6 +61,7 @@ class Network(NamedTuple):
         for _ in range(ROUNDS):
             order = chance.permutation(len(tasks))
             for start in range(0, len(order), _BATCH):
+                check()
                 at = order[start : start + _BATCH]
                 adam.step(_gradient(parts, tasks[at], wanted[at], weight[at], chance), scaled=size)
         return cls(*parts)

@@ -17,6 +17,7 @@ import msgspec
 
 from tacit.errors import InvalidInput
 from tacit.learning.fitting.arrays import Packed, pack
+from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.fitting.kept import read_kept
 from tacit.learning.ranking.blend import USUAL, fit_blend
 from tacit.learning.ranking.discriminant import Discriminant, Judge
@@ -110,11 +111,12 @@ class ToolRanker:
         self._judge = self._discriminant.judge()
 
     @classmethod
-    def fit(cls, examples: Sequence[Example], model: str = "") -> ToolRanker:
+    def fit(cls, examples: Sequence[Example], model: str = "", check: Check = go_on) -> ToolRanker:
         """A ranker of some examples, oldest first; the same from the same examples in the same order.
 
         Args:
             model: the fingerprint of the embedder that made the vectors.
+            check: is called again and again, and raises when it is to be given up.
         """
         import numpy
 
@@ -138,9 +140,9 @@ class ToolRanker:
         texts = [each.text for each in examples]
         spread = spread_of(texts, [numpy.flatnonzero(row).tolist() for row in counted])
         tasks = _features(texts, [each.vector for each in examples], usual, spread, len(tools))
-        weights = _blend(tasks, counted, texts)
+        weights = _blend(tasks, counted, texts, check)
         found = Discriminant.fit(tasks, counted)
-        network = Network.fit(tasks, counted) if len(tasks) >= LEAST_NETWORK and len(tools) > 1 else ()
+        network = Network.fit(tasks, counted, check=check) if len(tasks) >= LEAST_NETWORK and len(tools) > 1 else ()
         half = numpy.float16
         return cls(
             _Kept(
@@ -308,7 +310,7 @@ def _features(
     return found
 
 
-def _blend(tasks: Real, counted: Real, texts: Sequence[str]) -> tuple[float, float, float]:
+def _blend(tasks: Real, counted: Real, texts: Sequence[str], check: Check) -> tuple[float, float, float]:
     """The weights of the judges, from tasks that they have not seen. The same text is never on both sides."""
     import numpy
 
@@ -321,18 +323,20 @@ def _blend(tasks: Real, counted: Real, texts: Sequence[str]) -> tuple[float, flo
         tools = numpy.flatnonzero(counted[there].sum(0) > 0)
         truth = counted[away][:, tools]
         if truth.any() and len(tools) > 1:
-            cases.append((_opinions(tasks[there], counted[there][:, tools], tasks[away], len(tasks)), truth))
+            cases.append((_opinions(tasks[there], counted[there][:, tools], tasks[away], len(tasks), check), truth))
     if not cases:
         return USUAL
     lead, other, usual = fit_blend(cases)
     return lead, other, usual
 
 
-def _opinions(known: Real, counted: Real, asked: Real, many: int) -> Real:
+def _opinions(known: Real, counted: Real, asked: Real, many: int, check: Check) -> Real:
     """What the judges say of some tasks, having learned from others: (judges, tasks, tools)."""
     import numpy
 
     found = Discriminant.fit(known, counted)
     scores = found.judge().scores(asked)
-    network = Network.fit(known, counted).logs(asked) if many >= LEAST_NETWORK else numpy.zeros_like(scores)
+    network = (
+        Network.fit(known, counted, check=check).logs(asked) if many >= LEAST_NETWORK else numpy.zeros_like(scores)
+    )
     return numpy.stack([scores, network, numpy.repeat(numpy.log(found.counts)[None], len(asked), 0)])

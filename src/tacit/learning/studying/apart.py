@@ -17,7 +17,8 @@ import threading
 import time
 from pathlib import Path
 
-from tacit.learning.studying.work import Check, Done, Work, do
+from tacit.learning.fitting.giving_up import Check, go_on
+from tacit.learning.studying.work import Done, Work, do
 
 _log = logging.getLogger("tacit.learning.studying.apart")
 WORTH_A_PROCESS = 500
@@ -33,7 +34,7 @@ class WorkFailed(Exception):  # noqa: N818 - says what happened
     """The process that did the work ended without an answer."""
 
 
-def do_apart(work: Work, check: Check = lambda: None) -> Done:
+def do_apart(work: Work, check: Check = go_on) -> Done:
     """Do the work in a process of its own if there is enough of it, and if one can be started.
 
     Raises:

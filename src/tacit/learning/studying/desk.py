@@ -6,16 +6,13 @@ leaves the window is read once more, to take its counts away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import islice
 
+from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.lessons.lessons import count_lessons, lessons_between, lessons_ended, newest_heads
 from tacit.learning.patterns.claim import ANY
 from tacit.learning.patterns.counts import PatternCounts
 from tacit.stores.port import Snapshot
-
-Check = Callable[[], None]
-"""Raises when work that takes long is to be given up."""
 
 
 class Desk:
@@ -39,7 +36,7 @@ class Desk:
         well = sum(well for cell in self.counts.cells(ANY).values() for _, well in cell.values())
         return (well + 1) / (len(self) + 2)
 
-    def catch_up(self, snapshot: Snapshot, mind: bytes, position: int, check: Check = lambda: None) -> None:
+    def catch_up(self, snapshot: Snapshot, mind: bytes, position: int, check: Check = go_on) -> None:
         """Bring the counts to a position: whatever lessons stand there, and no others.
 
         Args:

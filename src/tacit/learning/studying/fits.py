@@ -6,13 +6,14 @@ the past answers with what was fitted then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
 from tacit.experience.episode import Episode
 from tacit.learning.advising.advisor import Models
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.reading import read_episodes
 from tacit.learning.next_step.model import NextStepModel
 from tacit.learning.pointing.actions import ActionModel
@@ -61,21 +62,19 @@ encode_fit = msgspec.msgpack.Encoder().encode
 decode_fit = msgspec.msgpack.Decoder(Fit).decode
 
 
-def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Callable[[], None] = lambda: None) -> Fit:
+def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Check = go_on) -> Fit:
     """Models fitted to these episodes, oldest first.
 
     Args:
         tools: the ranker of tools, which learns from more episodes, but sees less of each.
         known: how many finished episodes there are in all.
-        check: is called between the models, and raises when it is to be given up.
+        check: is called again and again, and raises when it is to be given up.
     """
-    readings = read_episodes(episodes)
-    success = SuccessModel.learn(readings).to_bytes()
-    check()
-    next_step = NextStepModel.learn(readings).to_bytes()
-    check()
+    readings = read_episodes(checked(episodes, check))
+    success = SuccessModel.learn(readings, check).to_bytes()
+    next_step = NextStepModel.learn(readings, check=check).to_bytes()
     del readings  # before the next model takes its share of memory
-    return Fit(VERSION, known, success, next_step, ActionModel.fit(episodes).to_bytes(), tools.to_bytes())
+    return Fit(VERSION, known, success, next_step, ActionModel.fit(episodes, check).to_bytes(), tools.to_bytes())
 
 
 def models_of(fit: Fit) -> Models:

@@ -27,20 +27,22 @@ from tacit.journal.consumer import Span, Taken, consumer_position
 from tacit.journal.masking import NoMasking
 from tacit.learning.advising.book import Book, read_book, write_book
 from tacit.learning.advising.playbooks import playbooks
+from tacit.learning.fitting.giving_up import Check, checked, go_on
+from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons, count_lessons, last_change, lessons_between, newest_heads
 from tacit.learning.lessons.trace import Trace
-from tacit.learning.lessons.vectors import TextEmbedder, Vectors
+from tacit.learning.lessons.vectors import vectors_kept_as
 from tacit.learning.patterns.heuristics import heuristics, retired
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.ranking.examples import read_examples
 from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example
 from tacit.learning.studying.apart import WorkFailed, do_apart
-from tacit.learning.studying.desk import Check, Desk
+from tacit.learning.studying.desk import Desk
 from tacit.learning.studying.fits import FIT_EPISODES, Fit, fit_head, read_fit, write_fit
 from tacit.learning.studying.forecasts import write_forecasts
 from tacit.learning.studying.work import Done, Fitting, Work
-from tacit.learning.trials.exposure import demoted_items, harmful_items
+from tacit.learning.trials.exposure import demoted_items, harmful_items, judged_between
 from tacit.stores.port import Row, Snapshot
 
 _log = logging.getLogger("tacit.learning.studying.study")
@@ -51,7 +53,7 @@ study takes a tenth of one processor at most."""
 _PATIENCE_SECONDS = 60.0
 """Who waits for everything to be studied had better have it studied once, when all of it is there."""
 _LOOK_SECONDS = 0.5
-"""Whether a book is worth writing is looked at no more often: the lessons have to be counted for it."""
+"""Whether a book is worth writing is looked at no more often, mind by mind: the lessons have to be counted for it."""
 BEGIN_SECONDS = 3.0
 """Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
 _VECTORS_SECONDS = 30.0
@@ -99,7 +101,7 @@ def _checking(stopped: Callable[[], bool]) -> Check:
 class Study:
     """Writes the book of each mind. Not part of a replay: it keeps no views."""
 
-    name = "study"
+    name = kept_as = "study"
 
     def __init__(self, clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> None:
         self._clock = clock
@@ -108,7 +110,7 @@ class Study:
         self._embedder = embedder  # whose vectors are learned from
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
-        self._look_at = float("-inf")
+        self._look_at: dict[bytes, float] = {}
         self._awaiting: dict[bytes, float] = {}
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
@@ -118,52 +120,75 @@ class Study:
             return None
         now = time.monotonic()
         patience = _PATIENCE_SECONDS if span.hurried else 0.0
-        if (position < span.head and now < self._rest_until + patience) or (now < self._look_at and not span.hurried):
+        look_at = self._look_at.get(mind, float("-inf"))
+        if (position < span.head and now < self._rest_until + patience) or (now < look_at and not span.hurried):
             return None  # lessons are still coming in, or it was looked at just now
         if position == span.head and self._awaits_vectors(snapshot, mind, position):
             return None
-        self._look_at = now + _LOOK_SECONDS
         before = read_book(snapshot, mind, position)
-        episodes = count_lessons(snapshot, mind, position)
-        if last_change(snapshot, mind) <= before.position and episodes == before.known:
+        new, worth = self._look(snapshot, mind, span, position, before)
+        self._rest_from_looking(mind, now)
+        if not new:
             return Taken(position)
-        if not span.hurried and not self._is_worth(episodes, before, span):
+        if not span.hurried and not worth:
             return None
-        started = time.monotonic()
+        started, check = time.monotonic(), _checking(span.stopped)
         try:
-            found = self._study(snapshot, mind, position, before, _checking(span.stopped))
+            found, work = self._study(snapshot, mind, position, before, check)
         except _GivenUp:
             self._desks.pop(mind, None)  # it may be half up to date
             return None
+        return Taken(position, think=lambda: self._finish(found, work, started, check))
+
+    def _study(
+        self, snapshot: Snapshot, mind: bytes, position: int, before: Book, check: Check
+    ) -> tuple[_Findings, Work]:
+        """What is found in the counts, and the work that is left to do once the snapshot has been let go of."""
+        desk = self._desk(mind)
+        desk.catch_up(snapshot, mind, position, check)
+        demoted = demoted_items(snapshot, mind, position)
+        harmful = self._harmful(snapshot, mind, position)
+        lessons = checked(lessons_between(snapshot, mind, desk.after, position), check)
+        traces = ((one.episode, one.trace) for one in lessons)
+        book = write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful, check)
+        found = _Findings(book=book, forecasts=[], fit=None, harmful=tuple(sorted(harmful)))
+        return found, self._work(snapshot, mind, desk, before, check)
+
+    def _finish(self, found: _Findings, work: Work, started: float, check: Check) -> _Findings | None:
+        """The findings with what the work has come to; None when it was given up."""
+        try:
+            done = do_apart(work, check)
+        except _GivenUp:
+            return None
+        except WorkFailed:
+            _log.exception("nothing was fitted; the models of before are kept")
+            done = Done([], None)
         spent = time.monotonic() - started
         self._rest_until = time.monotonic() + _REST * spent
         heap.release()
         _log.debug("studied", extra={"duration_ms": round(spent * 1_000, 1), "episodes": found.book.episodes})
-        return Taken(position, found)
+        return msgspec.structs.replace(found, forecasts=done.forecasts, fit=done.fit)
 
-    def _study(self, snapshot: Snapshot, mind: bytes, position: int, before: Book, check: Check) -> _Findings:
-        desk = self._desk(mind)
-        desk.catch_up(snapshot, mind, position, check)
-        demoted = demoted_items(snapshot, mind, position)
-        harmful = harmful_items(snapshot, mind) - demoted
-        traces = ((one.episode, one.trace) for one in lessons_between(snapshot, mind, desk.after, position))
-        book = write(desk, traces, before, self._clock.now(), self._policy, demoted | harmful)
-        check()
-        work = self._work(snapshot, mind, desk, before)
-        check()
-        try:
-            done = do_apart(work, check)
-        except WorkFailed:
-            _log.exception("nothing was fitted; the models of before are kept")
-            done = Done([], None)
-        return _Findings(book=book, forecasts=done.forecasts, fit=done.fit, harmful=tuple(sorted(harmful)))
-
-    def _is_worth(self, episodes: int, before: Book, span: Span) -> bool:
-        """Whether so much is new, or so much time has gone, that a new book is worth the work."""
+    def _rest_from_looking(self, mind: bytes, began: float) -> None:
+        """All looking takes a tenth of a processor at most: of many minds, each is looked at less often."""
         now = time.monotonic()
-        if now >= self._rest_until:
-            return True
-        return not span.writing and now >= self._begin and episodes >= _WORTH_GROWTH * before.known
+        self._look_at = {other: at for other, at in self._look_at.items() if at > now and other != mind}
+        self._look_at[mind] = now + max(_LOOK_SECONDS, _REST * (now - began) * (len(self._look_at) + 1))
+
+    def _look(self, snapshot: Snapshot, mind: bytes, span: Span, position: int, before: Book) -> tuple[bool, bool]:
+        """Whether there is anything new, and whether it is worth the work of a new book: because it is much, because
+        much time has gone, or because advice has turned out to do harm."""
+        if judged_between(snapshot, mind, span.position, position) and self._harmful(snapshot, mind, position):
+            return True, True
+        episodes, now = count_lessons(snapshot, mind, position), time.monotonic()
+        new = last_change(snapshot, mind) > before.position or episodes != before.known
+        much = not span.writing and now >= self._begin and episodes >= _WORTH_GROWTH * before.known
+        return new, much or now >= self._rest_until
+
+    @staticmethod
+    def _harmful(snapshot: Snapshot, mind: bytes, position: int) -> frozenset[str]:
+        """Advice that is to be demoted and was not yet."""
+        return harmful_items(snapshot, mind) - demoted_items(snapshot, mind, position)
 
     def apply(self, appender: Appender, mind: bytes, effects: _Findings) -> None:
         transaction, position = appender.transaction, effects.book.position
@@ -175,7 +200,7 @@ class Study:
             id = uuid5(UUID(bytes=mind), f"{self.name} demotes {item}").bytes  # once, however often it is tried
             appender.append(mind, self._preparer.prepare(kinds.ADVICE_DEMOTED, {"item": item}, id=id))
 
-    def _work(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book) -> Work:
+    def _work(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book, check: Check) -> Work:
         """What is to be forecast, and what models are to be fitted to when there is enough that is new."""
         seen, fitted = fit_head(snapshot, mind, desk.position)
         fit = read_fit(snapshot, mind, desk.position)
@@ -184,34 +209,38 @@ class Study:
             mind=mind,
             before=fit,
             prior=before.success_rate,
-            fresh=[] if fit is None else self._fresh(snapshot, mind, desk, max(seen, before.position)),
-            fitting=None if fitted <= desk.known < fitted + enough else self._fitting(snapshot, mind, desk),
+            fresh=[] if fit is None else self._fresh(snapshot, mind, desk, max(seen, before.position), check),
+            fitting=None if fitted <= desk.known < fitted + enough else self._fitting(snapshot, mind, desk, check),
         )
 
-    def _fresh(self, snapshot: Snapshot, mind: bytes, desk: Desk, after: int) -> list[tuple[Episode, int]]:
+    def _fresh(
+        self, snapshot: Snapshot, mind: bytes, desk: Desk, after: int, check: Check
+    ) -> list[tuple[Episode, int]]:
         """A sample of the episodes that the models have not seen."""
         fresh = newest_heads(snapshot, mind, desk.position, self._policy.window, after=after)
         apart = max(1, len(fresh) // _MOST_FORECASTS)
-        return [(load_episode(snapshot, mind, id, since), since) for id, since in fresh[::apart]]
+        return [(load_episode(snapshot, mind, id, since), since) for id, since in checked(fresh[::apart], check)]
 
-    def _fitting(self, snapshot: Snapshot, mind: bytes, desk: Desk) -> Fitting:
+    def _fitting(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fitting:
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
+        model = "" if self._embedder is None else self._embedder.fingerprint
         return Fitting(
             known=desk.known,
-            model="" if self._embedder is None else self._embedder.fingerprint,
-            examples=self._examples(snapshot, mind, desk.position),
-            episodes=[load_episode(snapshot, mind, id, since) for id, since in newest],
+            model=model,
+            examples=self._examples(snapshot, mind, desk.position, model),
+            episodes=[load_episode(snapshot, mind, id, since) for id, since in checked(newest, check)],
         )
 
-    def _examples(self, snapshot: Snapshot, mind: bytes, position: int) -> list[Example]:
+    @staticmethod
+    def _examples(snapshot: Snapshot, mind: bytes, position: int, model: str) -> list[Example]:
         """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
         newest = newest_heads(snapshot, mind, position, MOST_EXAMPLES)
         after = newest[0][1] - 1 if newest else position
-        return read_examples(snapshot, mind, after, position, self._embedder)
+        return read_examples(snapshot, mind, after, position, model)
 
     def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
         """Whether tasks are still being embedded; not for ever, since a server that embeds may be down."""
-        if self._embedder is None or consumer_position(snapshot, mind, Vectors.name) >= position:
+        if self._embedder is None or consumer_position(snapshot, mind, vectors_kept_as(self._embedder)) >= position:
             self._awaiting.pop(mind, None)
             return False
         since = self._awaiting.setdefault(mind, time.monotonic())
@@ -232,9 +261,11 @@ def write(
     now: int,
     policy: StudyPolicy,
     demoted: frozenset[str] = frozenset(),
+    check: Check = go_on,
 ) -> Book:
     """The book that the counts and the traces make; the heuristics' histories go on from the book before."""
-    patterns = fuse(mine(desk.counts, now, policy.mining), desk.counts)
+    patterns = fuse(mine(desk.counts, now, policy.mining, check), desk.counts)
+    check()
     found = heuristics(patterns, (*before.heuristics, *before.retired), now, demoted)
     alive = {each.id for each in found}
     gone = [each for each in before.retired if each.id not in alive]

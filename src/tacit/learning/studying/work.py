@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tacit.experience.episode import Episode
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.ranking.ranker import Example, ToolRanker
 from tacit.learning.studying.fits import Fit, fit_to, models_of
 from tacit.learning.studying.forecasts import forecast_row
 from tacit.stores.port import Row
-
-Check = Callable[[], None]
-"""Is called now and then, and raises when the work is to be given up."""
 
 
 class Work(NamedTuple):
@@ -49,7 +47,7 @@ class Done(NamedTuple):
     fit: Fit | None
 
 
-def do(work: Work, check: Check = lambda: None) -> Done:
+def do(work: Work, check: Check = go_on) -> Done:
     """Do the work, in this thread."""
     forecasts = _forecasts(work, check)
     return Done(forecasts, None if work.fitting is None else _fit(work.fitting, check))
@@ -58,15 +56,13 @@ def do(work: Work, check: Check = lambda: None) -> Done:
 def _forecasts(work: Work, check: Check) -> list[Row]:
     if work.before is None or not work.fresh:
         return []
-    models, rows = models_of(work.before), []
-    for episode, position in work.fresh:
-        check()
-        rows.append(forecast_row(work.mind, episode, position, models, work.prior))
-    return rows
+    models = models_of(work.before)
+    return [
+        forecast_row(work.mind, episode, position, models, work.prior)
+        for episode, position in checked(work.fresh, check)
+    ]
 
 
 def _fit(fitting: Fitting, check: Check) -> Fit:
-    check()
-    ranker = ToolRanker.fit(fitting.examples, fitting.model)
-    check()
+    ranker = ToolRanker.fit(fitting.examples, fitting.model, check)
     return fit_to(fitting.episodes, ranker, fitting.known, check)

@@ -13,6 +13,7 @@ from statistics import median
 
 import msgspec
 
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.reading import Reading
 from tacit.learning.fitting.run import Run
@@ -94,13 +95,14 @@ class Habits(msgspec.Struct, frozen=True):
 class EventLog:
     """The events of runs. They depend on what passes for a word of the goal, and are found once for each such set."""
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
+    def __init__(self, readings: Sequence[Reading], check: Check = go_on) -> None:
         self._readings = readings
+        self._check = check
         self._found: dict[tuple[int, tuple[str, ...]], list[Event]] = {}
 
     def of(self, goals: GoalWords, numbers: Iterable[int]) -> list[list[Event]]:
         """The events of the episodes with these numbers."""
-        return [self._events(goals, number) for number in numbers]
+        return [self._events(goals, number) for number in checked(numbers, self._check)]
 
     def _events(self, goals: GoalWords, number: int) -> list[Event]:
         reading = self._readings[number]

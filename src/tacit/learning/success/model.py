@@ -18,6 +18,7 @@ import msgspec
 
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.assessment.evidence import NORMAL_QUANTILE, Estimate
+from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.kept import read_kept
 from tacit.learning.fitting.reading import Reading, TaskWords, group_of, read_episodes, read_steps, read_task
@@ -63,10 +64,14 @@ class SuccessModel:
         return cls.learn(read_episodes(episodes))
 
     @classmethod
-    def learn(cls, readings: Sequence[Reading]) -> SuccessModel:
-        """A model of episodes as they were read."""
+    def learn(cls, readings: Sequence[Reading], check: Check = go_on) -> SuccessModel:
+        """A model of episodes as they were read.
+
+        Args:
+            check: is called again and again, and raises when it is to be given up.
+        """
         goals = GoalWords.of(reading.task for reading in readings)
-        log = EventLog(readings)
+        log = EventLog(readings, check)
         start = StartStage.fit(readings)
         return cls(
             _Kept(
@@ -77,7 +82,7 @@ class SuccessModel:
                 rates=start.rates,
                 start=start.weights,
                 attempts=Attempts.of(readings, lambda reading: start.rates.rate(reading.task).mean),
-                checkpoints=learn_checkpoints(readings, log) if len(readings) >= LEAST_EPISODES else (),
+                checkpoints=learn_checkpoints(readings, log, check) if len(readings) >= LEAST_EPISODES else (),
             )
         )
 

@@ -14,6 +14,7 @@ from zlib import crc32
 import msgspec
 
 from tacit.learning.fitting.arrays import Packed, pack_floats
+from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.reading import Reading
 from tacit.learning.fitting.ridge import (
@@ -99,16 +100,16 @@ def opinion(checkpoints: Sequence[Checkpoint], before: Opinion, course: Course) 
     return nearest.opinion(before, course.features())
 
 
-def learn_checkpoints(readings: Sequence[Reading], log: EventLog) -> tuple[Checkpoint, ...]:
+def learn_checkpoints(readings: Sequence[Reading], log: EventLog, check: Check = go_on) -> tuple[Checkpoint, ...]:
     """Learned from finished episodes."""
-    moments = _moments(readings, log)
+    moments = _moments(readings, log, check)
     if moments is None:
         return ()
-    learned = [_learn(moments, actions) for actions in CHECKPOINTS]
+    learned = [_learn(moments, actions, check) for actions in CHECKPOINTS]
     return tuple(each for each in learned if each is not None)
 
 
-def _moments(readings: Sequence[Reading], log: EventLog) -> _Moments | None:
+def _moments(readings: Sequence[Reading], log: EventLog, check: Check) -> _Moments | None:
     """The runs at the checkpoints at which they were not over yet."""
     import numpy
 
@@ -120,7 +121,7 @@ def _moments(readings: Sequence[Reading], log: EventLog) -> _Moments | None:
         goals = GoalWords.of(reading.task for reading in known)
         habits = Habits.of(known, log.of(goals, others))
         start = StartStage.fit(known)
-        for number, reading in enumerate(readings):
+        for number, reading in enumerate(checked(readings, check)):
             if folds[number] == fold:
                 offset = start.opinion(reading.task).logit
                 for actions, features in _followed(reading, Course(reading.task, goals, habits)):
@@ -143,7 +144,7 @@ def _followed(reading: Reading, course: Course) -> list[tuple[int, list[float]]]
     return found
 
 
-def _learn(moments: _Moments, actions: int) -> Checkpoint | None:
+def _learn(moments: _Moments, actions: int, check: Check) -> Checkpoint | None:
     """The regression for a number of actions; None when too little is known."""
     import numpy
 
@@ -157,7 +158,7 @@ def _learn(moments: _Moments, actions: int) -> Checkpoint | None:
     usual = float(offset.mean())
     table = numpy.column_stack([(features - mean) / deviation, (offset - usual) / _OFFSET_SCALE])
     examples = Examples(table, offset, moments.success[kept], weight)
-    variance, unseen = _choose(examples, moments.fold[kept])
+    variance, unseen = _choose(examples, moments.fold[kept], check)
     weights = fit_ridge(examples, variance)
     repeats = max(1.0, weight.sum() / len(numpy.unique(moments.episode[kept])))
     spread = covariance(examples, max(variance, USUAL_VARIANCE), weights, repeats)
@@ -172,7 +173,7 @@ def _learn(moments: _Moments, actions: int) -> Checkpoint | None:
     )
 
 
-def _choose(examples: Examples, fold: Real) -> tuple[float, Real | None]:
+def _choose(examples: Examples, fold: Real, check: Check) -> tuple[float, Real | None]:
     """The variance that foretells each fold best from the others, and the logits that it foretold; None with one
     fold."""
     import numpy
@@ -184,7 +185,7 @@ def _choose(examples: Examples, fold: Real) -> tuple[float, Real | None]:
     for each in folds:
         told = fold == each
         weights = None
-        for place, variance in enumerate(VARIANCES):
+        for place, variance in enumerate(checked(VARIANCES, check)):
             weights = fit_ridge(examples.part(~told), variance, weights)
             unseen[place, told] = examples.offset[told] + weights[0] + examples.features[told] @ weights[1:]
     losses = [log_loss(logits, examples.success, examples.weight) for logits in unseen]

@@ -65,6 +65,15 @@ _drawn = (
 )
 _items = select(_draw.c.item).where(_draw.c.mind == bindparam("mind")).distinct().order_by(_draw.c.item)
 _held_back = select(_draw.c.item).where(_draw.c.mind == bindparam("mind"), _draw.c.shown == 0).distinct()
+_judged = (
+    select(_exposure.c.id)
+    .where(
+        _exposure.c.mind == bindparam("mind"),
+        _exposure.c.judged_at > bindparam("after"),
+        _exposure.c.judged_at <= bindparam("position"),
+    )
+    .limit(1)
+)
 _demoted = select(_demotion.c.item).where(
     _demotion.c.mind == bindparam("mind"), _demotion.c.position <= bindparam("position")
 )
@@ -201,6 +210,11 @@ def exposures_of(snapshot: Snapshot, mind: bytes, item: str) -> int:
     """How often the lot was drawn for a piece of advice."""
     row = snapshot.row(_drawn, mind=mind, item=item)
     return int(row[0]) if row else 0
+
+
+def judged_between(snapshot: Snapshot, mind: bytes, after: int, position: int) -> bool:
+    """Whether the outcome of any exposure became known after one position and by another."""
+    return snapshot.row(_judged, mind=mind, after=after, position=position) is not None
 
 
 def harmful_items(snapshot: Snapshot, mind: bytes) -> frozenset[str]:

@@ -1,0 +1,66 @@
+"""Vectors of what is asked, from an embedder that may be slow or away: nobody waits for it longer than a moment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from tacit.errors import ModelError
+from tacit.learning.lessons.embedder import TextEmbedder, ask
+
+if TYPE_CHECKING:
+    from tacit.learning.lessons.embedder import Vector
+
+_log = logging.getLogger("tacit.learning.advising.meaning")
+PATIENCE_SECONDS = 3.0
+"""So long is waited for an embedder."""
+PAUSE_SECONDS = 10.0
+"""After it has failed it is not asked for so long."""
+
+
+class Meaning:
+    """Asks an embedder in a thread of its own. Safe to use from many threads.
+
+    Args:
+        patience: seconds to wait for an answer.
+        pause: seconds for which an embedder that failed is not asked again.
+    """
+
+    def __init__(
+        self, embedder: TextEmbedder, *, patience: float = PATIENCE_SECONDS, pause: float = PAUSE_SECONDS
+    ) -> None:
+        self._embedder = embedder
+        self._patience = patience
+        self._pause = pause
+        self._again_at = float("-inf")
+        self._overdue: Future[list[Vector | None]] | None = None
+
+    @property
+    def model(self) -> str:
+        """The fingerprint of the embedder."""
+        return self._embedder.fingerprint
+
+    def of(self, texts: Sequence[str]) -> dict[str, Vector]:
+        """The vectors of the texts that have one. Empty while the embedder is away, or owes an answer that was waited
+        for long enough.
+
+        Raises:
+            InvalidInput: something that is not text was given.
+        """
+        if time.monotonic() < self._again_at or (self._overdue is not None and not self._overdue.done()):
+            return {}
+        answer = ask(self._embedder, texts)
+        try:
+            vectors = answer.result(self._patience)
+        except TimeoutError:
+            self._overdue = answer
+            _log.warning("the embedder gave no answer in %g s; advice goes by words alone", self._patience)
+            return {}
+        except ModelError as error:
+            self._again_at = time.monotonic() + self._pause
+            _log.warning("the embedder failed; advice goes by words alone: %s", error)
+            return {}
+        return {text: vector for text, vector in zip(texts, vectors, strict=True) if vector is not None}

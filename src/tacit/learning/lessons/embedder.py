@@ -1,0 +1,79 @@
+"""An embedder, as far as learning needs one; and how a text that it refuses is told from an embedder that is away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from itertools import count
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from tacit.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Vector: TypeAlias = NDArray[numpy.float32]
+
+_numbers = count(1)
+
+
+class TextEmbedder(Protocol):
+    """An embedder, as far as learning needs one; ``tacit.models.embedders`` has them."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the model; vectors of different models are never compared."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[numpy.float32]:
+        """A vector of unit length for each text."""
+        ...
+
+
+def embed_each(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]:
+    """A vector for each text; None for one that the embedder refuses (as too long, say) while it takes others.
+
+    Raises:
+        ModelError: it takes nothing at all, so the fault is not that of a text.
+    """
+    try:
+        return list(embedder.embed(texts))
+    except ModelError:
+        _try_any(embedder)
+        found = _halves(embedder, texts)
+        _try_any(embedder)  # else it may have gone away meanwhile, and have refused nothing
+        return found
+
+
+def ask(embedder: TextEmbedder, texts: Sequence[str]) -> Future[list[Vector | None]]:
+    """What :func:`embed_each` will say: asked for in a thread of its own, so that nobody has to wait for the answer."""
+    answer: Future[list[Vector | None]] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(embed_each(embedder, texts))
+        except BaseException as error:  # noqa: BLE001 - whoever waits hears of it, whatever it is
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="tacit-embed", daemon=True).start()
+    return answer
+
+
+def _halves(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]:
+    """The vectors of texts of which at least one was refused."""
+    if len(texts) == 1:
+        return [None]
+    found: list[Vector | None] = []
+    for part in (texts[: len(texts) // 2], texts[len(texts) // 2 :]):
+        try:
+            found += list(embedder.embed(part))
+        except ModelError:
+            found += _halves(embedder, part)
+    return found
+
+
+def _try_any(embedder: TextEmbedder) -> None:
+    """Embed a text that nobody can object to, and that no cache knows."""
+    embedder.embed([f"Is anybody there, for the {next(_numbers)}. time?"])
