@@ -36,6 +36,9 @@ _WORTH_POWER = 2.0
 """How much the outcomes of a choice weigh beside how usual it is."""
 LEAST_LIKENESS = 0.2
 """What is less alike is no precedent."""
+WIDEST = 0.5
+"""Of an interval of a chance. One that leaves more than half of everything open says less than one yes or no would: the
+figure in its middle would pass for knowledge."""
 
 
 class SuccessForecaster(Protocol):
@@ -85,8 +88,11 @@ def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advi
     here = situation(task, steps)
     alike = shelf.nearest(task.description, here.features, _PRECEDENTS)
     near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
+    if not near and not _is_known(here, models, shelf):
+        tools = _tools(question, near, models.tools, shelf)  # what is described can be compared with any task
+        return Advice(success=None, abstained=not tools, tools=tools)
     found = Advice(
-        success=None if models.success is None else models.success.predict(task, steps),
+        success=_chance(models.success, task, steps),
         abstained=False,
         tools=_tools(question, near, models.tools, shelf),
         next_steps=_next_steps(here, models, question, shelf),
@@ -97,6 +103,18 @@ def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advi
     )
     nothing = not (found.success or found.tools or found.next_steps or found.pitfalls or found.heuristics)
     return msgspec.structs.replace(found, abstained=nothing)
+
+
+def _is_known(here: Situation, models: Models, shelf: Shelf) -> bool:
+    """Whether a task that is not like any other is of a known kind, or was begun with known tools."""
+    known = frozenset() if models.tools is None else frozenset(models.tools.tools)
+    return shelf.knows(here.kind) or any(call.tool in known for call in here.calls)
+
+
+def _chance(forecaster: SuccessForecaster | None, task: Task, steps: Sequence[Step]) -> Estimate | None:
+    """The chance of success; None where its interval leaves more than half of everything open."""
+    found = None if forecaster is None else forecaster.predict(task, steps)
+    return None if found is None or found.high - found.low > WIDEST else found
 
 
 def _tools(question: Question, near: Sequence[Near], ranker: ToolRanker | None, shelf: Shelf) -> tuple[ToolAdvice, ...]:
