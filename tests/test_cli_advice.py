@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,17 @@ def test_of_a_few_forecasts_no_figures_are_made(learned: CommandLine, tmp_path: 
     told = learned("stats", "learning", "--wait", "120").out
     assert told.startswith("1 forecast so far, which is too few")
     assert "%" not in told
+
+
+def test_a_command_that_only_asks_loads_nothing_that_only_learning_needs(learned: CommandLine) -> None:
+    """It would spend a third of its time on that."""
+    code = (
+        "import sys\n"
+        "from tacit.cli.app import run_command\n"
+        "assert run_command(sys.argv[1:]) == 0\n"
+        "assert not [name for name in sys.modules if name.startswith('scipy')]\n"
+    )
+    asked = ["advise", TASK, "--domain", "shop", "--store", str(learned.store)]
+    ran = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Next step" in ran.stdout

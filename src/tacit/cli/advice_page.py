@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tacit.cli.output import Output, counted
+from tacit.cli.output import Output, chance_of, counted
 
 if TYPE_CHECKING:
     from tacit.learning.advising.advice import Advice, Item, Playbook
@@ -18,8 +18,7 @@ def show_advice(out: Output, found: Advice, *, unlearned: int) -> None:
     if found.success is None:
         out.line("Chance of success: too little is known to say")
     else:
-        low, high = found.success.low * 100, found.success.high * 100
-        out.line(f"Chance of success: {found.success.mean * 100:.0f} % (95 % sure: {low:.0f} … {high:.0f} %)")
+        out.line(f"Chance of success: {chance_of(found.success)}; the range holds it in 19 of 20 cases")
     if found.next_steps:
         out.heading("Next step, likeliest first (how likely it comes next, not how likely it succeeds)")
         rows = [(each.tool, each.action, likely(each.score), each.why) for each in found.next_steps]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from tacit.learning.assessment.evidence import Estimate
     from tacit.learning.assessment.statistics import Share
 
 Cell: TypeAlias = str | int | float | None
@@ -163,6 +164,12 @@ def percent(share: Share | None) -> str:
     if share is None:
         return ""
     return f"{share.value * 100:.0f} % ({share.low * 100:.0f} … {share.high * 100:.0f})"
+
+
+def chance_of(found: Estimate) -> str:
+    """A chance with its interval, such as ``62 % (55 … 69)``; one that is not certain never passes for certain."""
+    shown = "< 1" if found.mean < 0.01 else "> 99" if found.mean > 0.99 else f"{found.mean * 100:.0f}"
+    return f"{shown} % ({found.low * 100:.0f} … {found.high * 100:.0f})"
 
 
 def moment(micros: int | None) -> str:

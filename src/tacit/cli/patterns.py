@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tacit.cli.episodes import AsOf, mind_at, moment_of
-from tacit.cli.output import Output, brief, moment
+from tacit.cli.output import Output, brief, chance_of, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 from tacit.cli.waiting import PATIENCE, LongestWait, learn
@@ -86,7 +86,7 @@ def _pattern(book: Book, id: str) -> Pattern:
 
 
 def _show_list(out: Output, found: list[Pattern]) -> None:
-    columns = ("id", "strategy", "what", "episodes", "succeeded", "lift", "stands")
+    columns = ("id", "strategy", "what", "episodes", "succeeded", "lift in points", "stands")
     rows = [
         (
             each.id,
@@ -121,8 +121,8 @@ def _show(out: Output, found: Pattern) -> None:
         ("succeeded", found.successes),
         ("episodes without it", found.others),
         ("succeeded without it", found.other_successes),
-        ("chance of success", f"{found.posterior.mean:.2f} ({found.posterior.low:.2f} … {found.posterior.high:.2f})"),
-        ("lift, in points", _lift(found)),
+        ("chance of success", chance_of(found.posterior)),
+        ("lift in points", _lift(found)),
         ("stands beyond chance", "yes" if found.stands else "no"),
         ("last seen", moment(found.last_seen)),
         ("same as", f"{len(found.merged)} other patterns" if found.merged else ""),
@@ -137,5 +137,5 @@ def _show_why(out: Output, found: Pattern, reason: str, heuristic: Heuristic | N
     out.table(("episode",), [(each,) for each in found.evidence])
     if heuristic is not None:
         out.heading(f"History of the heuristic to {heuristic.polarity} it")
-        rows = [(moment(turn.at), turn.change, round(turn.surely, 2), turn.support) for turn in heuristic.history]
-        out.table(("when", "change", "lift to count on", "episodes"), rows)
+        rows = [(moment(turn.at), turn.change, f"{turn.surely * 100:+.0f}", turn.support) for turn in heuristic.history]
+        out.table(("when", "change", "lift to count on, in points", "episodes"), rows)

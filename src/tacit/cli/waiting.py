@@ -45,6 +45,9 @@ def learn(out: Output, mind: Mind, seconds: float) -> int:
     if not before:  # nothing that there is to learn from, so it does not take long
         catch_up(mind, seconds, only="")
         return 0
+    if mind.recorder.journal.store.read_only:
+        out.note(f"not learned: {counted(before, 'episode')}, because the store can only be read")
+        return before
     with out.waiting(f"learning from {counted(before, 'episode')} …"):
         behind = catch_up(mind, seconds, only="")
     left = _ahead(mind) if behind else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from tacit.experience import kinds
 from tacit.journal.consumer import consumer_position
@@ -17,7 +17,7 @@ _ended = (
     .where(
         _event.c.mind == bindparam("mind"),
         _event.c.position > bindparam("after"),
-        _event.c.kind.in_((kinds.EPISODE_RECORDED, kinds.EPISODE_COMPLETED)),
+        or_(_event.c.kind == kinds.EPISODE_RECORDED, _event.c.kind == kinds.EPISODE_COMPLETED),
     )
 )
 
