@@ -202,13 +202,25 @@ def test_of_a_task_unlike_all_that_was_seen_nothing_is_said(taught: Mind) -> Non
 
 def test_what_is_known_of_its_kind_or_of_how_it_was_begun_is_said_of_a_task_in_other_words(taught: Mind) -> None:
     alien = "Write a Rust parser"
-    assert taught.advise(alien, domain="airline", record=False).success is not None
+    assert taught.advise(alien, domain="airline", task_type="seat", record=False).next_steps[0].tool == "ask"
+    assert not taught.advise(alien, domain="airline", record=False).abstained
     begun = [tacit.Step(tool="ask", observation="answer 99", status="success")]
     assert taught.advise(alien, steps=begun, record=False).next_steps[0].tool == "book"
     tools = [tacit.Tool(name="rustc", description="compiles a Rust parser"), tacit.Tool(name="book")]
     described = taught.advise(alien, tools=tools, record=False)
     assert (described.tools[0].name, described.success, described.next_steps) == ("rustc", None, ())
     assert not described.abstained
+
+
+def test_a_new_word_beside_those_of_all_tasks_does_not_make_a_task_an_alien_one(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "words.db", learning__embedder="none") as mind:
+        for number in range(40):
+            with mind.episode(f"Buy item {number}") as episode:
+                episode.step(tool="search", observation=str(number), success=True)
+                episode.complete("success")
+        mind.settle(120)
+        assert mind.advise("Buy item 99 quickly", record=False).next_steps[0].tool == "search"
+        assert mind.advise("Write a Rust parser quickly", record=False).abstained
 
 
 def test_a_chance_whose_interval_leaves_more_than_half_open_is_not_told(mind: Mind) -> None:

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 
 from command_line import CommandLine, at_a_terminal, run_here, write_traces
+from tacit.cli.advice_page import show_advice
+from tacit.cli.output import Output
+from tacit.learning.advising.advice import Advice, Item, NextStep, ToolAdvice
+from tacit.learning.assessment.evidence import Estimate
 from trials import events_of, open_mind
 
 pytestmark = pytest.mark.requirement("AP-04", "LE-09")
@@ -146,6 +150,34 @@ def test_of_a_few_forecasts_no_figures_are_made(learned: CommandLine, tmp_path: 
     told = learned("stats", "learning", "--wait", "120").out
     assert told.startswith("1 forecast so far, which is too few")
     assert "%" not in told
+
+
+def test_a_playbook_has_its_title_once_and_says_of_how_many_episodes_it_is(learned: CommandLine) -> None:
+    told = learned("playbook").out
+    assert told.count("How to do shop") == 1
+    assert "(30 of 45 episodes of this kind succeeded" in told
+    assert "1. search (30 of 30 successes)" in told
+    assert learned("playbook", "--domain", "bakery").out.startswith("No playbook for such tasks")
+
+
+def test_no_line_of_advice_is_too_long_to_read(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "134 of the 362 episodes in which it occurred went well, 37 points more often than without it, kind by kind"
+    long = "find the mug, " * 30
+    advice = Advice(
+        success=Estimate(0.998, 0.97, 1.0),
+        abstained=False,
+        tools=(ToolAdvice(name="take", score=0.004, why=why),),
+        next_steps=(NextStep(tool="go", action=long, score=0.22, why="at the start, 7 episodes of this kind took it"),),
+        heuristics=(Item(id="0d8cf63e9eb1", text="go → take → go", score=0.4, why=why),),
+        episodes=(Item(id="091c439b-0e3a-8546-af6e-f862e5a68c19", text=long, score=0.48, why=""),),
+    )
+    show_advice(Output(json=False, quiet=False), advice, unlearned=0)
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 140
+    assert f"0d8cf63e9eb1  go → take → go\n{'':14}{why}\n" in told
+    assert "Chance of success: > 99 % (97 … 100)" in told
+    assert "< 1 %" in told
+    assert "22 %" in told
 
 
 def test_a_command_that_only_asks_loads_nothing_that_only_learning_needs(learned: CommandLine) -> None:

@@ -94,7 +94,9 @@ def _add_advise(app: typer.Typer) -> None:
         from tacit.mind import as_data
 
         _check_options(as_of, steps=steps, episode=episode, key=key, record=record, prompt=prompt)
-        names = {"task_type": task_type, "domain": domain, "language": language, "framework": framework}
+        names: dict[str, Any] = {
+            "task_type": task_type, "domain": domain, "language": language, "framework": framework
+        }  # fmt: skip
         more: dict[str, Any] = {
             "tags": tag or (),
             "metadata": metadata_in(metadata or ()),
@@ -138,7 +140,7 @@ def _check_options(
         raise InvalidInput("the past cannot be written to; leave out --record or --as-of", option="--record")
 
 
-def _check_question(session: Session, task: str, names: dict[str, str], more: dict[str, Any], key: str) -> None:
+def _check_question(session: Session, task: str, names: dict[str, Any], more: dict[str, Any], key: str) -> None:
     from tacit.experience.entrance import check_key
     from tacit.learning.asking import question_of
 

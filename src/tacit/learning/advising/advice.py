@@ -167,11 +167,15 @@ def _advice_lines(advice: Advice) -> list[Line]:
 
 
 def _playbook_lines(playbook: Playbook) -> list[Line]:
-    """A playbook as lines. Its steps matter most, then pitfalls, preconditions, and what to do when a step fails."""
+    """A playbook as lines. Its steps matter most, then pitfalls, preconditions, and what to do when a step fails, which
+    is said where its tool is used first."""
     lines = [Line(2, f"{playbook.title}:"), *(Line(7, f"- first make sure: {one}") for one in playbook.preconditions)]
+    told: set[str] = set()
     for number, step in enumerate(playbook.steps, start=1):
         lines.append(Line(2, f"{number}. {step.text}"))
-        lines += [Line(8, f"   if it fails: {recovery}") for recovery in step.recoveries]
+        if step.tool not in told:
+            lines += [Line(8, f"   if it fails: {recovery}") for recovery in step.recoveries]
+        told.add(step.tool)
     return [*lines, *(Line(5, f"- beware: {pitfall}") for pitfall in playbook.pitfalls)]
 
 

@@ -88,7 +88,7 @@ def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advi
     here = situation(task, steps)
     alike = shelf.nearest(task.description, here.features, _PRECEDENTS)
     near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
-    if not near and not _is_known(here, models, shelf):
+    if not near and not _is_known(here, alike, models, shelf):
         tools = _tools(question, near, models.tools, shelf)  # what is described can be compared with any task
         return Advice(success=None, abstained=not tools, tools=tools)
     found = Advice(
@@ -105,10 +105,15 @@ def advise(question: Question, book: Book, shelf: Shelf, models: Models) -> Advi
     return msgspec.structs.replace(found, abstained=nothing)
 
 
-def _is_known(here: Situation, models: Models, shelf: Shelf) -> bool:
-    """Whether a task that is not like any other is of a known kind, or was begun with known tools."""
+def _is_known(here: Situation, alike: Sequence[Near], models: Models, shelf: Shelf) -> bool:
+    """Whether a task without near precedents is of a known kind, or was begun with known tools; or, where there are no
+    vectors to go by, whether half of its words are an episode's. (In likeness, words that all episodes have count for
+    next to nothing, and one new word beside them for nearly everything.)"""
     known = frozenset() if models.tools is None else frozenset(models.tools.tools)
-    return shelf.knows(here.kind) or any(call.tool in known for call in here.calls)
+    if shelf.knows(here.kind) or any(call.tool in known for call in here.calls):
+        return True
+    words = {feature for feature in here.features if feature.startswith("word:")}
+    return not shelf.model and any(2 * len(words.intersection(each.trace.features)) >= len(words) for each in alike)
 
 
 def _chance(forecaster: SuccessForecaster | None, task: Task, steps: Sequence[Step]) -> Estimate | None:

@@ -78,11 +78,13 @@ class Linear(NamedTuple):
     def _scores(self, moment: Whole, key: Whole, moments: int) -> Real:
         """The sum of the weights of the features of each moment. One moment is summed as it is: who asks for advice
         once would wait longer for the library of sparse tables than for the answer."""
+        scores: Real
         if moments > 1:
-            scores: Real = _table(self.keys, moment, key, moments) @ self.weights
-            return scores
-        _, at = _features(self.keys, moment, key)
-        return self.weights[at].sum(0, keepdims=True) + self.weights[-1:]
+            scores = _table(self.keys, moment, key, moments) @ self.weights
+        else:
+            _, at = _features(self.keys, moment, key)
+            scores = self.weights[at].sum(0, keepdims=True) + self.weights[-1:]
+        return scores
 
     def in_order_of(self, hashes: NDArray[numpy.uint64]) -> Linear:
         """The same with keys numbered as in a ``Keyed`` table of these hashes."""
