@@ -113,7 +113,8 @@ def _is_known(here: Situation, alike: Sequence[Near], models: Models, shelf: She
     if shelf.knows(here.kind) or any(call.tool in known for call in here.calls):
         return True
     words = {feature for feature in here.features if feature.startswith("word:")}
-    return not shelf.model and any(2 * len(words.intersection(each.trace.features)) >= len(words) for each in alike)
+    shared = max((len(words.intersection(each.trace.features)) for each in alike), default=0)
+    return not shelf.model and 0 < len(words) <= 2 * shared
 
 
 def _chance(forecaster: SuccessForecaster | None, task: Task, steps: Sequence[Step]) -> Estimate | None:
