@@ -10,8 +10,12 @@ import pytest
 
 import tacit
 from tacit.errors import InvalidInput
+from tacit.experience.views import NOW
 from tacit.ids import parse_id
+from tacit.learning.advising.advice import NOTHING_KNOWN
+from tacit.learning.advising.advisor import WIDEST
 from tacit.learning.lessons.lessons import forget_lessons
+from tacit.learning.studying.fits import models_of, read_fit
 from tacit.mind import Mind
 from trials import open_mind
 
@@ -183,6 +187,62 @@ def test_what_was_expected_of_episodes_that_were_new_is_kept(taught: Mind) -> No
     assert set(found.kinds) == {"seat"}
     assert sum(each.episodes for each in found.calibration) == found.whole.answered
     assert sum(stage.episodes for stage in found.curve) == 20
+
+
+def test_of_a_task_unlike_all_that_was_seen_nothing_is_said(taught: Mind) -> None:
+    alien = "Write a Rust parser"
+    advice = taught.advise(alien, record=False)
+    assert advice.abstained
+    assert (advice.success, advice.tools, advice.next_steps, advice.heuristics) == (None, (), (), ())
+    assert (advice.pitfalls, advice.playbook, advice.episodes) == ((), None, ())
+    assert advice.prompt() == NOTHING_KNOWN
+    elsewhere = taught.advise(alien, domain="compilers", task_type="code", record=False)
+    assert elsewhere.abstained
+
+
+def test_what_is_known_of_its_kind_or_of_how_it_was_begun_is_said_of_a_task_in_other_words(taught: Mind) -> None:
+    alien = "Write a Rust parser"
+    assert taught.advise(alien, domain="airline", task_type="seat", record=False).next_steps[0].tool == "ask"
+    assert not taught.advise(alien, domain="airline", record=False).abstained
+    begun = [tacit.Step(tool="ask", observation="answer 99", status="success")]
+    assert taught.advise(alien, steps=begun, record=False).next_steps[0].tool == "book"
+    tools = [tacit.Tool(name="rustc", description="compiles a Rust parser"), tacit.Tool(name="book")]
+    described = taught.advise(alien, tools=tools, record=False)
+    assert (described.tools[0].name, described.success, described.next_steps) == ("rustc", None, ())
+    assert not described.abstained
+
+
+def test_a_new_word_beside_those_of_all_tasks_does_not_make_a_task_an_alien_one(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "words.db", learning__embedder="none") as mind:
+        for number in range(40):
+            with mind.episode(f"Buy item {number}") as episode:
+                episode.step(tool="search", observation=str(number), success=True)
+                episode.complete("success")
+        mind.settle(120)
+        assert mind.advise("Buy item 99 quickly", record=False).next_steps[0].tool == "search"
+        assert mind.advise("Write a Rust parser quickly", record=False).abstained
+
+
+def test_a_chance_whose_interval_leaves_more_than_half_open_is_not_told(mind: Mind) -> None:
+    task = {"description": "Change the seat of passenger 7", "domain": "airline", "task_type": "seat"}
+    for number in range(6):
+        live(mind, number, asked=True, well=number % 2 == 0)
+    mind.settle(120)
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        fit = read_fit(snapshot, mind.recorder.mind.id, NOW)
+    assert fit is not None
+    forecaster = models_of(fit).success
+    assert forecaster is not None
+    vague = forecaster.predict(tacit.Task(**task), ())
+    assert vague is not None
+    assert vague.high - vague.low > WIDEST
+    assert mind.advise(**task, record=False).success is None
+    for number in range(6, 60):
+        live(mind, number, asked=True, well=True)
+    mind.settle(120)
+    sure = mind.advise(**task, record=False).success
+    assert sure is not None
+    assert sure.high - sure.low <= WIDEST
 
 
 def test_the_question_must_be_one(mind: Mind) -> None:

@@ -13,6 +13,7 @@ from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.assessment.evidence import Estimate
 from tacit.learning.fitting.reading import read_task
+from tacit.learning.fitting.trigamma import trigamma
 from tacit.learning.success.model import LEAST_KNOWN, SuccessModel
 
 
@@ -226,3 +227,13 @@ def test_the_same_words_in_other_surroundings_are_another_task() -> None:
     assert same is not None
     assert other is not None
     assert same.mean < other.mean
+
+
+@pytest.mark.requirement("LE-11")
+def test_how_sure_a_rate_is_is_computed_to_the_last_digits() -> None:
+    from scipy.special import polygamma
+
+    rng = random.Random(5)
+    for _ in range(2_000):
+        x = 10 ** rng.uniform(-4, 7)
+        assert trigamma(x) == pytest.approx(float(polygamma(1, x)), rel=1e-14)

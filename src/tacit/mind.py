@@ -26,11 +26,12 @@ from tacit.ids import format_id, parse_id
 from tacit.journal.read import position_at
 from tacit.learning.advising.advice import Advice, Tool
 from tacit.learning.advising.book import Book, read_book
+from tacit.learning.asking import question_of
 from tacit.learning.assessment.baseline import read_baseline
 from tacit.learning.assessment.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
 from tacit.learning.assessment.reward import Reward, reward
 from tacit.learning.assessment.statistics import Statistics, read_statistics
-from tacit.learning.counsel import Counsel, judge_exposure, question_of
+from tacit.learning.counsel import Counsel, judge_exposure
 from tacit.learning.studying.forecasts import Quality, read_quality
 from tacit.learning.trials.report import AdviceTrial, read_trials
 from tacit.ops.logging import operation
@@ -135,6 +136,7 @@ class PastMind:
         steps: Sequence[Step | Mapping[str, Any]] = (),
         key: str = "",
         record: bool = True,
+        fit: LiveFit = "refuse",
     ) -> Advice:
         """How to do a task: chance of success, tools, next steps, pitfalls, heuristics, a playbook, similar episodes.
 
@@ -143,15 +145,23 @@ class PastMind:
             task_type, domain, language, framework, tags, metadata: the context, as of an episode.
             tools: those at hand, with what they do; only these are advised when any are given.
             steps: what has been done so far, as steps or as keywords of a step.
-            key: makes a retry safe: the same task and key are one exposure.
+            key: makes a retry safe: the same question with the same key is one exposure.
             record: write down what was advised, so that its outcome can be told (``feedback``, or ``exposure=`` of an
-                episode), and hold back a share if the settings ``advice.*`` say so. A view of the past never does.
+                episode), and hold back a share if the settings ``advice.*`` say so. True here, where an agent asks; the
+                command ``tacit advise`` wants ``--record`` for it. A view of the past never does.
+            fit: "truncate" shortens and cleans steps that are over the limits; "refuse" raises.
 
         Raises:
-            InvalidInput: a part has a wrong type, or the description is empty.
+            InvalidInput: a part has a wrong type, or is larger than an episode's may be; or there is no description.
+            Conflict: the key was used for this task with another context, other tools or other steps.
         """
+        limits = self.recorder.limits
+        entrance.check_key(key, limits)
+        entrance.check_flag(record, "record")
         context = {"task_type": task_type, "domain": domain, "language": language, "framework": framework}
-        question = question_of(description, context, tags=tags, metadata=metadata, tools=tools, steps=steps)
+        question = question_of(
+            description, context, tags=tags, metadata=metadata, tools=tools, steps=steps, limits=limits, fit=fit
+        )
         with operation("advise", mind=self.name):
             return self._counsel.advise(self.recorder, self._position, question, key=key, record=self._records(record))
 
@@ -376,9 +386,10 @@ class Mind(PastMind):
             only: wait for nothing but that consumer, one of those that ``lag()`` names: ``tally`` for statistics.
 
         Raises:
-            NotSettled: not within ``timeout`` seconds; the context holds the lag.
+            NotSettled: not within ``timeout`` seconds (0 or more); the context holds the lag.
         """
-        if only and only not in self.lag():
+        entrance.check_seconds(timeout, "timeout")
+        if not isinstance(only, str) or (only and only not in self.lag()):
             raise InvalidInput(f"there is no consumer {shown(only)}; lag() names those that there are", field="only")
         self.recorder.journal.settle(self.recorder.mind.id, timeout, only=only)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tacit.cli.output import Output
+from tacit.cli.output import Output, counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tacit.learning.studying.forecasts import Quality, Stage
+    from tacit.learning.studying.forecasts import Bin, Quality, Stage
     from tacit.learning.trials.report import AdviceTrial
 
 _BAR = 30
 """Characters of a full bar."""
+_FEW = 10
+"""Of fewer forecasts no figure is made: it would be told as if it were one."""
 
 
 def show_quality(out: Output, found: Quality) -> None:
@@ -21,6 +23,12 @@ def show_quality(out: Output, found: Quality) -> None:
     if not found.whole.episodes:
         out.line(
             "No forecasts yet. Once models have been fitted, new episodes are forecast before they are learned from."
+        )
+        return
+    if found.whole.episodes < _FEW:
+        out.line(
+            f"{counted(found.whole.episodes, 'forecast')} so far, which is too few to say how good they are; "
+            f"{_FEW} are needed."
         )
         return
     out.line(
@@ -33,26 +41,33 @@ def show_quality(out: Output, found: Quality) -> None:
     _stages(out, found.kinds)
     if found.calibration:
         out.heading("Calibration: of those with about this chance, how many succeeded")
-        shares = [(each, each.succeeded.value) for each in found.calibration]
-        rows = [(f"{each.mean * 100:.0f} %", each.episodes, f"{rate * 100:.0f} %", _bar(rate)) for each, rate in shares]
+        rows = [(f"{each.mean * 100:.0f} %", each.episodes, *_judged(each)) for each in found.calibration]
         out.table(("chance", "episodes", "succeeded", ""), rows)
+
+
+def _judged(each: Bin) -> tuple[str, str]:
+    """How many of some forecasts came true, with a bar."""
+    if each.episodes < _FEW:
+        return f"{round(each.succeeded.value * each.episodes)} of {each.episodes}", ""
+    return percent(each.succeeded), _bar(each.succeeded.value)
 
 
 def _stages(out: Output, stages: dict[str, Stage]) -> None:
     columns = ("", "episodes", "Brier", "of the plain rate", "skill", "next tool right", "")
-    rows = [
-        (
-            name,
-            each.episodes,
-            _figure(each.brier),
-            _figure(each.brier_prior),
-            _figure(each.skill),
-            "" if each.next_tool is None else f"{each.next_tool.value * 100:.0f} %",
-            "" if each.next_tool is None else _bar(each.next_tool.value),
-        )
-        for name, each in stages.items()
-    ]
-    out.table(columns, rows)
+    out.table(columns, [(name, each.episodes, *_figures(each)) for name, each in stages.items()])
+
+
+def _figures(each: Stage) -> tuple[str, str, str, str, str]:
+    if each.episodes < _FEW:
+        return "", "", "", "too few", ""
+    right = each.next_tool
+    return (
+        _figure(each.brier),
+        _figure(each.brier_prior),
+        _figure(each.skill),
+        percent(right),
+        "" if right is None else _bar(right.value),
+    )
 
 
 def show_trials(out: Output, found: Sequence[AdviceTrial]) -> None:

@@ -9,7 +9,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from tacit.learning.assessment.evidence import Estimate
+    from tacit.learning.assessment.statistics import Share
 
 Cell: TypeAlias = str | int | float | None
 Progress: TypeAlias = Callable[[int], None]
@@ -95,6 +99,22 @@ class Output:
             sys.stderr.write(printable(text) + "\n")
 
     @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Tell that the block may take a while: a moving sign on standard error at a terminal, a note elsewhere.
+
+        Not with ``--quiet``, and not with ``--json``.
+        """
+        if self.quiet or self.json or not sys.stderr.isatty():
+            self.note(what)
+            yield
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        with Console(stderr=True).status(Text(one_line(printable(what)))):
+            yield
+
+    @contextmanager
     def progress(self, what: str, *, unit: str) -> Iterator[Progress]:
         """A counter on standard error while the block runs; only at a terminal, and not with ``--quiet``."""
         if self.quiet or not sys.stderr.isatty():
@@ -137,6 +157,19 @@ def brief(text: str, length: int = 100) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 step``, ``1,200 steps``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def percent(share: Share | None) -> str:
+    """A share with its interval, such as ``62 % (55 … 69)``."""
+    if share is None:
+        return ""
+    return f"{share.value * 100:.0f} % ({share.low * 100:.0f} … {share.high * 100:.0f})"
+
+
+def chance_of(found: Estimate) -> str:
+    """A chance with its interval, such as ``62 % (55 … 69)``; one that is not certain never passes for certain."""
+    shown = "< 1" if found.mean < 0.01 else "> 99" if found.mean > 0.99 else f"{found.mean * 100:.0f}"
+    return f"{shown} % ({found.low * 100:.0f} … {found.high * 100:.0f})"
 
 
 def moment(micros: int | None) -> str:

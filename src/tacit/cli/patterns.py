@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tacit.cli.episodes import AsOf, mind_at
-from tacit.cli.output import Output, brief, moment
+from tacit.cli.episodes import AsOf, mind_at, moment_of
+from tacit.cli.output import Output, brief, chance_of, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
-from tacit.cli.waiting import LONGEST_STUDY, catch_up
+from tacit.cli.waiting import PATIENCE, LongestWait, learn
 from tacit.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -34,7 +34,12 @@ def add_to(app: typer.Typer) -> None:
 
     @verb(app, "list")
     def list_patterns(
-        session: Session, strategy: Strategy = "", standing: Standing = False, limit: Limit = 20, as_of: AsOf = None
+        session: Session,
+        strategy: Strategy = "",
+        standing: Standing = False,
+        limit: Limit = 20,
+        wait: LongestWait = PATIENCE,
+        as_of: AsOf = None,
     ) -> None:
         """List patterns, the strongest first."""
         from tacit.learning.patterns.pattern import STRATEGIES
@@ -43,32 +48,33 @@ def add_to(app: typer.Typer) -> None:
             raise InvalidInput(f"{strategy!r} is not a strategy; use one of {', '.join(STRATEGIES)}", field="strategy")
         found = [
             each
-            for each in _book(session, as_of).patterns
+            for each in _book(session, as_of, wait).patterns
             if (not strategy or each.strategy == strategy) and (each.stands or not standing)
         ][:limit]
         session.out.result(found, lambda: _show_list(session.out, found))
 
     @verb(app, "show")
-    def show(session: Session, id: Id, as_of: AsOf = None) -> None:
+    def show(session: Session, id: Id, wait: LongestWait = PATIENCE, as_of: AsOf = None) -> None:
         """Show a pattern with its counts."""
-        found = _pattern(_book(session, as_of), id)
+        found = _pattern(_book(session, as_of, wait), id)
         session.out.result(found, lambda: _show(session.out, found))
 
     @verb(app, "why")
-    def why(session: Session, id: Id, as_of: AsOf = None) -> None:
+    def why(session: Session, id: Id, wait: LongestWait = PATIENCE, as_of: AsOf = None) -> None:
         """Say why a pattern is believed: in words, with the episodes it rests on and the history of its heuristic."""
         from tacit.learning.advising.items import why as reason
 
-        book = _book(session, as_of)
+        book = _book(session, as_of, wait)
         found = _pattern(book, id)
         heuristic = next((each for each in (*book.heuristics, *book.retired) if each.id == found.id), None)
         told = {"pattern": found, "why": reason(found), "heuristic": heuristic}
         session.out.result(told, lambda: _show_why(session.out, found, reason(found), heuristic))
 
 
-def _book(session: Session, as_of: str | None) -> Book:
+def _book(session: Session, as_of: str | None, wait: float) -> Book:
+    moment_of(as_of)  # what is no time is refused before a store is opened
     with session.open_mind() as mind:
-        catch_up(mind, LONGEST_STUDY, only="")
+        learn(session.out, mind, wait)
         return mind_at(mind, as_of).book()
 
 
@@ -80,7 +86,7 @@ def _pattern(book: Book, id: str) -> Pattern:
 
 
 def _show_list(out: Output, found: list[Pattern]) -> None:
-    columns = ("id", "strategy", "what", "episodes", "succeeded", "lift", "stands")
+    columns = ("id", "strategy", "what", "episodes", "succeeded", "lift in points", "stands")
     rows = [
         (
             each.id,
@@ -115,8 +121,8 @@ def _show(out: Output, found: Pattern) -> None:
         ("succeeded", found.successes),
         ("episodes without it", found.others),
         ("succeeded without it", found.other_successes),
-        ("chance of success", f"{found.posterior.mean:.2f} ({found.posterior.low:.2f} … {found.posterior.high:.2f})"),
-        ("lift, in points", _lift(found)),
+        ("chance of success", chance_of(found.posterior)),
+        ("lift in points", _lift(found)),
         ("stands beyond chance", "yes" if found.stands else "no"),
         ("last seen", moment(found.last_seen)),
         ("same as", f"{len(found.merged)} other patterns" if found.merged else ""),
@@ -131,5 +137,5 @@ def _show_why(out: Output, found: Pattern, reason: str, heuristic: Heuristic | N
     out.table(("episode",), [(each,) for each in found.evidence])
     if heuristic is not None:
         out.heading(f"History of the heuristic to {heuristic.polarity} it")
-        rows = [(moment(turn.at), turn.change, round(turn.surely, 2), turn.support) for turn in heuristic.history]
-        out.table(("when", "change", "lift to count on", "episodes"), rows)
+        rows = [(moment(turn.at), turn.change, f"{turn.surely * 100:+.0f}", turn.support) for turn in heuristic.history]
+        out.table(("when", "change", "lift to count on, in points", "episodes"), rows)

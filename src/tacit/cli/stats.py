@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tacit.cli.episodes import AsOf, mind_at
-from tacit.cli.output import Output, brief, counted
+from tacit.cli.output import Output, brief, counted, percent
 from tacit.cli.session import Session
 from tacit.cli.verb import by_default, verb
-from tacit.cli.waiting import LONGEST_STUDY, LONGEST_WAIT, catch_up, lag_note
+from tacit.cli.waiting import LONGEST_WAIT, PATIENCE, LongestWait, catch_up, lag_note, learn
 
 if TYPE_CHECKING:
-    from tacit.learning.assessment.statistics import Share, Statistics, ToolStatistics, Totals
+    from tacit.learning.assessment.statistics import Statistics, ToolStatistics, Totals
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Wait so many seconds until everything is counted.")]
 MOST_ERRORS = 10
@@ -38,22 +38,22 @@ def add_to(app: typer.Typer) -> None:
             session.out.note(lag_note(behind))
 
     @verb(stats, "learning")
-    def learning(session: Session, wait: Wait = LONGEST_STUDY, as_of: AsOf = None) -> None:
+    def learning(session: Session, wait: LongestWait = PATIENCE, as_of: AsOf = None) -> None:
         """Show how good advice is: each episode is forecast before it is learned from."""
         from tacit.cli.learning import show_quality
 
         with session.open_mind() as mind:
-            catch_up(mind, wait, only="")
+            learn(session.out, mind, wait)
             found = mind_at(mind, as_of).forecasts()
         session.out.result(found, lambda: show_quality(session.out, found))
 
     @verb(stats, "advice")
-    def advice(session: Session, wait: Wait = LONGEST_STUDY, as_of: AsOf = None) -> None:
+    def advice(session: Session, wait: LongestWait = PATIENCE, as_of: AsOf = None) -> None:
         """Show whether each piece of advice helps: successes and steps per success, where shown and where withheld."""
         from tacit.cli.learning import show_trials
 
         with session.open_mind() as mind:
-            catch_up(mind, wait, only="")
+            learn(session.out, mind, wait)
             found = mind_at(mind, as_of).trials()
         session.out.result(found, lambda: show_trials(session.out, found))
 
@@ -114,13 +114,6 @@ def _show_tools(out: Output, heading: str, tools: list[ToolStatistics]) -> None:
         for tool in tools
     ]
     out.table(columns, rows)
-
-
-def percent(share: Share | None) -> str:
-    """A share with its interval, such as ``62 % (55 … 69)``."""
-    if share is None:
-        return ""
-    return f"{share.value * 100:.0f} % ({share.low * 100:.0f} … {share.high * 100:.0f})"
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from tacit.cli.output import Output, counted
 from tacit.errors import NotSettled
 
 if TYPE_CHECKING:
@@ -11,8 +14,14 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 10.0
 """Seconds that a command waits for the consumers before it shows what there is."""
-LONGEST_STUDY = 60.0
-"""The same for what has to be learned first."""
+PATIENCE = 5.0
+"""The same for what has to be learned first, unless ``--wait`` says otherwise."""
+LongestWait = Annotated[
+    float,
+    typer.Option(
+        "--wait", metavar="SECONDS", min=0, max=1e9, help="Wait so long for learning; then answer with what is known."
+    ),
+]
 
 
 def catch_up(mind: Mind, timeout: float = LONGEST_WAIT, *, only: str = "tally") -> dict[str, int]:
@@ -25,6 +34,43 @@ def catch_up(mind: Mind, timeout: float = LONGEST_WAIT, *, only: str = "tally") 
     return {}
 
 
+def learn(out: Output, mind: Mind, seconds: float) -> int:
+    """Let learning catch up, but do not wait longer than that; how many finished episodes it has yet to see.
+
+    It says that it waits, and when it had to stop.
+    """
+    if not any(mind.lag().values()):
+        return 0
+    before = _ahead(mind)
+    if not before:  # nothing that there is to learn from, so it does not take long
+        catch_up(mind, seconds, only="")
+        return 0
+    if mind.recorder.journal.store.read_only:
+        out.note(f"not learned: {counted(before, 'episode')}, because the store can only be read")
+        return before
+    with out.waiting(f"learning from {counted(before, 'episode')} …"):
+        behind = catch_up(mind, seconds, only="")
+    left = _ahead(mind) if behind else 0
+    if left:
+        out.note(
+            f"not learned yet: {counted(left, 'episode')}. This is what is known without them; "
+            f"'--wait {_longer(seconds)}' waits longer"
+        )
+    return left
+
+
 def lag_note(lag: dict[str, int]) -> str:
     """How far the consumers are behind, in words."""
     return "not counted yet: " + ", ".join(f"{count:,} events by {name}" for name, count in lag.items())
+
+
+def _ahead(mind: Mind) -> int:
+    from tacit.learning.studying.backlog import unstudied_episodes
+
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        return unstudied_episodes(snapshot, mind.recorder.mind.id)
+
+
+def _longer(seconds: float) -> int:
+    """A wait that is worth trying after one that was too short."""
+    return max(60, round(seconds * 4))

@@ -17,6 +17,7 @@ EARLIEST, LATEST = -canonical.LARGEST_INTEGER, canonical.LARGEST_INTEGER
 LONGEST_MS = 1_000_000_000_000
 """Some thirty years: no step takes longer."""
 MOST_TOKENS = 1_000_000_000_000
+LONGEST_WAIT_SECONDS = 1_000_000_000
 
 
 def check_task(task: Task, limits: Limits) -> None:
@@ -28,10 +29,10 @@ def check_task(task: Task, limits: Limits) -> None:
     """
     if not task.description.strip():
         raise InvalidInput("an episode needs a description: what is the agent trying to do?", field="description")
-    _fits(task.description, limits.description_bytes, "description", "limits.description_bytes")
+    check_text(task.description, limits.description_bytes, "description", "limits.description_bytes")
     for field in ("task_type", "domain", "language", "framework", "agent"):
-        _fits(getattr(task, field), limits.name_bytes, field, "limits.name_bytes")
-    _fits(task.source_id, limits.text_bytes, "source_id", "limits.text_bytes")
+        check_text(getattr(task, field), limits.name_bytes, field, "limits.name_bytes")
+    check_text(task.source_id, limits.text_bytes, "source_id", "limits.text_bytes")
     if task.complexity is not None:
         _within_one(task.complexity, "complexity")
     canonical.check_depth(task.metadata, limits.json_depth, "metadata")
@@ -49,7 +50,7 @@ def check_tags(tags: tuple[str, ...], limits: Limits) -> None:
     for tag in tags:
         if not tag.strip():
             raise InvalidInput("a tag must not be empty", field="tags")
-        _fits(tag, limits.name_bytes, "tag", "limits.name_bytes")
+        check_text(tag, limits.name_bytes, "tag", "limits.name_bytes")
     if len(set(tags)) != len(tags):
         raise InvalidInput("a tag is given twice", field="tags", tags=list(tags))
 
@@ -58,19 +59,19 @@ def check_step(step: Step, limits: Limits) -> None:
     """Refuse a step that breaks a bound, or that says nothing at all."""
     if not (step.tool or step.action or step.observation is not None or step.thought):
         raise InvalidInput("a step needs at least a tool, an action, a thought or an observation", field="step")
-    _fits(step.tool, limits.name_bytes, "tool", "limits.name_bytes")
+    check_text(step.tool, limits.name_bytes, "tool", "limits.name_bytes")
     for field in ("action", "thought", "error"):
         if text := getattr(step, field):
-            _fits(text, limits.text_bytes, field, "limits.text_bytes")
+            check_text(text, limits.text_bytes, field, "limits.text_bytes")
     for field in ("parameters", "metadata"):
         if value := getattr(step, field):
             canonical.check_depth(value, limits.json_depth, field)
     observation = step.observation
     if type(observation) is str:
-        _fits(observation, limits.observation_bytes, "observation", "limits.observation_bytes")
+        check_text(observation, limits.observation_bytes, "observation", "limits.observation_bytes")
     elif observation is not None:
         size = len(canonical.encode(observation, max_depth=limits.json_depth))
-        _bounded(size, limits.observation_bytes, "observation", "limits.observation_bytes")
+        check_size(size, limits.observation_bytes, "observation", "limits.observation_bytes")
     check_status(step.status)
     _counts(step.latency_ms, "latency_ms", LONGEST_MS)
     _counts(step.tokens, "tokens", MOST_TOKENS)
@@ -103,23 +104,23 @@ def check_outcome(outcome: Outcome, limits: Limits) -> None:
         raise InvalidInput(
             "a reason belongs to a failure or an abstention; use verdict here", field="reason", kind=outcome.kind
         )
-    _fits(outcome.verdict, limits.text_bytes, "verdict", "limits.text_bytes")
-    _fits(outcome.reason, limits.text_bytes, "reason", "limits.text_bytes")
+    check_text(outcome.verdict, limits.text_bytes, "verdict", "limits.text_bytes")
+    check_text(outcome.reason, limits.text_bytes, "reason", "limits.text_bytes")
     for field in ("done", "failed", "signals"):
         for item in getattr(outcome, field):
-            _fits(item, limits.text_bytes, field, "limits.text_bytes")
+            check_text(item, limits.text_bytes, field, "limits.text_bytes")
     canonical.check_depth(outcome.details, limits.json_depth, "details")
     for artifact in outcome.artifacts:
-        _fits(artifact.content, limits.artifact_bytes, f"artifact {artifact.name!r}", "limits.artifact_bytes")
-        _fits(artifact.name, limits.name_bytes, "artifact name", "limits.name_bytes")
-        _fits(artifact.uri, limits.text_bytes, "artifact uri", "limits.text_bytes")
-        _fits(artifact.media_type, limits.name_bytes, "artifact media_type", "limits.name_bytes")
+        check_text(artifact.content, limits.artifact_bytes, f"artifact {artifact.name!r}", "limits.artifact_bytes")
+        check_text(artifact.name, limits.name_bytes, "artifact name", "limits.name_bytes")
+        check_text(artifact.uri, limits.text_bytes, "artifact uri", "limits.text_bytes")
+        check_text(artifact.media_type, limits.name_bytes, "artifact media_type", "limits.name_bytes")
 
 
 def check_key(key: str, limits: Limits) -> None:
     """Refuse an idempotency key that is too long, or no whole text."""
     check_whole(key, "key")
-    _fits(key, limits.name_bytes, "key", "limits.name_bytes")
+    check_text(key, limits.name_bytes, "key", "limits.name_bytes")
 
 
 def check_whole(text: str, field: str) -> None:
@@ -130,6 +131,20 @@ def check_whole(text: str, field: str) -> None:
         raise InvalidInput(f"the {field} holds half of a surrogate pair, which is no text", field=field)
 
 
+def check_flag(value: object, field: str) -> None:
+    """Refuse what is neither True nor False: the text "no" would pass for a yes."""
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{field} must be True or False, not {shown(value)}", field=field)
+
+
+def check_seconds(value: object, field: str) -> None:
+    """Refuse what is no time to wait: a number of seconds from 0 to a thousand million, some thirty years."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_WAIT_SECONDS:
+        raise InvalidInput(
+            f"{field} must be a number of seconds from 0 to {LONGEST_WAIT_SECONDS:,}, not {shown(value)}", field=field
+        )
+
+
 def check_progress(progress: object) -> None:
     """Refuse what cannot be called with a number of records."""
     if not callable(progress):
@@ -138,15 +153,20 @@ def check_progress(progress: object) -> None:
         )
 
 
+def check_step_count(steps: int, limits: Limits) -> None:
+    """Refuse more steps than an episode may have."""
+    if steps > limits.steps_per_episode:
+        raise LimitExceeded(
+            f"{steps:,} steps are more than the {limits.steps_per_episode:,} of limits.steps_per_episode",
+            limit=limits.steps_per_episode,
+            size=steps,
+        )
+
+
 def check_record(record: Record, limits: Limits) -> None:
     """Refuse a whole episode in which anything breaks a bound; the message says which step."""
     check_task(record.task, limits)
-    if len(record.steps) > limits.steps_per_episode:
-        raise LimitExceeded(
-            f"{len(record.steps):,} steps are more than the {limits.steps_per_episode:,} of limits.steps_per_episode",
-            limit=limits.steps_per_episode,
-            size=len(record.steps),
-        )
+    check_step_count(len(record.steps), limits)
     for number, step in enumerate(record.steps, start=1):
         try:
             check_step(step, limits)
@@ -201,13 +221,15 @@ def build(kind: type[Any], fields: dict[str, Any], what: str) -> Any:
         raise InvalidInput(f"this {what} cannot be stored: {error}", what=what) from error
 
 
-def _fits(text: str, limit: int, field: str, setting: str) -> None:
+def check_text(text: str, limit: int, field: str, setting: str) -> None:
+    """Refuse a text of more than ``limit`` bytes of UTF-8, in a message that names its field and the setting."""
     if len(text) * 4 <= limit:  # no character takes more than four bytes
         return
-    _bounded(len(text.encode(errors="surrogatepass")), limit, field, setting)
+    check_size(len(text.encode(errors="surrogatepass")), limit, field, setting)
 
 
-def _bounded(size: int, limit: int, field: str, setting: str) -> None:
+def check_size(size: int, limit: int, field: str, setting: str) -> None:
+    """Refuse a size above a limit, in bytes, in a message that names the field and the setting."""
     if size > limit:
         raise LimitExceeded(
             f"the {field} is {size:,} bytes, more than the {limit:,} of {setting}; shorten it, or raise the limit",

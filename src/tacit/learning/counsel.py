@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from tacit.errors import InvalidInput
-from tacit.experience import entrance, kinds
-from tacit.experience.episode import OUTCOME_KINDS, OutcomeKind, Step, Task
-from tacit.experience.live import make_step
+from tacit.errors import InvalidInput, shown
+from tacit.experience import kinds
+from tacit.experience.episode import OUTCOME_KINDS, OutcomeKind, Task
 from tacit.experience.recorder import Recorder, plain
 from tacit.ids import format_id, keyed_id, parse_id
+from tacit.journal.append import Appender
 from tacit.journal.consumer import consumer_position
 from tacit.journal.read import event_by_id, head_position
-from tacit.learning.advising.advice import Advice, Item, Tool
+from tacit.learning.advising.advice import Advice, Item
 from tacit.learning.advising.advisor import Models, Question, advise
 from tacit.learning.advising.book import read_book
 from tacit.learning.advising.meaning import Meaning
@@ -25,11 +25,13 @@ from tacit.learning.advising.nearest import Shelf
 from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import has_vectors
+from tacit.learning.repeats import check_same, fingerprints
 from tacit.learning.studying.fits import fit_head, models_of, read_fit
 from tacit.learning.studying.study import Study
 from tacit.learning.trials.exposure import (
     Lot,
     Withholding,
+    check_judgement,
     demoted_items,
     draw,
     exposures_of,
@@ -83,11 +85,12 @@ class Counsel:
         Args:
             key: makes a retry safe: the same task and key draw the same lots and are one exposure.
             record: write down what was advised, and draw lots for what is to be withheld.
+
+        Raises:
+            Conflict: the key was used for this task with another context, other tools or other steps.
         """
         mind = recorder.mind
-        vectors = self._vectors(
-            recorder, question
-        )  # before anything is locked or a connection is taken: it may take long
+        vectors = self._vectors(recorder, question)  # it may take long, so nothing is locked yet
         with recorder.journal.store.snapshot() as snapshot:
             reached = consumer_position(snapshot, mind.id, Lessons.name)
             book = read_book(snapshot, mind.id, position)
@@ -103,14 +106,15 @@ class Counsel:
         id = (
             keyed_id(mind.secret, "exposure", question.task.description, key, str(len(question.steps))) if key else None
         )
-        lots = _drawn_before(recorder, id)
+        asked = fingerprints(question, mind.secret) if key else {}
+        lots = _drawn_before(recorder, id, key, asked)
         if lots is None:
             lots = self._lots(recorder, question.task.description, key, found)
-        exposure = _record(recorder, question.task, id, lots)
-        shown = {lot.item for lot in lots if lot.shown}
-        withheld = bool(lots) and not shown
+        exposure = _record(recorder, question.task, id, lots, asked)
+        visible = {lot.item for lot in lots if lot.shown}
+        withheld = bool(lots) and not visible
         return msgspec.structs.replace(
-            _without(found, frozenset(item.id for item in (*found.heuristics, *found.pitfalls)) - shown),
+            _without(found, frozenset(item.id for item in (*found.heuristics, *found.pitfalls)) - visible),
             exposure_id=exposure,
             withheld=withheld,
         )
@@ -147,39 +151,16 @@ class Counsel:
         ]
 
 
-def question_of(
-    description: str,
-    context: Mapping[str, str | None],
-    *,
-    tags: Sequence[str],
-    metadata: Mapping[str, Any] | None,
-    tools: Sequence[Tool | str | Mapping[str, str]],
-    steps: Sequence[Step | Mapping[str, object]],
-) -> Question:
-    """The question that a caller asks, checked.
-
-    Args:
-        context: the fields of a task that are names, such as its type and domain; None leaves one empty.
-
-    Raises:
-        InvalidInput: a part of it has a wrong type, or the description is empty.
-    """
-    if not isinstance(description, str) or not description.strip():
-        raise InvalidInput("advice needs a description: what is the agent about to do?", field="description")
-    fields = {name: value or "" for name, value in context.items()}
-    more = {"tags": entrance.tags_of(tags), "metadata": entrance.object_of(metadata, "metadata")}
-    task: Task = entrance.build(Task, {"description": description, **fields, **more}, "task")
-    return Question(task=task, tools=tuple(map(_tool_of, tools)), steps=tuple(map(_step_of, steps)))
-
-
 def check_outcome(outcome: str) -> OutcomeKind:
     """The outcome that somebody reports.
 
     Raises:
         InvalidInput: it is none.
     """
-    if outcome not in OUTCOME_KINDS:
-        raise InvalidInput(f"{outcome!r} is not an outcome; use one of {', '.join(OUTCOME_KINDS)}", field="outcome")
+    if not isinstance(outcome, str) or outcome not in OUTCOME_KINDS:
+        raise InvalidInput(
+            f"{shown(outcome)} is not an outcome; use one of {', '.join(OUTCOME_KINDS)}", field="outcome"
+        )
     return outcome  # type: ignore[return-value]
 
 
@@ -193,23 +174,31 @@ def judge_exposure(recorder: Recorder, exposure: str, outcome: str) -> None:
     kind = check_outcome(outcome)
     id, mind = parse_id(exposure), recorder.mind
     prepared = recorder.journal.preparer.prepare(
-        kinds.ADVICE_JUDGED, {"outcome": kind}, id=keyed_id(mind.secret, "judged", exposure), causation=id
+        kinds.ADVICE_JUDGED, {"outcome": kind}, id=keyed_id(mind.secret, "judged", format_id(id)), causation=id
     )
-    recorder.journal.run(lambda appender: appender.append(mind.id, prepared))
+
+    def job(appender: Appender) -> None:
+        check_judgement(appender.transaction, mind.id, id, kind)  # what was appended before would be named less well
+        appender.append(mind.id, prepared)
+
+    recorder.journal.run(job)
 
 
-def _drawn_before(recorder: Recorder, exposure: bytes | None) -> list[Lot] | None:
+def _drawn_before(recorder: Recorder, exposure: bytes | None, key: str, asked: Mapping[str, str]) -> list[Lot] | None:
     """The lots of an exposure that an earlier attempt at the same call has recorded; None when there was none."""
     if exposure is None:
         return None
     with recorder.journal.store.snapshot() as snapshot:
         found = event_by_id(snapshot, recorder.mind.id, exposure)
-    return None if found is None or found.payload is None else given_lots(found.payload)
+    if found is None or found.payload is None:
+        return None
+    check_same(found.payload.get("asked", {}), asked, key, format_id(exposure))
+    return given_lots(found.payload)
 
 
-def _record(recorder: Recorder, task: Task, id: bytes | None, lots: Sequence[Lot]) -> str:
-    mind = recorder.mind
-    prepared = recorder.journal.preparer.prepare(kinds.ADVICE_GIVEN, given_payload(plain(task), lots), id=id)
+def _record(recorder: Recorder, task: Task, id: bytes | None, lots: Sequence[Lot], asked: Mapping[str, str]) -> str:
+    mind, payload = recorder.mind, given_payload(plain(task), lots, asked)
+    prepared = recorder.journal.preparer.prepare(kinds.ADVICE_GIVEN, payload, id=id)
     return format_id(recorder.journal.run(lambda appender: appender.append(mind.id, prepared)).event.id)
 
 
@@ -220,17 +209,3 @@ def _without(found: Advice, hidden: frozenset[str]) -> Advice:
         return tuple(item for item in items if item.id not in hidden)
 
     return msgspec.structs.replace(found, heuristics=kept(found.heuristics), pitfalls=kept(found.pitfalls))
-
-
-def _tool_of(given: Tool | str | Mapping[str, str]) -> Tool:
-    if isinstance(given, Tool):
-        return given
-    tool: Tool = entrance.build(Tool, {"name": given} if isinstance(given, str) else dict(given), "tool")
-    return tool
-
-
-def _step_of(given: Step | Mapping[str, object]) -> Step:
-    if isinstance(given, Step):
-        return given
-    fields = {"tool": "", "action": "", "parameters": None, "observation": None, "success": None, "status": None}
-    return make_step(**{**fields, **entrance.object_of(given, "step")})

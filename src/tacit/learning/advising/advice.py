@@ -14,6 +14,8 @@ from tacit.learning.assessment.evidence import Estimate
 NOTHING_KNOWN = "Nothing is known yet that would help with this task."
 _PROMPT_TOOLS, _PROMPT_STEPS = 5, 3
 """Tools and next steps that are told in a prompt."""
+_PROMPT_ITEMS = 3
+"""Of what helps, and of pitfalls: those that stand before the less important parts of a prompt."""
 
 EvidenceKind: TypeAlias = Literal["episode", "event"]
 
@@ -55,7 +57,8 @@ class ToolAdvice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NextStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What usually comes next where this has gone well. ``score`` is its share among all that could come."""
+    """What usually comes next where this has gone well. ``score`` is the chance that it is the next step, among all
+    that could come; it is no chance of success."""
 
     tool: str
     action: str
@@ -98,7 +101,7 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
         """The playbook within a budget of tokens (estimated): the steps first, then pitfalls, and so on.
 
         Raises:
-            InvalidInput: the budget is below 20 tokens.
+            InvalidInput: the budget is no whole number, or below 20 tokens.
         """
         return within(_playbook_lines(self), tokens)
 
@@ -107,9 +110,10 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """How to do a task, from what this mind has been through."""
 
     success: Estimate | None
-    """The chance of success; None when too little is known to say."""
+    """The chance of success; None when too little is known to say: nothing like the task was seen, or the interval
+    would be wider than half of everything."""
     abstained: bool
-    """Whether nothing here rests on enough experience to be said."""
+    """Whether nothing here rests on enough experience to be said, as for a task unlike all that was seen."""
     withheld: bool = False
     """Whether everything was held back on purpose, for control."""
     lag: int = 0
@@ -129,14 +133,17 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     def prompt(self, tokens: int = 800) -> str:
         """The advice as text for a model's prompt, within a budget of tokens (estimated, rather too high).
 
+        The chance of success goes first into it, then the next step, the playbook's steps, the strongest of what helps
+        and of the pitfalls, the tools, and the rest.
+
         Raises:
-            InvalidInput: the budget is below 20 tokens.
+            InvalidInput: the budget is no whole number, or below 20 tokens.
         """
         return within(_advice_lines(self), tokens)
 
 
 def _advice_lines(advice: Advice) -> list[Line]:
-    """Advice as lines: the chance, what helps, pitfalls, what comes next, tools, the playbook."""
+    """Advice as lines: the chance, what comes next, the playbook, what helps, pitfalls, tools."""
     if advice.abstained:
         return [Line(0, NOTHING_KNOWN)]
     lines = []
@@ -145,28 +152,43 @@ def _advice_lines(advice: Advice) -> list[Line]:
         lines.append(
             Line(0, f"Tasks like this succeed in {advice.success.mean * 100:.0f} % of cases ({low:.0f} … {high:.0f}).")
         )
-    lines += _items("What helps:", advice.heuristics)
-    lines += _items("Pitfall:", advice.pitfalls)
     following = [
         f"{each.tool}{f' ({each.action})' if each.action else ''}" for each in advice.next_steps[:_PROMPT_STEPS]
     ]
     if following:
-        lines.append(Line(1, f"Next, most promising first: {', '.join(following)}."))
+        lines.append(Line(1, f"Next, likeliest first: {', '.join(following)}."))
+    if advice.playbook is not None:
+        lines += _playbook_lines(advice.playbook)
+    lines += _items("What helps:", advice.heuristics)
+    lines += _items("Pitfall:", advice.pitfalls)
     if advice.tools:
         lines.append(
-            Line(2, f"Tools used in such tasks: {', '.join(each.name for each in advice.tools[:_PROMPT_TOOLS])}.")
+            Line(4, f"Tools used in such tasks: {', '.join(each.name for each in advice.tools[:_PROMPT_TOOLS])}.")
         )
-    return lines if advice.playbook is None else [*lines, *_playbook_lines(advice.playbook)]
+    return lines
 
 
 def _playbook_lines(playbook: Playbook) -> list[Line]:
-    """A playbook as lines. Its steps matter most, then pitfalls, preconditions, and what to do when a step fails."""
-    lines = [Line(3, f"{playbook.title}:"), *(Line(5, f"- first make sure: {one}") for one in playbook.preconditions)]
+    """A playbook as lines. Its steps matter most, then pitfalls, preconditions, and what to do when a step fails, which
+    is said where its tool is used first."""
+    lines = [Line(2, f"{playbook.title}:"), *(Line(7, f"- first make sure: {one}") for one in playbook.preconditions)]
+    told: set[str] = set()
     for number, step in enumerate(playbook.steps, start=1):
-        lines.append(Line(3, f"{number}. {step.text}"))
-        lines += [Line(6, f"   if it fails: {recovery}") for recovery in step.recoveries]
-    return [*lines, *(Line(4, f"- beware: {pitfall}") for pitfall in playbook.pitfalls)]
+        lines.append(Line(2, f"{number}. {step.text}"))
+        if step.tool not in told:
+            lines += [Line(8, f"   if it fails: {recovery}") for recovery in step.recoveries]
+        told.add(step.tool)
+    return [*lines, *(Line(5, f"- beware: {pitfall}") for pitfall in playbook.pitfalls)]
 
 
 def _items(title: str, items: Sequence[Item]) -> list[Line]:
-    return [Line(1, f"{title} {each.text} ({each.why})") for each in items]
+    """The strongest few matter more than the other parts of the advice; what follows them is left out first."""
+    return [
+        Line(3 if place < _PROMPT_ITEMS else 6, f"{title} {each.text} ({_short(each.why)})")
+        for place, each in enumerate(items)
+    ]
+
+
+def _short(why: str) -> str:
+    """The first part of a reason, which says how often; the rest compares, and is for people who want to judge it."""
+    return why.partition(", ")[0]

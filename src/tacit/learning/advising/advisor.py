@@ -40,6 +40,9 @@ _WORTH_POWER = 2.0
 LEAST_LIKENESS = 0.2
 """What is less alike is no precedent."""
 BY_WORDS_ALONE = "the embedder gave no vector of this task, so its like was looked for by words alone"
+WIDEST = 0.5
+"""Of an interval of a chance. One that leaves more than half of everything open says less than one yes or no would: the
+figure in its middle would pass for knowledge."""
 
 
 class SuccessForecaster(Protocol):
@@ -100,8 +103,13 @@ def advise(
     here = situation(task, steps)
     alike = shelf.nearest(here.features, _PRECEDENTS, vectors.get(task.description))
     near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
+    by_words = task.description not in vectors
+    notes = (BY_WORDS_ALONE,) if shelf.has_vectors and by_words else ()
+    if not near and not _is_known(here, alike, models, shelf, by_words=by_words):
+        tools = _tools(question, near, models.tools, vectors, shelf.model)  # the described ones suit or do not, always
+        return Advice(success=None, abstained=not tools, tools=tools, notes=notes)
     found = Advice(
-        success=None if models.success is None else models.success.predict(task, steps),
+        success=_chance(models.success, task, steps),
         abstained=False,
         tools=_tools(question, near, models.tools, vectors, shelf.model),
         next_steps=_next_steps(here, models, question, shelf),
@@ -109,10 +117,28 @@ def advise(
         heuristics=heuristic_items(book.heuristics, here),
         playbook=_playbook(here, book),
         episodes=tuple(_episode(each) for each in near[:MOST_EPISODES]),
-        notes=(BY_WORDS_ALONE,) if shelf.has_vectors and task.description not in vectors else (),
+        notes=notes,
     )
     nothing = not (found.success or found.tools or found.next_steps or found.pitfalls or found.heuristics)
     return msgspec.structs.replace(found, abstained=nothing)
+
+
+def _is_known(here: Situation, alike: Sequence[Near], models: Models, shelf: Shelf, *, by_words: bool) -> bool:
+    """Whether a task without near precedents is of a known kind, or was begun with known tools; or, where there are no
+    vectors to go by, whether half of its words are an episode's. (In likeness, words that all episodes have count for
+    next to nothing, and one new word beside them for nearly everything.)"""
+    known = frozenset() if models.tools is None else frozenset(models.tools.tools)
+    if shelf.knows(here.kind) or any(call.tool in known for call in here.calls):
+        return True
+    words = {feature for feature in here.features if feature.startswith("word:")}
+    shared = max((len(words.intersection(each.trace.features)) for each in alike), default=0)
+    return by_words and 0 < len(words) <= 2 * shared
+
+
+def _chance(forecaster: SuccessForecaster | None, task: Task, steps: Sequence[Step]) -> Estimate | None:
+    """The chance of success; None where its interval leaves more than half of everything open."""
+    found = None if forecaster is None else forecaster.predict(task, steps)
+    return None if found is None or found.high - found.low > WIDEST else found
 
 
 def _told(tool: Tool) -> bool:

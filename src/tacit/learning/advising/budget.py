@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, shown
 
 BYTES_A_TOKEN = 3
 """Models cut English into tokens of about four bytes of UTF-8, and other scripts into shorter ones: so this estimate is
@@ -25,15 +25,26 @@ def tokens_of(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)
 
 
+def check_budget(tokens: object) -> None:
+    """Refuse what is no budget, or one in which nothing can be said.
+
+    Raises:
+        InvalidInput: it is no whole number, or below 20.
+    """
+    if isinstance(tokens, bool) or not isinstance(tokens, int):
+        raise InvalidInput(f"a budget is a whole number of tokens, not {shown(tokens)}", field="tokens")
+    if tokens < LEAST_TOKENS:
+        raise InvalidInput(f"{tokens} tokens are too few to say anything; allow {LEAST_TOKENS} or more", field="tokens")
+
+
 def within(lines: Sequence[Line], tokens: int) -> str:
     """The lines that fit into a budget, in their order. Those that matter most go first into it, earlier ones before
     later ones of the same rank; the first that does not fit ends it.
 
     Raises:
-        InvalidInput: the budget is below 20 tokens, in which nothing can be said.
+        InvalidInput: the budget is no whole number, or below 20 tokens, in which nothing can be said.
     """
-    if tokens < LEAST_TOKENS:
-        raise InvalidInput(f"{tokens} tokens are too few to say anything; allow {LEAST_TOKENS} or more", field="tokens")
+    check_budget(tokens)
     kept: set[int] = set()
     for place, line in sorted(enumerate(lines), key=lambda one: (one[1].rank, one[0])):
         cost = tokens_of(line.text + "\n")

@@ -69,6 +69,11 @@ class Shelf:
         """Up to 500 of the newest episodes of a kind of task, oldest first."""
         return [(id, self._entries[id].trace) for id in list(self._kinds.get(kind, ()))[-MOST_OF_KIND:]]
 
+    def knows(self, kind: tuple[str, str]) -> bool:
+        """Whether an episode has this task type or this domain. A task without either is of no kind."""
+        task_type, domain = kind
+        return any((task_type and task_type == other[0]) or (domain and domain == other[1]) for other in self._kinds)
+
     @property
     def has_vectors(self) -> bool:
         """Whether any episode here has a vector."""

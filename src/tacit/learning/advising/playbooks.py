@@ -46,7 +46,7 @@ def _playbook(
     newest = ways[-MOST_WAYS:]
     skeleton = max(newest, key=lambda way: (_likeness(way[1], [other for _, other in newest]), way))[1]
     evidence = [id for id, way in reversed(ways) if _common(way, skeleton) * 2 > len(skeleton)][:MOST_EVIDENCE]
-    name = " in ".join(part for part in kind if part) or "any task"
+    name = " in ".join(part for part in kind if part) or "a task of no stated type or domain"
     pitfalls = [each for each in patterns if each.harmful and kind in each.kinds and not each.condition]
     return Playbook(
         title=f"How to do {name}",

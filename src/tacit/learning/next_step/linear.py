@@ -65,7 +65,7 @@ class Linear(NamedTuple):
         """
         import numpy
 
-        scores = _table(self.keys, moment, key, len(frequency)) @ self.weights
+        scores = self._scores(moment, key, len(frequency))
         scores -= scores.max(1, keepdims=True)
         likely = numpy.exp(scores)
         likely /= likely.sum(1, keepdims=True)
@@ -75,6 +75,17 @@ class Linear(NamedTuple):
         chances[:, self.tools] = likely[:, :-1]
         logs: Real = numpy.log(chances * (1 - _UNSEEN) + _UNSEEN * frequency)
         return logs
+
+    def _scores(self, moment: Whole, key: Whole, moments: int) -> Real:
+        """The sum of the weights of the features of each moment. One moment is summed as it is: who asks for advice
+        once would wait longer for the library of sparse tables than for the answer."""
+        scores: Real
+        if moments > 1:
+            scores = _table(self.keys, moment, key, moments) @ self.weights
+        else:
+            _, at = _features(self.keys, moment, key)
+            scores = self.weights[at].sum(0, keepdims=True) + self.weights[-1:]
+        return scores
 
     def in_order_of(self, hashes: NDArray[numpy.uint64]) -> Linear:
         """The same with keys numbered as in a ``Keyed`` table of these hashes."""
@@ -150,8 +161,16 @@ def _table(keys: Whole, moment: Whole, key: Whole, moments: int) -> Any:
     import numpy
     from scipy.sparse import csr_matrix
 
+    having, at = _features(keys, moment, key)
+    row = numpy.concatenate([having, numpy.arange(moments)])
+    column = numpy.concatenate([at, numpy.full(moments, len(keys))])
+    return csr_matrix((numpy.ones(len(row)), (row, column)), shape=(moments, len(keys) + 1))
+
+
+def _features(keys: Whole, moment: Whole, key: Whole) -> tuple[Whole, Whole]:
+    """The moments whose key is a feature, and the number of that feature."""
+    import numpy
+
     at = numpy.minimum(numpy.searchsorted(keys, key), max(len(keys) - 1, 0))
     there = keys[at] == key if len(keys) else numpy.zeros(len(key), dtype=bool)
-    row = numpy.concatenate([moment[there], numpy.arange(moments)])
-    column = numpy.concatenate([at[there], numpy.full(moments, len(keys))])
-    return csr_matrix((numpy.ones(len(row)), (row, column)), shape=(moments, len(keys) + 1))
+    return moment[there], at[there]

@@ -58,8 +58,8 @@ class Fit(msgspec.Struct, frozen=True, array_like=True):
     tools: bytes
 
 
-encode_fit = msgspec.msgpack.Encoder().encode
-decode_fit = msgspec.msgpack.Decoder(Fit).decode
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Fit).decode
 
 
 def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Check = go_on) -> Fit:
@@ -99,7 +99,7 @@ def read_fit(snapshot: Snapshot, mind: bytes, position: int) -> Fit | None:
     if row is None:
         return None
     try:
-        found = decode_fit(bytes(row[2]))
+        found = _decode(bytes(row[2]))
     except msgspec.ValidationError:
         return None
     return found if found.version == VERSION else None
@@ -113,7 +113,7 @@ def write_fit(transaction: Transaction, mind: bytes, position: int, fit: Fit) ->
         kept = kept[1:]
     if len(kept) == 2 and kept[0][1] < GROWTH * kept[1][1]:
         transaction.execute(_drop, of=mind, which=kept[0][0])
-    transaction.insert(_fit, ((mind, position, fit.episodes, encode_fit(fit)),))
+    transaction.insert(_fit, ((mind, position, fit.episodes, _encode(fit)),))
 
 
 def forget_fits(transaction: Transaction, mind: bytes, first: int) -> int:

@@ -14,6 +14,7 @@ import msgspec
 
 from tacit.learning.fitting.reading import Reading, TaskWords
 from tacit.learning.fitting.ridge import logit_of
+from tacit.learning.fitting.trigamma import trigamma
 
 PRIOR_TASKS = 4.0
 
@@ -35,9 +36,7 @@ class Beta(NamedTuple):
     @property
     def logit_variance(self) -> float:
         """Of the rate's logit: ψ′(a) + ψ′(b), as the logit of a Beta variable is the difference of two log-gammas."""
-        from scipy.special import polygamma
-
-        return float(polygamma(1, self.successes) + polygamma(1, self.failures))
+        return trigamma(self.successes) + trigamma(self.failures)
 
 
 class BaseRates(msgspec.Struct, frozen=True):

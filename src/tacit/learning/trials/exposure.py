@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,7 +27,9 @@ CHANCE_UNIT = 1_000_000
 """Chances are kept in millionths."""
 
 _exposure, _draw, _demotion, _step = schema.exposure, schema.draw, schema.demotion, schema.step
-_by_id = select(_exposure.c.outcome).where(_exposure.c.mind == bindparam("mind"), _exposure.c.id == bindparam("id"))
+_by_id = select(_exposure.c.outcome, _exposure.c.episode).where(
+    _exposure.c.mind == bindparam("mind"), _exposure.c.id == bindparam("id")
+)
 _by_episode = select(
     _exposure.c.id
 ).where(  # nothing else, or SQLite reads all exposures of the mind instead of the index
@@ -147,15 +149,9 @@ class ExposureProjection:
 
     def _judged(self, transaction: Transaction, event: Event, outcome: str) -> None:
         exposure = event.causation
-        row = None if exposure is None else transaction.row(_by_id, mind=event.mind, id=exposure)
-        if row is None or exposure is None:
+        if exposure is None:
             raise no_exposure(exposure)
-        if row[0] is not None:
-            if row[0] == outcome:
-                return
-            raise Conflict(
-                f"the advice {format_id(exposure)} was already judged: {row[0]}", exposure=format_id(exposure)
-            )
+        check_judgement(transaction, event.mind, exposure, outcome)
         transaction.execute(_judge, of=event.mind, which=exposure, turned_out=outcome, at=event.position)
 
     def _begun(self, transaction: Transaction, event: Event, exposure: bytes, outcome: Any) -> None:
@@ -175,15 +171,42 @@ class ExposureProjection:
             transaction.execute(_judge, of=event.mind, which=bytes(row[0]), turned_out=outcome, at=event.position)
 
 
+def check_judgement(snapshot: Snapshot, mind: bytes, exposure: bytes, outcome: str) -> None:
+    """Refuse an outcome of advice that was never given, or that turned out otherwise.
+
+    Raises:
+        NotFound: there is no such exposure.
+        Conflict: it has another outcome.
+    """
+    row = snapshot.row(_by_id, mind=mind, id=exposure)
+    if row is None:
+        raise no_exposure(exposure)
+    known, episode = row
+    if known is None or known == outcome:
+        return
+    by = "by feedback" if episode is None else f"by episode {format_id(bytes(episode))}, which was begun with it"
+    raise Conflict(
+        f"the advice {format_id(exposure)} has an outcome already: {known}, told {by}. It cannot become {outcome}; "
+        "tell the outcome of another attempt under the advice that was asked for it",
+        exposure=format_id(exposure),
+        outcome=known,
+    )
+
+
 def no_exposure(exposure: bytes | None) -> NotFound:
     """The error for an exposure that is not there."""
     shown = "" if exposure is None else f" {format_id(exposure)}"
     return NotFound(f"there is no advice{shown} in this mind; use the exposure_id of an advice that was recorded")
 
 
-def given_payload(task: dict[str, Any], lots: Iterable[Lot]) -> dict[str, Any]:
-    """The payload of the event that advice was given."""
-    return {"task": task, "items": [[lot.item, lot.shown, round(lot.chance * CHANCE_UNIT)] for lot in lots]}
+def given_payload(task: dict[str, Any], lots: Iterable[Lot], asked: Mapping[str, str]) -> dict[str, Any]:
+    """The payload of the event that advice was given.
+
+    Args:
+        asked: what a retry under the same key must be equal to (see ``learning.repeats``); empty without a key.
+    """
+    items = [[lot.item, lot.shown, round(lot.chance * CHANCE_UNIT)] for lot in lots]
+    return {"task": task, "items": items, **({"asked": dict(asked)} if asked else {})}
 
 
 def given_lots(payload: dict[str, Any]) -> list[Lot]:
