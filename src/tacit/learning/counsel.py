@@ -60,32 +60,40 @@ class Counsel:
             key: makes a retry safe: the same task and key draw the same lots and are one exposure.
             record: write down what was advised, and draw lots for what is to be withheld.
         """
-        mind = recorder.mind
-        with recorder.journal.store.snapshot() as snapshot:
-            reached = consumer_position(snapshot, mind.id, Lessons.name)
-            book = read_book(snapshot, mind.id, position)
-            lag = max(0, head_position(snapshot, mind.id) - consumer_position(snapshot, mind.id, Study.name))
-            demoted = demoted_items(snapshot, mind.id, position)
-            found = self._ask(snapshot, (mind.id, position < reached), min(position, reached), question, book)
-        found = msgspec.structs.replace(_without(found, demoted), lag=lag)
+        found = self._found(recorder, position, question)
         if not record:
             return found
-        id = (
-            keyed_id(mind.secret, "exposure", question.task.description, key, str(len(question.steps))) if key else None
-        )
+        task, secret = question.task, recorder.mind.secret
+        id = keyed_id(secret, "exposure", task.description, key, str(len(question.steps))) if key else None
         lots = _drawn_before(recorder, id)
         if lots is None:
-            lots = self._lots(recorder, question.task.description, key, found)
-        exposure = _record(recorder, question.task, id, lots)
+            lots = self._lots(recorder, task.description, key, found)
+        exposure = _record(recorder, task, id, lots)
         shown = {lot.item for lot in lots if lot.shown}
-        withheld = bool(lots) and not shown
+        held_back = frozenset(lot.item for lot in lots) - shown
+        if held_back:
+            found = self._found(recorder, position, question, held_back)
+        undrawn = frozenset(item.id for item in (*found.heuristics, *found.pitfalls)) - shown
         return msgspec.structs.replace(
-            _without(found, frozenset(item.id for item in (*found.heuristics, *found.pitfalls)) - shown),
-            exposure_id=exposure,
-            withheld=withheld,
+            _without(found, undrawn), exposure_id=exposure, withheld=bool(lots) and not shown
         )
 
-    def _ask(self, snapshot: Snapshot, place: _Place, position: int, question: Question, book: Book) -> Advice:
+    def _found(
+        self, recorder: Recorder, position: int, question: Question, held_back: frozenset[str] = frozenset()
+    ) -> Advice:
+        """The advice, as if there were nothing of what was demoted or is held back: that must not act on the rest."""
+        mind = recorder.mind.id
+        with recorder.journal.store.snapshot() as snapshot:
+            reached = consumer_position(snapshot, mind, Lessons.name)
+            book = read_book(snapshot, mind, position)
+            lag = max(0, head_position(snapshot, mind) - consumer_position(snapshot, mind, Study.name))
+            hidden = held_back | demoted_items(snapshot, mind, position)
+            found = self._ask(snapshot, (mind, position < reached), min(position, reached), question, book, hidden)
+        return msgspec.structs.replace(found, lag=lag)
+
+    def _ask(
+        self, snapshot: Snapshot, place: _Place, position: int, question: Question, book: Book, hidden: frozenset[str]
+    ) -> Advice:
         with self._lock:
             shelf = self._shelves.pop(place, None) or Shelf(self._window, self._embedder)
             self._shelves[place] = shelf
@@ -94,7 +102,7 @@ class Counsel:
                 self._models.pop(gone, None)
             shelf.catch_up(snapshot, place[0], position)
             models = self._models_at(snapshot, place, position)
-            return advise(question, book, shelf, models)
+            return advise(question, book, shelf, models, hidden)
 
     def _models_at(self, snapshot: Snapshot, place: _Place, position: int) -> Models:
         """The models as of a position, read once for each fit."""

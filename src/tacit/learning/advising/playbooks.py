@@ -1,7 +1,8 @@
 """Playbooks: for each kind of task, the way that successful episodes took, step by step (LE-09).
 
-The skeleton is the successful way that is most like all the others (the medoid under the longest common subsequence);
-each step says how many successes took it, and what helped where it failed.
+The skeleton is the successful way that is most like all the others (the medoid under the longest common subsequence),
+among those that go through the fewest pitfalls; what it goes through all the same is not told to be a pitfall. Each
+step says how many successes took it, and what helped where its tool failed, once for each tool.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from tacit.learning.advising.advice import Evidence, Playbook, PlaybookStep
+from tacit.learning.advising.coherence import goes_through
 from tacit.learning.lessons.trace import Trace
-from tacit.learning.patterns.pattern import Pattern
+from tacit.learning.patterns.contexts import is_of_kind
+from tacit.learning.patterns.pattern import Key, Pattern
+from tacit.learning.patterns.recoveries import failed_tool, how_it_ended, is_action
 
 LEAST_SUCCESSES = 3
 MOST_WAYS = 20
@@ -44,40 +48,56 @@ def _playbook(
     kind: tuple[str, str], ways: Sequence[tuple[str, tuple[str, ...]]], episodes: int, patterns: Sequence[Pattern]
 ) -> Playbook:
     newest = ways[-MOST_WAYS:]
-    skeleton = max(newest, key=lambda way: (_likeness(way[1], [other for _, other in newest]), way))[1]
+    pitfalls = [each for each in patterns if each.harmful and kind in each.kinds and is_of_kind(each.key)]
+    skeleton = _skeleton([way for _, way in newest], [each.key for each in pitfalls])
     evidence = [id for id, way in reversed(ways) if _common(way, skeleton) * 2 > len(skeleton)][:MOST_EVIDENCE]
     name = " in ".join(part for part in kind if part) or "any task"
-    pitfalls = [each for each in patterns if each.harmful and kind in each.kinds and not each.condition]
+    beware = [each.text for each in pitfalls if not each.condition and not goes_through(skeleton, each.key)]
+    remedies = _remedies(kind, patterns)
+    tools = tuple(dict.fromkeys(skeleton))
+    first = {skeleton.index(tool) for tool in tools}
     return Playbook(
         title=f"How to do {name}",
         score=len(ways) / episodes,
         why=f"{len(ways)} of {episodes} episodes of this kind succeeded; this is the way most like all of theirs",
-        preconditions=(f"these tools are at hand: {', '.join(dict.fromkeys(skeleton))}",),
-        steps=tuple(_step(tool, ways, patterns) for tool in skeleton),
-        pitfalls=tuple(each.text for each in pitfalls[:MOST_PITFALLS]),
+        preconditions=(f"these tools are at hand: {', '.join(tools)}",),
+        steps=tuple(
+            _step(tool, ways, remedies.get(tool, ()) if place in first else ()) for place, tool in enumerate(skeleton)
+        ),
+        pitfalls=tuple(beware[:MOST_PITFALLS]),
         evidence=tuple(Evidence(id, "episode", 1 / len(evidence)) for id in evidence),
     )
 
 
-def _step(tool: str, ways: Sequence[tuple[str, tuple[str, ...]]], patterns: Sequence[Pattern]) -> PlaybookStep:
-    having = [id for id, way in ways if tool in way]
-    remedies = [
+def _skeleton(ways: Sequence[tuple[str, ...]], pitfalls: Sequence[Key]) -> tuple[str, ...]:
+    """The way most like all of these, among those that go through the fewest pitfalls."""
+    met = [sum(goes_through(way, pitfall) for pitfall in pitfalls) for way in ways]
+    careful = [way for way, many in zip(ways, met, strict=True) if many == min(met)]
+    return max(careful, key=lambda way: (_likeness(way, ways), way))
+
+
+def _remedies(kind: tuple[str, str], patterns: Sequence[Pattern]) -> dict[str, list[str]]:
+    """For each tool, what was done after its errors in this kind of task and mostly helped, the surest first."""
+    found = [
         each
         for each in patterns
-        if each.key[0] == "remedy"
-        and each.key[2] == tool
-        and each.successes >= LEAST_RECOVERY * each.support
-        and each.key[3]
+        if is_action(each.key) and kind in each.kinds and each.successes >= LEAST_RECOVERY * each.support
     ]
-    remedies.sort(key=lambda each: (-each.posterior.low, each.signature))
+    told: dict[str, list[str]] = defaultdict(list)
+    for each in sorted(found, key=lambda each: (-each.posterior.low, each.signature)):
+        ended = f"{how_it_ended(each.key)} in {each.successes} of {each.support}"
+        told[failed_tool(each.key)].append(f"{each.text} ({ended})")
+    return told
+
+
+def _step(tool: str, ways: Sequence[tuple[str, tuple[str, ...]]], recoveries: Sequence[str]) -> PlaybookStep:
+    having = [id for id, way in ways if tool in way]
     newest = having[: -MOST_EVIDENCE - 1 : -1]
     return PlaybookStep(
         tool=tool,
         text=f"{tool} ({len(having)} of {len(ways)} successes)",
         support=len(having),
-        recoveries=tuple(f"{each.text} (worked in {each.successes} of {each.support})" for each in remedies)[
-            :MOST_RECOVERIES
-        ],
+        recoveries=tuple(recoveries[:MOST_RECOVERIES]),
         evidence=tuple(Evidence(id, "episode", 1 / len(newest)) for id in newest),
     )
 
