@@ -101,7 +101,7 @@ def _show_list(out: Output, found: list[Pattern]) -> None:
         )
         for each in found
     ]
-    out.table(columns, rows, empty="no patterns yet: they need three episodes in which the same occurs")
+    out.table(columns, rows, empty="no such patterns yet: they need three episodes in which the same occurs")
 
 
 def _show_rules(out: Output, found: list[Heuristic]) -> None:

@@ -86,6 +86,8 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     preconditions: tuple[str, ...] = ()
     steps: tuple[PlaybookStep, ...] = ()
+    branches: tuple[PlaybookStep, ...] = ()
+    """What only some of the successes did besides, as their task demanded it, the most frequent first."""
     pitfalls: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
@@ -163,6 +165,11 @@ def _playbook_lines(playbook: Playbook) -> list[Line]:
     for number, step in enumerate(playbook.steps, start=1):
         lines.append(Line(3, f"{number}. {step.text}"))
         lines += [Line(6, f"   if it fails: {recovery}") for recovery in step.recoveries]
+    if playbook.branches:
+        lines.append(Line(5, "- besides, as the task demands:"))
+    for step in playbook.branches:
+        lines.append(Line(5, f"  - {step.text}"))
+        lines += [Line(6, f"    if it fails: {recovery}") for recovery in step.recoveries]
     return [*lines, *(Line(4, f"- beware: {pitfall}") for pitfall in playbook.pitfalls)]
 
 

@@ -242,8 +242,11 @@ def _playbook(here: Situation, book: Book) -> Playbook | None:
         if (task_type and kind[0] == task_type) or (domain and not task_type and kind[1] == domain)
     ]
     found = [*exact, *near][:1]
-    usable = all(step.tool in here.tools for each in found for step in each.steps)
-    return found[0] if found and (usable or not here.at_hand) else None
+    if not found or not here.at_hand:
+        return found[0] if found else None
+    branches = tuple(step for step in found[0].branches if step.tool in here.tools)
+    usable = all(step.tool in here.tools for step in found[0].steps)
+    return msgspec.structs.replace(found[0], branches=branches) if usable else None
 
 
 def _episode(each: Near) -> Item:

@@ -6,12 +6,14 @@ Where two parts of an advice contradict each other, one is left out:
 - of a next step and a pitfall, the next step; but the pitfall, when this very step, in this kind of task and after the
   same tool, has done at least as well as is usual;
 - of a playbook and a pitfall, the pitfall, since the successes of this kind went through it (see ``playbooks``); but
-  the playbook, when the pitfall is of a narrower kind of task than the playbook.
+  the playbook, when the pitfall is of a narrower kind of task than the playbook. Of a branch of it, the branch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from tacit.learning.advising.advice import NextStep, Playbook
 from tacit.learning.advising.items import Rule
@@ -49,7 +51,12 @@ def with_playbook(found: Sequence[Rule], playbook: Playbook | None) -> tuple[lis
     against = [each for each in found if each.heuristic.polarity == "avoid" and goes_through(way, each.heuristic.key)]
     if any(not is_of_kind(each.heuristic.key) for each in against):
         return list(found), None
-    return [each for each in found if each not in against], playbook
+    kept = [each for each in found if each not in against]
+    if playbook is None:
+        return kept, None
+    avoided = [each.heuristic.key for each in kept if each.heuristic.polarity == "avoid"]
+    branches = [step for step in playbook.branches if not any(goes_through((step.tool,), key) for key in avoided)]
+    return kept, msgspec.structs.replace(playbook, branches=tuple(branches))
 
 
 def goes_through(way: Sequence[str], key: Key) -> bool:

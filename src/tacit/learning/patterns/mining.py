@@ -156,7 +156,7 @@ def _total(sums: Sequence[_Sums]) -> _Sums:
     return with_, with_well, without, without_well
 
 
-def _rank(stands: bool, found: _Found) -> tuple[bool, float, int, Key]:
+def _rank(stands: bool, found: _Found) -> tuple[bool, float, float, Key]:
     surely = 0.0 if found.lift is None else max(found.lift.low, -found.lift.high, 0.0)
     return (not stands, -surely, -found.exact[0], found.key)
 

@@ -11,7 +11,6 @@ episode succeeded; by this, a harmless error is not held against what came after
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import zip_longest
 
 from tacit.learning.lessons.trace import Call, Trace
 from tacit.learning.patterns.claim import Claim, Words
@@ -28,7 +27,7 @@ class Recoveries:
     def claims(self, trace: Trace) -> Iterator[Claim]:
         last_called = {call.tool: place for place, call in enumerate(trace.calls)}
         last_worked = {call.tool: place for place, call in enumerate(trace.calls) if not call.failed}
-        for place, (call, following) in enumerate(zip_longest(trace.calls, trace.calls[1:])):
+        for place, (call, following) in enumerate(zip(trace.calls, (*trace.calls[1:], None), strict=False)):
             if not call.failed:
                 continue
             case: Key = (_ERROR, call.signature, call.tool)
