@@ -47,10 +47,12 @@ class Stratum(msgspec.Struct, frozen=True):
     without_successes: float
     episodes: int = 0
     """How many episodes these are, when the counts are decayed; 0 when they are not."""
+    times: int = 1
+    """How many strata there are with these very counts."""
 
     @property
     def weight(self) -> float:
-        """What this adds to a comparison; nothing unless there are episodes both with and without."""
+        """What one of these adds to a comparison; nothing unless there are episodes both with and without."""
         return self.with_ * self.without / (self.with_ + self.without) if self.with_ > 0 and self.without > 0 else 0.0
 
 
@@ -82,17 +84,18 @@ def lift(strata: Iterable[Stratum]) -> Lift | None:
     compared = [each for each in strata if each.weight > 0]
     if not compared:
         return None
-    weights = sum(each.weight for each in compared)
+    weights = sum(each.times * each.weight for each in compared)
     excess = hypergeometric = spread_p = spread_q = 0.0
     for each in compared:
         n, m, a, c = each.with_, each.without, each.with_successes, each.without_successes
         total, added = n + m, each.weight / weights
-        excess += (a * m - c * n) / total
+        excess += each.times * (a * m - c * n) / total
         several = each.episodes or total
         if several > 1:
-            hypergeometric += n * m * (a + c) * (total - a - c) / total**3 * several / (several - 1)
+            share = n * m * (a + c) * (total - a - c) / total**3
+            hypergeometric += each.times * share * several / (several - 1)
         p, q = _sato(a + added / 2, n + added, c + added / 2, m + added)
-        spread_p, spread_q = spread_p + p, spread_q + q
+        spread_p, spread_q = spread_p + each.times * p, spread_q + each.times * q
     difference = excess / weights
     deviation = math.sqrt(max(0.0, difference * spread_p + spread_q)) / weights
     distance = max(0.0, abs(excess) - 0.5)

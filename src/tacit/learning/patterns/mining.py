@@ -7,7 +7,7 @@ fulfilled. So what helps everywhere is said once, without conditions that only h
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TypeAlias
@@ -117,9 +117,12 @@ def _found(
 def _strata(
     with_: Mapping[Group, Cell], case: Mapping[Group, Cell], weight: Callable[[int], float]
 ) -> Iterator[Stratum]:
-    """The groups in which it occurred, each month weighed."""
-    for group, cell in with_.items():
-        yield Stratum(*_summed(cell, case[group], weight), sum(count for count, _ in case[group].values()))
+    """The groups in which it occurred, each month weighed. Tasks that were tried a few times have few ways to go, so
+    groups with the same counts are told once, with how many they are."""
+    alike = Counter((tuple(cell.items()), tuple(case[group].items())) for group, cell in with_.items())
+    for (cell, whole), times in alike.items():
+        episodes = sum(count for _, (count, _) in whole)
+        yield Stratum(*_summed(dict(cell), dict(whole), weight), episodes, times)
 
 
 def _summed(cell: Cell, case: Cell, weight: Callable[[int], float]) -> _Sums:
