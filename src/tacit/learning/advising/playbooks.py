@@ -81,7 +81,7 @@ def _playbook(kind: tuple[str, str], ways: Sequence[_Way], patterns: Sequence[Pa
     return Playbook(
         title=f"How to do {name}",
         score=0.0,
-        why="these are the steps that most of them took",
+        why=f"most of the {len(ways)} that called tools took these steps",
         preconditions=(f"these tools are at hand: {', '.join(tools)}",),
         steps=tuple(
             _step(tool, ways, remedies.get(tool, ()) if place in first else ()) for place, tool in enumerate(skeleton)
