@@ -11,6 +11,7 @@ import pytest
 from command_line import CommandLine, run_here, write_traces
 from tacit.cli import demo_world
 from tacit.cli.demo_agent import HABITS, errands
+from trials import open_mind
 
 
 @pytest.fixture
@@ -143,6 +144,24 @@ def test_the_lag_of_consumers_is_shown_without_making_them_run(
     assert {each["consumer"]: each["behind"] for each in cli.json("stats", "lag")}["tally"] == 0
     cli("pattern", "list")
     assert {each["behind"] for each in cli.json("stats", "lag")} == {0}
+
+
+@pytest.mark.requirement("AP-04", "LE-05")
+def test_heuristics_are_listed_and_whatever_is_listed_has_the_id_by_which_it_is_shown(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TACIT_LEARNING__EMBEDDER", "none")
+    with open_mind(cli.store, learning__embedder="none") as mind:
+        for number in range(40):
+            with mind.episode(f"Buy cup {number}") as episode:
+                episode.step(tool="ask" if number % 2 else "guess", observation=number, success=True)
+                episode.step(tool="buy", observation=f"cup {number}", success=True)
+                episode.complete("success" if number % 2 else "failure")
+    rules, patterns = cli.json("pattern", "list", "--strategy", "heuristic"), cli.json("pattern", "list")
+    assert {rule["polarity"] for rule in rules} == {"do", "avoid"}
+    assert rules[0]["text"] in cli("pattern", "list", "--strategy", "heuristic").out
+    for id in (rules[0]["id"], patterns[0]["id"]):
+        assert cli.json("pattern", "show", id)["id"] == id
 
 
 # ── the first minute ─────────────────────────────────────────────────────────────────────────────────────────────────

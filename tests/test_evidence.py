@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit.learning.assessment.evidence import Stratum, discoveries, lift, posterior, weight_at
+from tacit.learning.assessment.evidence import Stratum, differ, discoveries, lift, posterior, weight_at
 
 pytestmark = pytest.mark.requirement("LE-01")
 
@@ -70,6 +70,63 @@ def test_the_interval_of_a_lift_holds_the_truth_as_often_as_it_says() -> None:
         assert found is not None
         held += found.low <= 0.1 <= found.high
     assert 0.92 < held / 1_000 < 0.985
+
+
+def few_trials_each(chance: random.Random, gap: float) -> list[Stratum]:
+    """Four attempts at each of forty tasks; the harder a task, the more often something is done there."""
+    strata = []
+    for _ in range(40):
+        hard = chance.random()
+        used = [chance.random() < hard for _ in range(4)]
+        well = [chance.random() < 0.1 + 0.7 * (1 - hard) + gap * with_ for with_ in used]
+        strata.append(
+            Stratum(
+                sum(used),
+                sum(went for with_, went in zip(used, well, strict=True) if with_),
+                4 - sum(used),
+                sum(went for with_, went in zip(used, well, strict=True) if not with_),
+            )
+        )
+    return strata
+
+
+def test_the_interval_holds_the_truth_also_where_each_task_was_tried_a_few_times_only() -> None:
+    chance, held, alarms = random.Random(7), 0, 0
+    for _ in range(600):
+        found, nothing = lift(few_trials_each(chance, 0.1)), lift(few_trials_each(chance, 0.0))
+        assert found is not None
+        assert nothing is not None
+        held += found.low <= 0.1 <= found.high
+        alarms += nothing.p_value < 0.05
+    assert 0.925 < held / 600 < 0.985
+    assert alarms / 600 < 0.065
+
+
+def test_old_counts_say_less_but_no_false_alarm_comes_of_their_age() -> None:
+    chance, alarms = random.Random(8), 0
+    fresh = [few_trials_each(chance, 0.0) for _ in range(300)]
+    for strata in fresh:
+        now = lift(strata)
+        aged = [
+            Stratum(*(0.2 * count for count in (s.with_, s.with_successes, s.without, s.without_successes)), episodes=4)
+            for s in strata
+        ]
+        then = lift(aged)
+        assert now is not None
+        assert then is not None
+        assert then.difference == pytest.approx(now.difference)
+        assert then.high - then.low > now.high - now.low
+        assert then.p_value >= now.p_value
+        alarms += then.p_value < 0.05
+    assert alarms / 300 < 0.05
+
+
+def test_lifts_that_are_the_same_but_for_chance_do_not_differ() -> None:
+    large, small = lift([Stratum(200, 160, 200, 60)]), lift([Stratum(200, 100, 200, 96)])
+    assert large is not None
+    assert small is not None
+    assert differ(large, small) < 1e-6
+    assert differ(large, large) == 1.0
 
 
 def test_of_many_findings_that_are_chance_hardly_any_stands() -> None:

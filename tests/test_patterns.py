@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from learning_trials import DAY, NOW, attempt, call, counted, found_in, trace
 from tacit.learning.lessons.trace import LONGEST_TRACE, Trace
@@ -89,12 +91,41 @@ def test_what_led_out_of_an_error_is_known_and_so_is_what_nothing_led_out_of() -
     traces += [trace([refused, "wait"], "failure") for _ in range(20)]
     traces += [trace([lost], "failure") for _ in range(10)]
     found = found_in(traces)
-    remedy = found["after “card <number> was declined” from pay: change_card"]
+    remedy = found["after “card <number> was declined” from pay: change_card first"]
     assert (remedy.support, remedy.successes) == (20, 20)
     assert remedy.helpful
-    assert found["after “card <number> was declined” from pay: wait"].successes == 0
-    hopeless = found["after “account <number> is locked” from pay nothing worked any more"]
+    assert found["after “card <number> was declined” from pay: wait first"].successes == 0
+    hopeless = found["after “account <number> is locked” from pay: no call any more"]
     assert (hopeless.support, hopeless.successes) == (10, 0)
+
+
+@pytest.mark.requirement("LE-03")
+def test_the_same_call_again_other_arguments_and_another_tool_are_different_remedies() -> None:
+    wrong = call("find", error="no user 12", user=12)
+    answer = call("find", "Ann", user=7)
+    traces = [trace([wrong, wrong, wrong], "failure") for _ in range(10)]
+    traces += [trace([wrong, answer], "failure") for _ in range(10)]
+    traces += [trace([wrong, "list_users", answer], "failure") for _ in range(10)]
+    found = found_in(traces)
+    told = {text: (each.support, each.successes) for text, each in found.items() if each.strategy == "recovery"}
+    assert told == {
+        "after “no user <number>” from find: the same call again": (10, 0),
+        "after “no user <number>” from find: no call any more": (10, 0),
+        "after “no user <number>” from find: find with other arguments": (10, 10),
+        "after “no user <number>” from find: list_users first": (10, 10),
+    }
+    assert found["after “no user <number>” from find: the same call again"].harmful
+
+
+@pytest.mark.requirement("LE-03")
+def test_what_came_after_an_error_did_not_help_if_the_call_failed_again_though_the_episode_succeeded() -> None:
+    broken = call("print", error="out of paper")
+    tried = [trace([broken, "wait", broken, "send_mail"], "success") for _ in range(4)]
+    let_be = [trace([broken, "send_mail"], "success") for _ in range(4)]
+    found = found_in([*tried, *let_be])
+    waited, went_on = (found[f"after “out of paper” from print: {tool} first"] for tool in ("wait", "send_mail"))
+    assert (waited.support, waited.successes) == (4, 0)
+    assert (went_on.support, went_on.successes) == (8, 8)
 
 
 @pytest.mark.requirement("LE-04")
@@ -109,6 +140,60 @@ def test_which_tool_suits_a_context_is_found_and_not_where_the_context_is_missin
     found = found_in(traces)
     assert found["when the task mentions “money”: use bank"].helpful
     assert not found["when the task mentions “parcel”: use bank"].stands
+
+
+@pytest.mark.requirement("LE-04")
+def test_words_that_nearly_every_task_has_or_that_change_nothing_are_no_conditions() -> None:
+    chance = random.Random(4)
+    traces = []
+    for number in range(400):
+        bank, kind = number % 2 == 0, chance.choice(["parcel", "money", "letter"])
+        well = chance.random() < (0.9 if bank else 0.3)
+        text = f"please and {kind}" if chance.random() < 0.8 else kind
+        traces.append(trace(["bank" if bank else "mail"], "success" if well else "failure", description=text))
+    found = found_in(traces)
+    assert found["use bank"].helpful
+    assert "when the task mentions “and”: use bank" not in found
+    assert not any(each.stands for text, each in found.items() if text.startswith("when the task mentions"))
+
+
+def trials(chance: random.Random, tasks: int, each: int, rate: Any, uses: Any, **task: Any) -> list[Trace]:
+    """Several attempts at each of some tasks, in words that vary; ``rate(task, used)`` is the chance of success and
+    ``uses(task)`` that of cancelling."""
+    found = []
+    for number in range(tasks):
+        for time in range(each):
+            used = chance.random() < uses(number)
+            steps = ["look", "cancel" if used else "change", "end"]
+            outcome = "success" if chance.random() < rate(number, used) else "failure"
+            words = f"task {'abcdefghij'[number % 10] * (2 + number)} said {'klmn'[time] * 3}"
+            about = {name: value(number) for name, value in task.items()}
+            found.append(trace(steps, outcome, description=words, **about))
+    return found
+
+
+@pytest.mark.requirement("LE-01", "LE-07")
+def test_what_a_hard_task_demands_is_no_pitfall_where_tasks_were_tried_several_times() -> None:
+    """Every fifth task can only be done by cancelling, and is hard; cancelling itself changes nothing."""
+    made = trials(
+        random.Random(5), 50, 4, lambda task, _: 0.1 if task % 5 == 0 else 0.6,
+        lambda task: 0.95 if task % 5 == 0 else 0.05, metadata=lambda task: {"task_id": task},
+    )  # fmt: skip
+    confounded = [replace(each, task=str(number).encode()) for number, each in enumerate(made)]
+    assert found_in(confounded)["use cancel"].harmful
+    assert not any(each.stands for each in found_in(made).values())
+
+
+@pytest.mark.requirement("LE-01", "LE-07")
+def test_what_changes_the_outcome_within_the_same_task_is_found_however_hard_the_tasks_are() -> None:
+    made = trials(
+        random.Random(6), 60, 4, lambda task, used: (0.2 if task % 2 else 0.9) - (0.2 if used else 0.0),
+        lambda _: 0.5, metadata=lambda task: {"task_id": task},
+    )  # fmt: skip
+    found = found_in(made)["use cancel"]
+    assert found.harmful
+    assert found.lift is not None
+    assert found.lift.low < -0.2 < found.lift.high
 
 
 @pytest.mark.requirement("LE-07")
@@ -155,7 +240,9 @@ def test_counts_are_those_of_the_episodes_that_are_there_however_they_came_and_w
         other.add(id, each)
     for number in chance.sample(range(len(gone)), len(gone)):
         other.remove(f"g{number}", gone[number])
-    assert {key: other.cells(key) for key in other} == {key: counts.cells(key) for key in counts}
+    assert {key: other.groups(key) for key in other} == {key: counts.groups(key) for key in counts}
+    policy = MiningPolicy(least_support=1)
+    assert mine(other, NOW, policy) == mine(counts, NOW, policy)
     assert other.episodes == counts.episodes
 
 
@@ -230,6 +317,24 @@ def test_what_suits_one_kind_of_task_and_not_another_is_told_of_each() -> None:
     assert "avoid: use sweep" not in told
 
 
+@pytest.mark.requirement("LE-08")
+def test_attempts_at_one_task_are_known_by_its_id_or_else_by_its_description() -> None:
+    one, other = trace(["a"], description="Buy a cup", metadata={"task_id": 7}), trace(["a"], metadata={"task_id": 7})
+    assert one.task == other.task
+    assert trace(["a"], metadata={"task_id": 8}).task != one.task
+    assert trace(["a"], description="Buy a cup").task == trace(["b"], description="Buy a cup").task
+    assert trace(["a"], description="Buy a cup").task != trace(["a"], description="Buy a pot").task
+
+
+@pytest.mark.requirement("LE-08")
+def test_a_lesson_of_a_version_that_did_not_tell_tasks_apart_is_still_read() -> None:
+    body = msgspec.msgpack.encode(trace(["a", "b"]))
+    old = msgspec.msgpack.encode(msgspec.msgpack.decode(body)[:-1])
+    read = msgspec.msgpack.decode(old, type=Trace)
+    assert read == replace(trace(["a", "b"]), task=b"")
+    assert list(counted([read, read]).groups(("sequence", "a", "b"))) == [(("", ""), b"")]
+
+
 @pytest.mark.requirement("LE-12")
 def test_a_trace_is_bounded_and_its_sequences_grow_with_its_length_only() -> None:
     chance = random.Random(7)
@@ -239,8 +344,6 @@ def test_a_trace_is_bounded_and_its_sequences_grow_with_its_length_only() -> Non
 
 
 def test_an_open_episode_teaches_nothing() -> None:
-    from msgspec.structs import replace
-
     from tacit.learning.lessons.trace import trace_of
 
     assert trace_of(replace(attempt(["a"]), outcome=None)) is None

@@ -70,13 +70,6 @@ def test_the_next_step_and_the_playbook_stand_before_many_things_that_help_with_
     assert not any("points more often" in line for line in told)
 
 
-def test_what_to_do_when_a_tool_fails_is_said_once() -> None:
-    step = PlaybookStep(tool="go", text="go", support=3, recoveries=("try again",))
-    other = PlaybookStep(tool="take", text="take", support=3)
-    told = msgspec.structs.replace(PLAYBOOK, steps=(step, other, step), pitfalls=(), preconditions=()).text
-    assert told.splitlines() == ["How to bake:", "1. go", "   if it fails: try again", "2. take", "3. go"]
-
-
 @given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=60))), st.integers(LEAST_TOKENS, 200))
 def test_no_budget_is_exceeded_in_any_script(lines: list[tuple[int, str]], tokens: int) -> None:
     assert tokens_of(within([Line(*each) for each in lines], tokens)) <= tokens

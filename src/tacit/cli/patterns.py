@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Strategy = Annotated[
     str,
     typer.Option(
-        "--strategy", metavar="NAME", help="sequence, decision, recovery, context or hybrid.", show_default=False
+        "--strategy",
+        metavar="NAME",
+        help="sequence, decision, recovery, context, hybrid; or heuristic, for the rules made of those that stand.",
+        show_default=False,
     ),
 ]
 Standing = Annotated[bool, typer.Option("--standing", help="Only those that stand beyond chance.")]
@@ -46,9 +49,14 @@ def add_to(app: typer.Typer) -> None:
 
         if strategy and strategy not in STRATEGIES:
             raise InvalidInput(f"{strategy!r} is not a strategy; use one of {', '.join(STRATEGIES)}", field="strategy")
+        book = _book(session, as_of, wait)
+        if strategy == "heuristic":  # rules have passed all tests, so they stand
+            rules = list(book.heuristics[:limit])
+            session.out.result(rules, lambda: _show_rules(session.out, rules))
+            return
         found = [
             each
-            for each in _book(session, as_of, wait).patterns
+            for each in book.patterns
             if (not strategy or each.strategy == strategy) and (each.stands or not standing)
         ][:limit]
         session.out.result(found, lambda: _show_list(session.out, found))
@@ -99,10 +107,16 @@ def _show_list(out: Output, found: list[Pattern]) -> None:
         )
         for each in found
     ]
-    out.table(columns, rows, empty="no patterns yet: they need three episodes in which the same occurs")
+    out.table(columns, rows, empty="no such patterns yet: they need three episodes in which the same occurs")
 
 
-def _lift(pattern: Pattern) -> str:
+def _show_rules(out: Output, found: list[Heuristic]) -> None:
+    columns = ("id", "what", "episodes", "succeeded", "lift")
+    rows = [(each.id, brief(each.text), each.support, each.successes, _lift(each)) for each in found]
+    out.table(columns, rows, empty="no heuristics yet: they are made of patterns that stand beyond chance")
+
+
+def _lift(pattern: Pattern | Heuristic) -> str:
     if pattern.lift is None:
         return ""
     lift = pattern.lift

@@ -89,35 +89,46 @@ class Counsel:
         Raises:
             Conflict: the key was used for this task with another context, other tools or other steps.
         """
-        mind = recorder.mind
         vectors = self._vectors(recorder, question)  # it may take long, so nothing is locked yet
-        with recorder.journal.store.snapshot() as snapshot:
-            reached = consumer_position(snapshot, mind.id, Lessons.name)
-            book = read_book(snapshot, mind.id, position)
-            lag = max(0, head_position(snapshot, mind.id) - consumer_position(snapshot, mind.id, Study.name))
-            demoted = demoted_items(snapshot, mind.id, position)
-            ground = self._ground((mind.id, position < reached))
-            with ground.lock:
-                models = ground.catch_up(snapshot, mind.id, min(position, reached))
-                found = advise(question, book, ground.shelf, models, vectors)
-        found = msgspec.structs.replace(_without(found, demoted), lag=lag)
+        found = self._found(recorder, position, question, vectors)
         if not record:
             return found
-        id = (
-            keyed_id(mind.secret, "exposure", question.task.description, key, str(len(question.steps))) if key else None
-        )
-        asked = fingerprints(question, mind.secret) if key else {}
+        task, secret = question.task, recorder.mind.secret
+        id = keyed_id(secret, "exposure", task.description, key, str(len(question.steps))) if key else None
+        asked = fingerprints(question, secret) if key else {}
         lots = _drawn_before(recorder, id, key, asked)
         if lots is None:
-            lots = self._lots(recorder, question.task.description, key, found)
-        exposure = _record(recorder, question.task, id, lots, asked)
-        visible = {lot.item for lot in lots if lot.shown}
-        withheld = bool(lots) and not visible
+            lots = self._lots(recorder, task.description, key, found)
+        exposure = _record(recorder, task, id, lots, asked)
+        shown = {lot.item for lot in lots if lot.shown}
+        held_back = frozenset(lot.item for lot in lots) - shown
+        if held_back:
+            found = self._found(recorder, position, question, vectors, held_back)
+        undrawn = frozenset(item.id for item in (*found.heuristics, *found.pitfalls)) - shown
         return msgspec.structs.replace(
-            _without(found, frozenset(item.id for item in (*found.heuristics, *found.pitfalls)) - visible),
-            exposure_id=exposure,
-            withheld=withheld,
+            _without(found, undrawn), exposure_id=exposure, withheld=bool(lots) and not shown
         )
+
+    def _found(
+        self,
+        recorder: Recorder,
+        position: int,
+        question: Question,
+        vectors: Mapping[str, Vector],
+        held_back: frozenset[str] = frozenset(),
+    ) -> Advice:
+        """The advice, as if there were nothing of what was demoted or is held back: that must not act on the rest."""
+        mind = recorder.mind.id
+        with recorder.journal.store.snapshot() as snapshot:
+            reached = consumer_position(snapshot, mind, Lessons.name)
+            book = read_book(snapshot, mind, position)
+            lag = max(0, head_position(snapshot, mind) - consumer_position(snapshot, mind, Study.name))
+            hidden = held_back | demoted_items(snapshot, mind, position)
+            ground = self._ground((mind, position < reached))
+            with ground.lock:
+                models = ground.catch_up(snapshot, mind, min(position, reached))
+                found = advise(question, book, ground.shelf, models, vectors, hidden)
+        return msgspec.structs.replace(found, lag=lag)
 
     def _vectors(self, recorder: Recorder, question: Question) -> dict[str, Vector]:
         """Of the question's texts, where there is anything to compare them with."""

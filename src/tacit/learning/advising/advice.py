@@ -89,6 +89,8 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     preconditions: tuple[str, ...] = ()
     steps: tuple[PlaybookStep, ...] = ()
+    branches: tuple[PlaybookStep, ...] = ()
+    """What only some of the successes did besides, as their task demanded it, the most frequent first."""
     pitfalls: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
@@ -169,15 +171,16 @@ def _advice_lines(advice: Advice) -> list[Line]:
 
 
 def _playbook_lines(playbook: Playbook) -> list[Line]:
-    """A playbook as lines. Its steps matter most, then pitfalls, preconditions, and what to do when a step fails, which
-    is said where its tool is used first."""
+    """A playbook as lines. Its steps matter most, then pitfalls, preconditions, and what to do when a step fails."""
     lines = [Line(2, f"{playbook.title}:"), *(Line(7, f"- first make sure: {one}") for one in playbook.preconditions)]
-    told: set[str] = set()
     for number, step in enumerate(playbook.steps, start=1):
         lines.append(Line(2, f"{number}. {step.text}"))
-        if step.tool not in told:
-            lines += [Line(8, f"   if it fails: {recovery}") for recovery in step.recoveries]
-        told.add(step.tool)
+        lines += [Line(8, f"   if it fails: {recovery}") for recovery in step.recoveries]
+    if playbook.branches:
+        lines.append(Line(5, "- besides, as the task demands:"))
+    for step in playbook.branches:
+        lines.append(Line(5, f"  - {step.text}"))
+        lines += [Line(8, f"    if it fails: {recovery}") for recovery in step.recoveries]
     return [*lines, *(Line(5, f"- beware: {pitfall}") for pitfall in playbook.pitfalls)]
 
 

@@ -13,7 +13,8 @@ from tacit.experience.episode import Step, Task
 from tacit.learning.advising.advice import Advice, Item, NextStep, Playbook, Tool, ToolAdvice
 from tacit.learning.advising.book import Book
 from tacit.learning.advising.choices import Worth
-from tacit.learning.advising.items import cited, heuristic_items, pitfall_items
+from tacit.learning.advising.coherence import settled, with_playbook, with_steps
+from tacit.learning.advising.items import cited, items, rules
 from tacit.learning.advising.nearest import Near, Shelf
 from tacit.learning.advising.situation import Situation, situation
 from tacit.learning.assessment.evidence import Estimate
@@ -92,12 +93,18 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def advise(
-    question: Question, book: Book, shelf: Shelf, models: Models, vectors: Mapping[str, Vector] | None = None
+    question: Question,
+    book: Book,
+    shelf: Shelf,
+    models: Models,
+    vectors: Mapping[str, Vector] | None = None,
+    hidden: frozenset[str] = frozenset(),
 ) -> Advice:
     """Advice on a question, from what was learned and the episodes at hand. Pure: nothing is recorded.
 
     Args:
         vectors: of the question's texts, by the shelf's model, as far as there are any.
+        hidden: ids of heuristics that are not told, and have no effect on the rest of the advice either.
     """
     task, steps, vectors = question.task, question.steps, vectors or {}
     here = situation(task, steps)
@@ -108,19 +115,32 @@ def advise(
     if not near and not _is_known(here, alike, models, shelf, by_words=by_words):
         tools = _tools(question, near, models.tools, vectors, shelf.model)  # the described ones suit or do not, always
         return Advice(success=None, abstained=not tools, tools=tools, notes=notes)
+    precedents = shelf.of_kind(here.kind)
+    here = _with_tools(here, question, [trace for _, trace in precedents] or [each.trace for each in near])
+    worth = Worth((trace for _, trace in precedents), here.last)
+    told = settled(rules((each for each in book.heuristics if each.id not in hidden), here), here)
+    told, playbook = with_playbook(told, _playbook(here, book))
+    told, following = with_steps(told, _next_steps(here, models, question, precedents, worth), here, worth.is_usual)
     found = Advice(
         success=_chance(models.success, task, steps),
         abstained=False,
         tools=_tools(question, near, models.tools, vectors, shelf.model),
-        next_steps=_next_steps(here, models, question, shelf),
-        pitfalls=pitfall_items(book.heuristics, here),
-        heuristics=heuristic_items(book.heuristics, here),
-        playbook=_playbook(here, book),
+        next_steps=following,
+        pitfalls=items(told, "avoid"),
+        heuristics=items(told, "do"),
+        playbook=playbook,
         episodes=tuple(_episode(each) for each in near[:MOST_EPISODES]),
         notes=notes,
     )
     nothing = not (found.success or found.tools or found.next_steps or found.pitfalls or found.heuristics)
     return msgspec.structs.replace(found, abstained=nothing)
+
+
+def _with_tools(here: Situation, question: Question, like: Iterable[Trace]) -> Situation:
+    """The situation with the tools at hand; where they were not told, with those that tasks like this one called."""
+    at_hand = frozenset(tool.name for tool in question.tools)
+    called = frozenset(call.tool for trace in like for call in trace.calls)
+    return msgspec.structs.replace(here, tools=at_hand or called, at_hand=bool(at_hand))
 
 
 def _is_known(here: Situation, alike: Sequence[Near], models: Models, shelf: Shelf, *, by_words: bool) -> bool:
@@ -218,21 +238,20 @@ def _tool(name: str, score: float, voters: Sequence[Near]) -> ToolAdvice:
     )
 
 
-def _next_steps(here: Situation, models: Models, question: Question, shelf: Shelf) -> tuple[NextStep, ...]:
+def _next_steps(
+    here: Situation, models: Models, question: Question, precedents: Sequence[tuple[str, Trace]], worth: Worth
+) -> tuple[NextStep, ...]:
     """Tools that could come next, by how usual they are where it goes well, and by how they have turned out."""
     if models.next_step is None:
         return ()
     chances = dict(models.next_step.predict(question.task, question.steps))
     if question.tools:
         chances = {tool.name: chances.get(tool.name, 0.0) for tool in question.tools}
-    last = here.calls[-1].tool if here.calls else ""
-    precedents = shelf.of_kind(here.kind)
-    worth = Worth((trace for _, trace in precedents), last)
     weights = {tool: (chance + _UNUSUAL) * worth.of(tool) ** _WORTH_POWER for tool, chance in chances.items()}
     whole = sum(weights.values())
     ranked = sorted(weights, key=lambda tool: (-weights[tool], tool))[:MOST_NEXT]
-    followed = _followed(precedents, last)
-    found = tuple(_next_step(tool, weights[tool] / whole, last, worth, followed.get(tool, ())) for tool in ranked)
+    followed = _followed(precedents, here.last)
+    found = tuple(_next_step(tool, weights[tool] / whole, here.last, worth, followed.get(tool, ())) for tool in ranked)
     if models.actions is None:
         return found
     actions = models.actions.predict(question.task, question.steps, ranked)
@@ -258,17 +277,21 @@ def _followed(precedents: Sequence[tuple[str, Trace]], last: str) -> dict[str, l
 
 
 def _playbook(here: Situation, book: Book) -> Playbook | None:
-    """That of this very kind of task, or else of one that shares its type or domain; None when there is none."""
-    exact = [each for kind, each in book.playbooks if kind == here.kind]
-    if exact:
-        return exact[0]
+    """That of this very kind of task, or else of one that shares its type or domain; None when there is none, or when
+    it takes tools that are not at hand."""
     task_type, domain = here.kind
+    exact = [each for kind, each in book.playbooks if kind == here.kind]
     near = [
         each
         for kind, each in book.playbooks
         if (task_type and kind[0] == task_type) or (domain and not task_type and kind[1] == domain)
     ]
-    return near[0] if near else None
+    found = [*exact, *near][:1]
+    if not found or not here.at_hand:
+        return found[0] if found else None
+    branches = tuple(step for step in found[0].branches if step.tool in here.tools)
+    usable = all(step.tool in here.tools for step in found[0].steps)
+    return msgspec.structs.replace(found[0], branches=branches) if usable else None
 
 
 def _episode(each: Near) -> Item:

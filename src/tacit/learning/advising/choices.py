@@ -41,6 +41,10 @@ class Worth:
         wide = _mean(self._used, tool, self.rate, _PRIOR_TRIALS)
         return _mean(self._next, tool, wide, _NARROW_PRIOR_TRIALS)
 
+    def is_usual(self, tool: str) -> bool:
+        """Whether this tool was called next before, and its chance of success is at least that of the kind."""
+        return tool in self._next and self.of(tool) >= self.rate
+
     def tried(self, tool: str) -> tuple[int, int]:
         """How many episodes took the tool next, and how many of those succeeded."""
         count, well = self._next.get(tool, (0, 0))

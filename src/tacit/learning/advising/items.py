@@ -3,51 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tacit.learning.advising.advice import Evidence, Item
 from tacit.learning.advising.situation import Situation, applies, suits
-from tacit.learning.patterns.heuristics import Heuristic
+from tacit.learning.patterns.heuristics import Heuristic, Polarity
 from tacit.learning.patterns.pattern import Pattern
+from tacit.learning.patterns.recoveries import how_it_ended, is_remedy
 
 MOST_ITEMS = 10
 """Heuristics, and pitfalls, of one advice."""
 
 
-def heuristic_items(found: Iterable[Heuristic], here: Situation) -> tuple[Item, ...]:
-    """What to do, as far as it applies here, most important first."""
-    return _items((each for each in found if each.polarity == "do"), here)
+class Rule(NamedTuple):
+    """A heuristic that applies here, and how much it matters here, from 0 to 1."""
+
+    heuristic: Heuristic
+    score: float
 
 
-def pitfall_items(found: Iterable[Heuristic], here: Situation) -> tuple[Item, ...]:
-    """What to avoid, as far as it applies here, most important first."""
-    return _items((each for each in found if each.polarity == "avoid"), here)
+def rules(found: Iterable[Heuristic], here: Situation) -> list[Rule]:
+    """What to do and what to avoid, as far as it applies here, the strongest first; of what is said about the same
+    tools in the same respect, the most important."""
+    applying = [
+        Rule(each, each.priority * weight)
+        for each in found
+        if applies(each.key, here) and (weight := suits(each.kinds, each.tools, here))
+    ]
+    overruled = {id for each, _ in applying for id in each.exception_to}
+    chosen: dict[tuple[tuple[str, ...], str, Polarity], Rule] = {}
+    for rule in applying:
+        each = rule.heuristic
+        if each.id not in overruled:
+            chosen.setdefault((each.tools, each.key[0], each.polarity), rule)
+    return sorted(chosen.values(), key=lambda rule: (-rule.score, rule.heuristic.id))
 
 
-def _items(found: Iterable[Heuristic], here: Situation) -> tuple[Item, ...]:
-    chosen: list[Item] = []
-    overruled: set[str] = set()
-    seen: set[tuple[tuple[str, ...], str]] = set()
-    for each in found:
-        weight = suits(each.kinds, here.kind)
-        about = (each.tools, each.key[0])
-        if not weight or not applies(each.key, here) or each.id in overruled or about in seen:
-            continue
-        overruled.update(each.exception_to)
-        seen.add(about)
-        chosen.append(
-            Item(id=each.id, text=each.text, score=each.priority * weight, why=why(each), evidence=cited(each.evidence))
-        )
-    chosen.sort(key=lambda item: (-item.score, item.id))
-    return tuple(chosen[:MOST_ITEMS])
+def items(found: Iterable[Rule], polarity: Polarity) -> tuple[Item, ...]:
+    """The rules to do something, or those to avoid it, as pieces of advice."""
+    told = [
+        Item(id=each.id, text=each.text, score=score, why=why(each), evidence=cited(each.evidence))
+        for each, score in found
+        if each.polarity == polarity
+    ]
+    return tuple(told[:MOST_ITEMS])
 
 
 def why(each: Heuristic | Pattern) -> str:
     """The reason in words: how often it occurred, how that went, and how much that differs from elsewhere."""
-    share = f"{each.successes} of the {each.support} episodes in which it occurred went well"
+    if is_remedy(each.key):
+        share = f"in {each.successes} of the {each.support} episodes in which it occurred, {how_it_ended(each.key)}"
+    else:
+        share = f"{each.successes} of the {each.support} episodes in which it occurred went well"
     if each.lift is None:
         return share
     gap = each.lift.difference * 100
-    told = f"{abs(gap):.0f} points {'more' if gap >= 0 else 'less'} often than without it, kind by kind of task"
+    told = f"{abs(gap):.0f} points {'more' if gap >= 0 else 'less'} often than without it, like compared with like"
     return f"{share}, {told} ({each.lift.low * 100:+.0f} … {each.lift.high * 100:+.0f})"
 
 

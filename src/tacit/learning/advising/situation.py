@@ -13,7 +13,7 @@ from tacit.learning.patterns.decisions import how_it_went
 from tacit.learning.patterns.pattern import Key
 
 OTHER_KIND = 0.5
-"""What a pattern is worth in a kind of task that it was not seen in, when it was seen in several others."""
+"""What a pattern is worth in a kind of task that it was not seen in."""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,17 +23,26 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     features: frozenset[str]
     calls: tuple[Call, ...]
     """Those made so far."""
+    tools: frozenset[str] = frozenset()
+    """Those that may be called: what is at hand, if that was told, or else what tasks like this one have called."""
+    at_hand: bool = False
+    """Whether it was told which tools are at hand."""
 
     @property
     def kind(self) -> tuple[str, str]:
         return (self.task.task_type, self.task.domain)
 
     @property
+    def last(self) -> str:
+        """The tool called last; empty at the start."""
+        return self.calls[-1].tool if self.calls else ""
+
+    @property
     def state(self) -> tuple[str, str]:
         """The tool called last and how its call went; as at a decision point."""
         if not self.calls:
             return ("", "worked")
-        return (self.calls[-1].tool, how_it_went(self.calls[-1]))
+        return (self.last, how_it_went(self.calls[-1]))
 
 
 def situation(task: Task, steps: Sequence[Step]) -> Situation:
@@ -47,31 +56,38 @@ def applies(key: Key, here: Situation) -> bool:
     match key:
         case ("choice", tool, went, _):
             return here.state == (tool, went)
-        case ("remedy", signature, tool, _):
+        case ("remedy", signature, tool, *_):
             last = here.calls[-1] if here.calls else None
             return last is not None and last.failed and (last.signature, last.tool) == (signature, tool)
         case ("approach", feature, _):
             return not feature or feature in here.features
         case ("sequence", *tools):
-            return _is_ahead(tools, here.calls)
+            return bool(outstanding(tools, here.calls))
     return True
 
 
-def suits(kinds: Sequence[tuple[str, str]], kind: tuple[str, str]) -> float:
-    """How far a pattern seen in some kinds of task is to be believed in another: 1 for its own, 0 for not at all."""
-    if kind in kinds:
-        return 1.0
-    task_type, domain = kind
-    if not task_type and not domain:
-        return OTHER_KIND
+def suits(kinds: Sequence[tuple[str, str]], tools: Sequence[str], here: Situation) -> float:
+    """How far a pattern that was seen in some kinds of task, and speaks of some tools, is to be believed here.
+
+    1 for its own kind, 0 for not at all.
+
+    What speaks of a tool that is not at hand is of no use. In a kind of task in which it was not seen, a pattern is
+    believed only if it shares the type or the domain or was seen in several kinds, and its tools are
+    called here too.
+    """
+    callable_here = here.tools.issuperset(tools)
+    if here.kind in kinds:
+        return 1.0 if callable_here or not here.at_hand else 0.0
+    task_type, domain = here.kind
     near = any((domain and other[1] == domain) or (task_type and other[0] == task_type) for other in kinds)
-    return OTHER_KIND if near or len(kinds) > 1 else 0.0
+    believed = near or len(kinds) > 1 or not (task_type or domain)
+    return OTHER_KIND if believed and callable_here else 0.0
 
 
-def _is_ahead(tools: Sequence[str], calls: Sequence[Call]) -> bool:
-    """Whether the sequence is not over yet: its last tool is still to come after those of it that were called."""
+def outstanding(tools: Sequence[str], calls: Sequence[Call]) -> tuple[str, ...]:
+    """What of a sequence is still to come, after those of it that were called."""
     place = 0
     for call in calls:
         if place < len(tools) and call.tool == tools[place]:
             place += 1
-    return place < len(tools)
+    return tuple(tools[place:])

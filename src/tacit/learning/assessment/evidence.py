@@ -39,12 +39,21 @@ class Lift(msgspec.Struct, frozen=True):
 
 
 class Stratum(msgspec.Struct, frozen=True):
-    """Episodes of one kind: how many with and without something, and how many successes among each. May be decayed."""
+    """Episodes that are like each other: how many with and without something, and how many successes among each."""
 
     with_: float
     with_successes: float
     without: float
     without_successes: float
+    episodes: int = 0
+    """How many episodes these are, when the counts are decayed; 0 when they are not."""
+    times: int = 1
+    """How many strata there are with these very counts."""
+
+    @property
+    def weight(self) -> float:
+        """What one of these adds to a comparison; nothing unless there are episodes both with and without."""
+        return self.with_ * self.without / (self.with_ + self.without) if self.with_ > 0 and self.without > 0 else 0.0
 
 
 def posterior(successes: float, trials: float, *, prior_mean: float = 0.5, prior_trials: float = 2.0) -> Estimate:
@@ -61,36 +70,45 @@ def posterior(successes: float, trials: float, *, prior_mean: float = 0.5, prior
 
 
 def lift(strata: Iterable[Stratum]) -> Lift | None:
-    """The difference of success rates, pooled over kinds of task so that an easy kind cannot pass for a good habit.
+    """The difference of success rates, each stratum compared within itself, so that neither an easy kind of task nor
+    what a task demands can pass for a good habit.
 
-    The Mantel-Haenszel risk difference with the variance of T. Sato ("On the variance estimator for the
-    Mantel-Haenszel risk difference", Biometrics 45, 1989), and the Cochran-Mantel-Haenszel test with a continuity
-    correction for the p-value. For the variance half a success and half a failure are added on each side, so that it
-    is not zero where all went alike. None when no kind has episodes both with and without.
+    The risk difference of N. Mantel and W. Haenszel ("Statistical aspects of the analysis of data from retrospective
+    studies of disease", J. Natl. Cancer Inst. 22, 1959) with the variance of T. Sato ("On the variance estimator for
+    the Mantel-Haenszel risk difference", Biometrics 45, 1989), which holds for few large strata, such as kinds of task,
+    and for many small ones, such as the attempts at one task; and the Cochran-Mantel-Haenszel test with a continuity
+    correction for the p-value. For the variance half a success and half a failure are added on each side, spread over
+    the strata by their weight, so that it is not zero where all went alike. None when no stratum has episodes both with
+    and without.
     """
-    weighted = weights = observed = expected = hypergeometric = spread_p = spread_q = 0.0
-    for each in strata:
-        with_, without, total = each.with_, each.without, each.with_ + each.without
-        if with_ <= 0 or without <= 0:
-            continue
-        a, c = each.with_successes, each.without_successes
-        weighted += (a * without - c * with_) / total
-        weights += with_ * without / total
-        successes = a + c
-        observed += a
-        expected += with_ * successes / total
-        if total > 1:
-            hypergeometric += with_ * without * successes * (total - successes) / (total * total * (total - 1))
-        p, q = _sato(a + 0.5, with_ + 1, c + 0.5, without + 1)
-        spread_p, spread_q = spread_p + p, spread_q + q
-    if weights <= 0:
+    compared = [each for each in strata if each.weight > 0]
+    if not compared:
         return None
-    difference = weighted / weights
-    deviation = math.sqrt(max(0.0, difference * spread_p + spread_q) / (weights * weights))
-    distance = max(0.0, abs(observed - expected) - 0.5)
+    weights = sum(each.times * each.weight for each in compared)
+    excess = hypergeometric = spread_p = spread_q = 0.0
+    for each in compared:
+        n, m, a, c = each.with_, each.without, each.with_successes, each.without_successes
+        total, added = n + m, each.weight / weights
+        excess += each.times * (a * m - c * n) / total
+        several = each.episodes or total
+        if several > 1:
+            share = n * m * (a + c) * (total - a - c) / total**3
+            hypergeometric += each.times * share * several / (several - 1)
+        p, q = _sato(a + added / 2, n + added, c + added / 2, m + added)
+        spread_p, spread_q = spread_p + each.times * p, spread_q + each.times * q
+    difference = excess / weights
+    deviation = math.sqrt(max(0.0, difference * spread_p + spread_q)) / weights
+    distance = max(0.0, abs(excess) - 0.5)
     p_value = math.erfc(distance / math.sqrt(2 * hypergeometric)) if hypergeometric > 0 else 1.0
     reach = NORMAL_QUANTILE * deviation
     return Lift(difference, max(-1.0, difference - reach), min(1.0, difference + reach), p_value)
+
+
+def differ(one: Lift, other: Lift) -> float:
+    """How often chance alone would set two independent lifts at least this far apart (two-sided)."""
+    spread = sum(max(each.high - each.difference, each.difference - each.low) ** 2 for each in (one, other))
+    distance = abs(one.difference - other.difference) * NORMAL_QUANTILE
+    return math.erfc(distance / math.sqrt(2 * spread))
 
 
 def _sato(a: float, with_: float, c: float, without: float) -> tuple[float, float]:

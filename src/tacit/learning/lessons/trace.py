@@ -5,6 +5,7 @@ A pure function of the episode, small enough to keep for every episode.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from functools import lru_cache
@@ -20,6 +21,8 @@ LONGEST_TRACE = 1_000
 """Calls that are looked at; an episode may be allowed to have more, and what comes later is then left out."""
 MOST_WORDS = 32
 """Different words of a description that are looked at."""
+TASK_IDS = ("task_id", "instance_id", "problem_id")
+"""Fields of a task's metadata that name it, whatever words it is asked in; the first that is there counts."""
 _WORD = re.compile(r"[^\W\d_]{2,}", re.UNICODE)
 
 
@@ -53,6 +56,9 @@ class Trace(msgspec.Struct, frozen=True, array_like=True):
     success: bool
     ended_at: int
     """µs since 1970 UTC."""
+    task: bytes = b""
+    """Equal for attempts at one and the same task, see :func:`task_of`; empty in lessons of versions that did not tell,
+    and then it passes for a task that was done once."""
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -72,7 +78,17 @@ def trace_of(episode: Episode) -> Trace | None:
         value=outcome_value(episode.outcome),
         success=episode.outcome.kind == "success",
         ended_at=episode.ended_at_micros if episode.ended_at_micros is not None else episode.started_at_micros,
+        task=task_of(episode.task),
     )
+
+
+def task_of(task: Task) -> bytes:
+    """Equal for attempts at one and the same task of a kind: eight bytes of a digest of its id in the metadata, or else
+    of its description."""
+    named = (task.metadata.get(name) for name in TASK_IDS)
+    id = next((each for each in named if isinstance(each, str | int) and each != ""), None)
+    told = canonical.encode([task.description] if id is None else [id, ""])
+    return hashlib.blake2b(told, digest_size=8).digest()
 
 
 def features_of(task: Task) -> tuple[str, ...]:

@@ -46,6 +46,10 @@ class Finder(Protocol):
         """The case whose episodes a key is compared within."""
         ...
 
+    def wider(self, key: Key) -> Key | None:
+        """The same thing without its condition; None for what has no condition, or is nothing without it."""
+        ...
+
     def words(self, key: Key) -> Words:
         """The key for people."""
         ...

@@ -15,6 +15,7 @@ from tacit.learning.patterns.pattern import Key, Strategy
 
 _FEATURE, _APPROACH = "feature", "approach"
 _NO_FEATURE = ""
+_OF_KIND = ("type", "domain")
 MOST_TOOLS = 20
 """Different tools of an episode that are looked at, in order of first use."""
 
@@ -35,6 +36,9 @@ class Contexts:
     def case_of(self, key: Key) -> Key:
         return _case(key[1])
 
+    def wider(self, key: Key) -> Key | None:
+        return None if key[1] == _NO_FEATURE else (_APPROACH, _NO_FEATURE, key[2])
+
     def words(self, key: Key) -> Words:
         _, feature, tool = key
         if feature == _NO_FEATURE:
@@ -46,7 +50,12 @@ class Contexts:
 
 def kind_features(task_type: str, domain: str) -> tuple[str, ...]:
     """The kind of a task, as features of it."""
-    return tuple(f"{name}:{value}" for name, value in (("type", task_type), ("domain", domain)) if value)
+    return tuple(f"{name}:{value}" for name, value in zip(_OF_KIND, (task_type, domain), strict=True) if value)
+
+
+def is_of_kind(key: Key) -> bool:
+    """Whether a pattern speaks of all tasks of a kind, and not only of those that have some other feature."""
+    return key[0] != _APPROACH or key[1].partition(":")[0] in (_NO_FEATURE, *_OF_KIND)
 
 
 def _case(feature: str) -> Key:

@@ -1,14 +1,20 @@
-"""The sufficient statistics of all patterns: in how many episodes of which kind each thing occurred, and how they went.
+"""The sufficient statistics of all patterns: in which episodes each thing occurred, and whether it went well there.
 
-Whole numbers, added and taken away episode by episode: in whatever order and in whatever batches episodes come, and
-whichever are taken away again, the counts are those of the episodes that are there.
+For each key a flat array of whole numbers, one for each episode in which it occurred. Episodes are added and taken away
+one by one: in whatever order and in whatever batches they come, and whichever are taken away again, what is counted are
+the episodes that are there.
+
+Episodes are compared within a group: the attempts at one task where it was tried more than once, and else the tasks of
+a kind. What a task demands then cannot pass for a habit, and no task weighs more because it was tried often.
 """
 
 from __future__ import annotations
 
-from bisect import insort
+from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from heapq import nlargest
+from typing import NamedTuple, TypeAlias
 
 from tacit.learning.lessons.trace import Trace
 from tacit.learning.patterns.catalogue import FINDERS
@@ -16,113 +22,141 @@ from tacit.learning.patterns.claim import ANY, Claim
 from tacit.learning.patterns.pattern import Key
 
 BUCKET_US = 30 * 24 * 3600 * 1_000_000
-"""Counts are kept by the month in which episodes ended, so that decay can be applied when they are read."""
+"""Counts are told by the month in which episodes ended, so that decay can be applied when they are read."""
 MOST_EVIDENCE = 5
-"""Newest episodes remembered for each key."""
+"""Newest episodes named for each key."""
 
 Kind: TypeAlias = tuple[str, str]
 """Task type and domain."""
+Group: TypeAlias = tuple[Kind, bytes]
+"""A kind, and a task of it that was tried more than once; of all its other tasks together, the kind and nothing."""
 Cell: TypeAlias = dict[int, tuple[int, int]]
 """Month → episodes, of which went well."""
-_EPISODE = 1 << 32
-"""A count is one whole number: episodes times this, and those that went well. There are very many counts, and numbers
-in a dictionary are small and nothing that the garbage collector looks at."""
+
+
+class _Lived(NamedTuple):
+    """An episode, as far as it is needed for counting."""
+
+    ended_at: int
+    id: str
+    kind: Kind
+    task: bytes
+
+
+class _Order(NamedTuple):
+    """The places in which episodes are counted: a group and a month each, in a fixed order."""
+
+    places: list[tuple[Group, int]]
+    entries: list[int]
+    """For each entry of a key's array, its place and whether it went well, put together as entries are."""
 
 
 class PatternCounts:
-    """Counts by key and kind of task, over the episodes that were added and not removed."""
+    """Counts by key, over the episodes that were added and not removed."""
 
     def __init__(self) -> None:
-        self.episodes = 0
-        self._counts: dict[Key, dict[int, int]] = {}
-        self._strata: dict[tuple[Kind, int], int] = {}
-        """The numbers of the kinds and months."""
-        self._stratum: list[tuple[Kind, int]] = []
-        self._newest: dict[Key, tuple[tuple[int, str], ...]] = {}
+        self._entries: dict[Key, array[int]] = {}
+        """For each key, of each episode in which it occurred, twice the episode's number and one if it went well."""
+        self._lived: list[_Lived | None] = []
+        """Episodes by number; a number that nobody has waits to be used again."""
+        self._numbers: dict[str, int] = {}
+        self._free: list[int] = []
+        self._order_now: _Order | None = None
 
     def __iter__(self) -> Iterator[Key]:
         """Every key that occurred."""
-        return iter(self._counts)
+        return iter(self._entries)
+
+    @property
+    def episodes(self) -> int:
+        return len(self._numbers)
 
     def add(self, id: str, trace: Trace) -> None:
         """Count an episode."""
-        self.episodes += 1
-        stratum, entry = self._number(trace), (trace.ended_at, id)
-        known = self._counts
+        number = self._free.pop() if self._free else len(self._lived)
+        if number == len(self._lived):
+            self._lived.append(None)
+        self._lived[number] = _Lived(trace.ended_at, id, trace.kind, trace.task)
+        self._numbers[id] = number
+        self._order_now = None
         for key, well in occurrences(trace).items():
-            counts = known.get(key)
-            if counts is None:
-                known[key] = {stratum: _EPISODE + well}
-                self._newest[key] = (entry,)
+            entries = self._entries.get(key)
+            if entries is None:
+                self._entries[key] = array("I", (2 * number + well,))
             else:
-                counts[stratum] = counts.get(stratum, 0) + _EPISODE + well
-                self._remember(key, entry)
+                entries.append(2 * number + well)
 
     def remove(self, id: str, trace: Trace) -> None:
         """Take an episode away that was added before, exactly as it was."""
-        self.episodes -= 1
-        stratum, entry = self._number(trace), (trace.ended_at, id)
+        number = self._numbers.pop(id)
         for key, well in occurrences(trace).items():
-            counts = self._counts[key]
-            counts[stratum] -= _EPISODE + well
-            if not counts[stratum]:
-                del counts[stratum]
-            if not counts:
-                del self._counts[key]
-            self._forget(key, entry)
+            entries = self._entries[key]
+            entries.remove(2 * number + well)
+            if not entries:
+                del self._entries[key]
+        self._lived[number] = None
+        self._free.append(number)
+        self._order_now = None
 
     def support(self, key: Key) -> int:
         """In how many episodes a key occurred."""
-        return sum(self._counts.get(key, {}).values()) // _EPISODE
+        return len(self._entries.get(key, ()))
+
+    def groups(self, key: Key) -> dict[Group, Cell]:
+        """The counts of a key, by group and month, always in the same order."""
+        places, entries = self._order()
+        found: dict[Group, Cell] = {}
+        for entry, count in sorted(Counter(map(entries.__getitem__, self._entries.get(key, ()))).items()):
+            group, month = places[entry >> 1]
+            cell = found.setdefault(group, {})
+            all_so_far, well = cell.get(month, (0, 0))
+            cell[month] = (all_so_far + count, well + count * (entry & 1))
+        return found
 
     def cells(self, key: Key) -> dict[Kind, Cell]:
         """The counts of a key, by kind of task and month."""
-        found: dict[Kind, Cell] = {}
-        for stratum, count in self._counts.get(key, {}).items():
-            kind, month = self._stratum[stratum]
-            found.setdefault(kind, {})[month] = divmod(count, _EPISODE)
-        return found
+        return by_kind(self.groups(key))
 
     def kinds(self, key: Key) -> tuple[Kind, ...]:
         """The kinds of task in which a key occurred, most frequent first."""
-        sums = {kind: sum(count for count, _ in cell.values()) for kind, cell in self.cells(key).items()}
+        sums = Counter(each.kind for each in self._occurred_in(key))
         return tuple(sorted(sums, key=lambda kind: (-sums[kind], kind)))
 
     def evidence(self, key: Key) -> tuple[str, ...]:
-        """Ids of up to five of the newest episodes in which a key occurred, newest first.
-
-        Some may be missing after one of them was removed; none is ever named that is not there.
-        """
-        return tuple(id for _, id in reversed(self._newest.get(key, ())))
+        """Ids of up to five of the newest episodes in which a key occurred, newest first."""
+        return tuple(each.id for each in nlargest(MOST_EVIDENCE, self._occurred_in(key)))
 
     def last_seen(self, key: Key) -> int:
-        """When the newest of them ended, in µs since 1970 UTC; 0 when none is remembered."""
-        newest = self._newest.get(key)
-        return newest[-1][0] if newest else 0
+        """When the newest of them ended, in µs since 1970 UTC; 0 when there is none."""
+        return max((each.ended_at for each in self._occurred_in(key)), default=0)
 
-    def _number(self, trace: Trace) -> int:
-        stratum = (trace.kind, trace.ended_at // BUCKET_US)
-        number = self._strata.get(stratum)
-        if number is None:
-            number = self._strata[stratum] = len(self._stratum)
-            self._stratum.append(stratum)
-        return number
+    def _occurred_in(self, key: Key) -> Iterator[_Lived]:
+        for entry in self._entries.get(key, ()):
+            lived = self._lived[entry >> 1]
+            if lived is not None:  # a number in an array is always somebody's
+                yield lived
 
-    def _remember(self, key: Key, entry: tuple[int, str]) -> None:
-        newest = self._newest.get(key, ())
-        if not newest or newest[-1] < entry:  # episodes mostly come in the order in which they ended
-            self._newest[key] = (*newest[1 - MOST_EVIDENCE :], entry)
-        elif len(newest) < MOST_EVIDENCE or newest[0] < entry:
-            changed = list(newest)
-            insort(changed, entry)
-            self._newest[key] = tuple(changed[-MOST_EVIDENCE:])
+    def _order(self) -> _Order:
+        """The places as of now; which tasks were tried more than once changes with every episode."""
+        if self._order_now is None:
+            tried = Counter((each.kind, each.task) for each in self._lived if each is not None)
+            of = [None if each is None else _place(each, tried) for each in self._lived]
+            places = sorted({place for place in of if place is not None})
+            numbers = {place: number for number, place in enumerate(places)}
+            entries = [2 * (-1 if place is None else numbers[place]) + well for place in of for well in (0, 1)]
+            self._order_now = _Order(places, entries)
+        return self._order_now
 
-    def _forget(self, key: Key, entry: tuple[int, str]) -> None:
-        left = tuple(each for each in self._newest.get(key, ()) if each != entry)
-        if left:
-            self._newest[key] = left
-        else:
-            self._newest.pop(key, None)
+
+def by_kind(groups: Mapping[Group, Cell]) -> dict[Kind, Cell]:
+    """Counts by group, added up for each kind of task."""
+    found: dict[Kind, Cell] = {}
+    for (kind, _), cell in groups.items():
+        whole = found.setdefault(kind, {})
+        for month, (count, well) in cell.items():
+            all_so_far, well_so_far = whole.get(month, (0, 0))
+            whole[month] = (all_so_far + count, well_so_far + well)
+    return found
 
 
 def occurrences(trace: Trace) -> Mapping[Key, bool]:
@@ -145,3 +179,8 @@ def _claims(trace: Trace) -> Iterator[Claim]:
     yield Claim(ANY, ANY)
     for finder in FINDERS:
         yield from finder.claims(trace)
+
+
+def _place(each: _Lived, tried: Mapping[tuple[Kind, bytes], int]) -> tuple[Group, int]:
+    repeated = each.task and tried[each.kind, each.task] > 1
+    return (each.kind, each.task if repeated else b""), each.ended_at // BUCKET_US

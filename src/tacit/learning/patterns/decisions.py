@@ -31,6 +31,9 @@ class Decisions:
     def case_of(self, key: Key) -> Key:
         return (_STATE, key[1], key[2])
 
+    def wider(self, key: Key) -> Key | None:
+        return None
+
     def words(self, key: Key) -> Words:
         _, tool, went, choice = key
         if tool == _START:

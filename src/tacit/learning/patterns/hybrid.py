@@ -1,8 +1,9 @@
 """Fusing what the strategies found: patterns that say the same become one (LE-06).
 
 Two patterns are the same when they have the same signature; or when they speak of nearly the same tools (Jaccard) and
-occur in the same kinds and months to the same extent, with the same success (cosine of their counts). Which patterns
-come first does not matter: sameness is closed transitively, and a group is named after its strongest member.
+occur in the same kinds and months to the same extent, with the same success (cosine of their counts). Recoveries are
+judged by another success than the episode's, so they are never the same as something else. Which patterns come first
+does not matter: sameness is closed transitively, and a group is named after its strongest member.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _strength(pattern: Pattern) -> tuple[bool, float, int, int, str]:
 
 
 def _same(one: Pattern, other: Pattern, first: dict[object, float], second: dict[object, float]) -> bool:
-    if (one.helpful, one.harmful) != (other.helpful, other.harmful):
+    if (one.helpful, one.harmful) != (other.helpful, other.harmful) or "recovery" in (one.strategy, other.strategy):
         return False
     shared, union = len(set(one.tools) & set(other.tools)), len(set(one.tools) | set(other.tools))
     return bool(union) and shared / union >= LEAST_JACCARD and cosine(first, second) >= LEAST_COSINE

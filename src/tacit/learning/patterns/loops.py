@@ -40,6 +40,9 @@ class Loops:
     def case_of(self, key: Key) -> Key:
         return ANY
 
+    def wider(self, key: Key) -> Key | None:
+        return None
+
     def words(self, key: Key) -> Words:
         family, tool = key
         if family == _LOOP:

@@ -1,21 +1,25 @@
-"""From counts to patterns: lift, posterior and decay of whatever occurred often enough, and which findings stand."""
+"""From counts to patterns: lift, posterior and decay of whatever occurred often enough, and which findings stand.
+
+A condition must say something. What most episodes fulfil is none, such as a word that nearly every task has; and a
+pattern that has a condition stands only if its lift differs from the lift of the same thing where the condition is not
+fulfilled. So what helps everywhere is said once, without conditions that only happened to be there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
+from typing import TypeAlias
 
 import msgspec
 
-from tacit.learning.assessment.evidence import Lift, Stratum, discoveries, lift, posterior, weight_at
+from tacit.learning.assessment.evidence import Lift, Stratum, differ, discoveries, lift, posterior, weight_at
 from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.patterns.catalogue import FINDERS
 from tacit.learning.patterns.claim import Finder
-from tacit.learning.patterns.counts import BUCKET_US, Cell, Kind, PatternCounts
-from tacit.learning.patterns.pattern import Key, Pattern, signature_of
-
-_MOST_CASES = 1_000
-"""Cases whose counts are kept at hand."""
+from tacit.learning.patterns.counts import BUCKET_US, Cell, Group, Kind, PatternCounts, by_kind
+from tacit.learning.patterns.pattern import Key, Pattern, pattern_id, signature_of
 
 
 class MiningPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,20 +35,30 @@ class MiningPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Kept for each strategy: those that stand first, then those with the most support."""
 
 
+MOST_FULFIL = 0.5
+"""What a larger share of the episodes fulfil is no condition."""
+_MOST_KEPT = 100
+"""Keys without their condition whose counts are kept at hand."""
+_Sums: TypeAlias = tuple[float, float, float, float]
+
+
 class _Found(msgspec.Struct):
     finder: Finder
     key: Key
-    exact: tuple[int, int, int, int]
-    """Episodes in which it occurred, and how many of them went well; the same for the others."""
-    weighed: tuple[float, float, float, float]
+    exact: _Sums
+    """Episodes in which it occurred, and how many of them went well; the same for the others of these kinds of task."""
+    weighed: _Sums
     """The same, weighed by age."""
     lift: Lift | None
+    p_value: float
+    """How often chance alone would show as much of all that the pattern says."""
 
 
 def mine(counts: PatternCounts, now: int, policy: MiningPolicy, check: Check = go_on) -> list[Pattern]:
     """The patterns in these counts as of ``now`` (µs since 1970 UTC), the strongest of each strategy first.
 
-    Many things are looked at, so each strategy's findings are held to a false discovery rate.
+    Many things are looked at, so each strategy's findings are held to a false discovery rate; what cannot be compared
+    with anything is not among them.
 
     Args:
         check: is called again and again, and raises when it is to be given up.
@@ -53,56 +67,103 @@ def mine(counts: PatternCounts, now: int, policy: MiningPolicy, check: Check = g
     by_strategy: dict[str, list[_Found]] = {}
     for found in checked(_candidates(counts, now, policy), check):
         by_strategy.setdefault(found.finder.strategy, []).append(found)
-    for group in by_strategy.values():
-        stands = discoveries(
-            [found.lift.p_value if found.lift else 1.0 for found in group], policy.false_discovery_rate
-        )
-        ranked = sorted(zip(stands, group, strict=True), key=lambda one: _rank(*one))
+    for _, group in sorted(by_strategy.items()):
+        compared = [found for found in group if found.lift is not None]
+        stands = discoveries([found.p_value for found in compared], policy.false_discovery_rate)
+        alone = [(False, found) for found in group if found.lift is None]
+        ranked = sorted([*zip(stands, compared, strict=True), *alone], key=lambda one: _rank(*one))
         patterns += [_pattern(counts, found, stand) for stand, found in ranked[: policy.most_patterns]]
     return patterns
 
 
 def _candidates(counts: PatternCounts, now: int, policy: MiningPolicy) -> Iterator[_Found]:
     bucket, half_life = now // BUCKET_US, policy.half_life_days * 24 * 3600 * 1_000_000 / BUCKET_US
-    cells = lru_cache(maxsize=_MOST_CASES)(counts.cells)
     weight = cache(lambda month: weight_at(bucket - month, half_life))
+    groups_of = lru_cache(maxsize=_MOST_KEPT)(counts.groups)
+    by_case: dict[Key, list[tuple[Finder, Key]]] = defaultdict(list)
     for key in counts:
         finder = next((finder for finder in FINDERS if finder.owns(key)), None)
-        if finder is None or counts.support(key) < policy.least_support:
-            continue
-        strata, exact = _strata(counts.cells(key), cells(finder.case_of(key)), weight)
-        weighed = (
-            sum(one.with_ for one in strata),
-            sum(one.with_successes for one in strata),
-            sum(one.without for one in strata),
-            sum(one.without_successes for one in strata),
-        )
-        yield _Found(finder, key, exact, weighed, lift(strata))
+        if finder is not None and counts.support(key) >= policy.least_support:
+            by_case[finder.case_of(key)].append((finder, key))
+    for case, keys in by_case.items():
+        groups = counts.groups(case)
+        kinds = by_kind(groups)
+        for finder, key in keys:
+            wider = finder.wider(key)
+            if wider is not None and counts.support(case) > MOST_FULFIL * counts.support(finder.case_of(wider)):
+                continue
+            found = _found(finder, key, counts.groups(key), groups, kinds, weight)
+            if found.lift is not None and wider is not None and found.p_value <= policy.false_discovery_rate:
+                with_ = _less(groups_of(wider), counts.groups(key))
+                elsewhere = lift(_strata(with_, _less(groups_of(finder.case_of(wider)), groups), weight))
+                # it says two things, and stands only if both do (R. L. Berger, Technometrics 24, 1982)
+                if elsewhere is not None:
+                    found.p_value = max(found.p_value, differ(found.lift, elsewhere))
+            yield found
+
+
+def _found(
+    finder: Finder,
+    key: Key,
+    with_: Mapping[Group, Cell],
+    groups: Mapping[Group, Cell],
+    kinds: Mapping[Kind, Cell],
+    weight: Callable[[int], float],
+) -> _Found:
+    """How it went with a key, by group, beside its case, by group and by kind."""
+    of_kinds = by_kind(with_)
+    exact = [_summed(cell, kinds[kind], _as_it_is) for kind, cell in of_kinds.items()]
+    weighed = [_summed(cell, kinds[kind], weight) for kind, cell in of_kinds.items()]
+    here = lift(_strata(with_, groups, weight))
+    return _Found(finder, key, _total(exact), _total(weighed), here, 1.0 if here is None else here.p_value)
 
 
 def _strata(
-    kinds: Mapping[Kind, Cell], case: Mapping[Kind, Cell], weight: Callable[[int], float]
-) -> tuple[list[Stratum], tuple[int, int, int, int]]:
-    """By kind of task, each month weighed; and the exact sums over all of them."""
-    strata: list[Stratum] = []
-    trials = successes = others = other_successes = 0
-    for kind, cell in kinds.items():
-        with_ = with_well = without = without_well = 0.0
-        for month, (all_of_case, well_of_case) in case[kind].items():
-            count, well = cell.get(month, (0, 0))
-            rest = all_of_case - count
-            # where something occurred and failed, the case may have gone well by something else in the same episode
-            rest_well = min(rest, max(0, well_of_case - well))
-            trials, successes = trials + count, successes + well
-            others, other_successes = others + rest, other_successes + rest_well
-            counts_for = weight(month)
-            with_, with_well = with_ + counts_for * count, with_well + counts_for * well
-            without, without_well = without + counts_for * rest, without_well + counts_for * rest_well
-        strata.append(Stratum(with_, with_well, without, without_well))
-    return strata, (trials, successes, others, other_successes)
+    with_: Mapping[Group, Cell], case: Mapping[Group, Cell], weight: Callable[[int], float]
+) -> Iterator[Stratum]:
+    """The groups in which it occurred, each month weighed. Tasks that were tried a few times have few ways to go, so
+    groups with the same counts are told once, with how many they are."""
+    alike = Counter((tuple(cell.items()), tuple(case[group].items())) for group, cell in with_.items())
+    for (cell, whole), times in alike.items():
+        episodes = sum(count for _, (count, _) in whole)
+        yield Stratum(*_summed(dict(cell), dict(whole), weight), episodes, times)
 
 
-def _rank(stands: bool, found: _Found) -> tuple[bool, float, int, Key]:
+def _summed(cell: Cell, case: Cell, weight: Callable[[int], float]) -> _Sums:
+    """Episodes with it, successes among them, episodes of the case without it, and successes among those."""
+    with_ = with_well = without = without_well = 0.0
+    for month, (all_of_case, well_of_case) in case.items():
+        count, well = cell.get(month, (0, 0))
+        rest, counts_for = all_of_case - count, weight(month)
+        # where something occurred and failed, the case may have gone well by something else in the same episode
+        rest_well = min(rest, max(0, well_of_case - well))
+        with_, with_well = with_ + counts_for * count, with_well + counts_for * well
+        without, without_well = without + counts_for * rest, without_well + counts_for * rest_well
+    return with_, with_well, without, without_well
+
+
+def _less(whole: Mapping[Group, Cell], part: Mapping[Group, Cell]) -> dict[Group, Cell]:
+    """Counts without those of a part of the same episodes."""
+    left: dict[Group, Cell] = {}
+    for group, cell in whole.items():
+        taken = part.get(group, {})
+        pairs = ((month, cell[month], taken.get(month, (0, 0))) for month in cell)
+        rest = {month: (count - gone, well - went) for month, (count, well), (gone, went) in pairs if count > gone}
+        if rest:
+            left[group] = rest
+    return left
+
+
+def _as_it_is(_month: int) -> float:
+    return 1.0
+
+
+def _total(sums: Sequence[_Sums]) -> _Sums:
+    with_, with_well, without, without_well = (sum(each) for each in zip(*sums, strict=True))
+    return with_, with_well, without, without_well
+
+
+def _rank(stands: bool, found: _Found) -> tuple[bool, float, float, Key]:
     surely = 0.0 if found.lift is None else max(found.lift.low, -found.lift.high, 0.0)
     return (not stands, -surely, -found.exact[0], found.key)
 
@@ -111,17 +172,19 @@ def _pattern(counts: PatternCounts, found: _Found, stands: bool) -> Pattern:
     words = found.finder.words(found.key)
     trials, successes, others, other_successes = found.weighed
     prior_mean = (successes + other_successes + 1) / (trials + others + 2)
+    signature = signature_of(*found.key)
     return Pattern(
-        signature=signature_of(*found.key),
+        id=pattern_id(signature),
+        signature=signature,
         strategy=found.finder.strategy,
         text=words.text,
         tools=words.tools,
         condition=words.condition,
         kinds=counts.kinds(found.key),
-        support=found.exact[0],
-        successes=found.exact[1],
-        others=found.exact[2],
-        other_successes=found.exact[3],
+        support=int(found.exact[0]),
+        successes=int(found.exact[1]),
+        others=int(found.exact[2]),
+        other_successes=int(found.exact[3]),
         posterior=posterior(successes, trials, prior_mean=prior_mean),
         lift=found.lift,
         stands=stands,

@@ -23,8 +23,10 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     ``support`` and ``successes`` count episodes exactly; ``posterior`` and ``lift`` weigh them by age (half-life).
     """
 
+    id: str
+    """Short for its signature, see :func:`pattern_id`."""
     signature: str
-    """Its canonical name: the same regularity always has the same one. ``id`` is short for it."""
+    """Its canonical name: the same regularity always has the same one."""
     strategy: Strategy
     text: str
     """In words."""
@@ -55,10 +57,6 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> Key:
         """What was counted; of a hybrid, by its strongest part."""
         return tuple(str(part) for part in decode_key(self.signature))
-
-    @property
-    def id(self) -> str:
-        return pattern_id(self.signature)
 
     @property
     def helpful(self) -> bool:

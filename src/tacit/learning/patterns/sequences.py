@@ -33,6 +33,9 @@ class Sequences:
     def case_of(self, key: Key) -> Key:
         return ANY
 
+    def wider(self, key: Key) -> Key | None:
+        return None
+
     def words(self, key: Key) -> Words:
         tools = key[1:]
         return Words(" → ".join(tools), tools)

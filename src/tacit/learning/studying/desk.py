@@ -1,7 +1,7 @@
 """The desk: the counts of one mind's newest lessons, brought up to date by what came, changed and went.
 
-Only counts are kept in memory, and they grow with what is different, not with the number of episodes. A lesson that
-leaves the window is read once more, to take its counts away.
+Only counts are kept in memory: a name for each different thing, and four bytes for each episode of the window in which
+it occurred. A lesson that leaves the window is read once more, to take its counts away.
 """
 
 from __future__ import annotations
