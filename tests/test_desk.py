@@ -104,7 +104,8 @@ def test_each_of_many_minds_is_studied_without_a_rest_in_between(
                 position = consumer_position(snapshot, id, Lessons.name)
                 taken = study.take(snapshot, id, Span(0, position, 500, hurried=False, busy=False))
                 assert taken is not None
-                assert taken.effects.book.episodes == 6
+                assert taken.think is not None
+                assert taken.think().book.episodes == 6
 
 
 def test_closing_does_not_wait_for_a_study_to_end_and_the_next_opening_does_it(tmp_path: Path) -> None:
@@ -122,4 +123,5 @@ def test_closing_does_not_wait_for_a_study_to_end_and_the_next_opening_does_it(t
             going_on = Span(0, position, 500, hurried=True, busy=False)
             taken = study.take(snapshot, id, going_on)
         assert taken is not None
-        assert taken.effects.book.episodes == 12
+        assert taken.think is not None
+        assert taken.think().book.episodes == 12
