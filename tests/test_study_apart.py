@@ -166,7 +166,7 @@ def test_the_process_ends_with_the_one_that_it_works_for() -> None:
 def test_a_store_learns_models_through_it_and_keeps_its_book_when_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise WorkFailed("it ended with -9")
 
     monkeypatch.setattr("tacit.learning.studying.study.do_apart", fail)

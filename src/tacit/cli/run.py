@@ -10,9 +10,9 @@ from tacit.cli.demo import run_demo
 from tacit.cli.options import option
 from tacit.cli.session import Session
 from tacit.cli.stats import show_statistics
-from tacit.cli.traces import FormatName, check_source, ingest, show_report
+from tacit.cli.traces import GOES_ON, FormatName, check_source, ingest, show_report
 from tacit.cli.verb import verb
-from tacit.cli.waiting import catch_up, lag_note
+from tacit.cli.waiting import AFTER_IMPORT, catch_up, lag_note, learn
 from tacit.errors import InvalidInput
 
 LONGEST_COUNT = 600.0
@@ -55,13 +55,15 @@ def report_on(session: Session, traces: Path, format: str) -> None:
         behind = catch_up(mind, LONGEST_COUNT)
         found = mind.statistics()
         location = mind.recorder.journal.store.location
-    out.result({"import": report, "statistics": found, "lag": behind}, lambda: show_report(out, report))
-    if not out.json:
-        out.line()
-        show_statistics(out, found)
-    if behind:
-        out.note(lag_note(behind))
+        out.result({"import": report, "statistics": found, "lag": behind}, lambda: show_report(out, report))
+        if not out.json:
+            out.line()
+            show_statistics(out, found)
+        if behind:
+            out.note(lag_note(behind))
+        learn(out, mind, AFTER_IMPORT, meanwhile=GOES_ON)
     if not out.json:
         out.note(f"\nIt is kept in {location}. Browse it: tacit episode list, tacit episode show ID, tacit stats")
+        out.note("Ask it: tacit advise TASK, tacit playbook, tacit pattern list")
     if report.rejected and not report.imported and not report.skipped:
         raise typer.Exit(InvalidInput.exit_code)

@@ -12,6 +12,7 @@ from tacit.cli.options import option
 from tacit.cli.output import Output, counted
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
+from tacit.cli.waiting import AFTER_IMPORT, LongestWait, learn
 from tacit.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_REJECTED_SHOWN = 20
 STDOUT = "-"
+GOES_ON = "That goes on whenever the store is open"
 
 Source = Annotated[Path, typer.Argument(metavar="PATH", help="A file, or a folder of files.")]
 FormatName = Annotated[
@@ -53,16 +55,19 @@ def _add_import(app: typer.Typer) -> None:
         tag: list[str] | None = option("--tag", "TAG", "Add a tag; repeatable."),
         agent: str = option("--agent", "NAME", "Whose traces.", ""),
         fit: Fit = "truncate",
+        wait: LongestWait = AFTER_IMPORT,
     ) -> None:
         """Import recorded traces. Doing it again adds nothing; a bad record is listed and stops nothing.
 
+        Then waits until they have been learned from, so that advice is there at once. Interrupting that loses nothing.
         Exits 0 when at least one record could be read, 2 when all of them were rejected.
         """
         options = {"format": format, "task_type": task_type, "domain": domain, "agent": agent, "fit": fit}
         check_source(path, format, fit)
         with session.open_mind(create=True) as mind:
             report = ingest(session.out, mind, path, tags=tag or (), **options)
-        session.out.result(report, lambda: show_report(session.out, report))
+            session.out.result(report, lambda: show_report(session.out, report))
+            learn(session.out, mind, wait, meanwhile=GOES_ON)
         if report.rejected and not report.imported and not report.skipped:
             raise typer.Exit(InvalidInput.exit_code)
 

@@ -16,6 +16,8 @@ LONGEST_WAIT = 10.0
 """Seconds that a command waits for the consumers before it shows what there is."""
 PATIENCE = 5.0
 """The same for what has to be learned first, unless ``--wait`` says otherwise."""
+AFTER_IMPORT = 60.0
+"""The same after an import, so that the next command can answer at once."""
 LongestWait = Annotated[
     float,
     typer.Option(
@@ -34,10 +36,10 @@ def catch_up(mind: Mind, timeout: float = LONGEST_WAIT, *, only: str = "tally") 
     return {}
 
 
-def learn(out: Output, mind: Mind, seconds: float) -> int:
+def learn(out: Output, mind: Mind, seconds: float, *, meanwhile: str = "This is what is known without them") -> int:
     """Let learning catch up, but do not wait longer than that; how many finished episodes it has yet to see.
 
-    It says that it waits, and when it had to stop.
+    It says that it waits, and when it had to stop, and then also what there is ``meanwhile``.
     """
     if not any(mind.lag().values()):
         return 0
@@ -52,10 +54,7 @@ def learn(out: Output, mind: Mind, seconds: float) -> int:
         behind = catch_up(mind, seconds, only="")
     left = _ahead(mind) if behind else 0
     if left:
-        out.note(
-            f"not learned yet: {counted(left, 'episode')}. This is what is known without them; "
-            f"'--wait {_longer(seconds)}' waits longer"
-        )
+        out.note(f"not learned yet: {counted(left, 'episode')}. {meanwhile}; '--wait {_longer(seconds)}' waits longer")
     return left
 
 

@@ -26,7 +26,7 @@ WORTH_A_PROCESS = 500
 _CHECK_SECONDS = 0.1
 _PARENT_SECONDS = 1.0
 _NICE = 10
-"""Whoever is at work comes before whoever learns from it."""
+"""Whoever is at work comes before whoever learns from it, unless somebody waits for that."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -34,8 +34,11 @@ class WorkFailed(Exception):  # noqa: N818 - says what happened
     """The process that did the work ended without an answer."""
 
 
-def do_apart(work: Work, check: Check = go_on) -> Done:
+def do_apart(work: Work, check: Check = go_on, *, hurried: bool = False) -> Done:
     """Do the work in a process of its own if there is enough of it, and if one can be started.
+
+    Args:
+        hurried: somebody waits for it, so the process takes as much of a processor as it can get.
 
     Raises:
         WorkFailed: the process ended without an answer; what it last said is in the message.
@@ -44,7 +47,7 @@ def do_apart(work: Work, check: Check = go_on) -> Done:
     if _size(work) < WORTH_A_PROCESS or not _is_python(sys.executable):
         return do(work, check)
     try:
-        process = _start()
+        process = _start(0 if hurried else _NICE)
     except OSError as error:
         _log.warning("models are fitted in the agent's process, since no other can be started: %s", error)
         return do(work, check)
@@ -71,10 +74,10 @@ def _is_python(executable: str | None) -> bool:
     return not getattr(sys, "frozen", False) and ("python" in name or "pypy" in name)
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(nice: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, sys.path))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, str(os.getpid())],
+        [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(nice)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -94,11 +97,11 @@ def _converse(process: subprocess.Popen[bytes], question: bytes, check: Check) -
             check()
 
 
-def main(parent: int) -> None:
+def main(parent: int, nice: int) -> None:
     """Answer one question: work from the standard input, what has come of it to the standard output."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if hasattr(os, "nice"):
-        os.nice(_NICE)
+        os.nice(nice)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answer:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into the answer
         pickle.dump(do(pickle.load(sys.stdin.buffer)), answer)  # noqa: S301 - from our own pipe
@@ -112,4 +115,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -138,7 +138,7 @@ class Study:
         except _GivenUp:
             self._desks.pop(mind, None)  # it may be half up to date
             return None
-        return Taken(position, think=lambda: self._finish(found, work, started, check))
+        return Taken(position, think=lambda: self._finish(found, work, started, check, hurried=span.hurried))
 
     def _study(
         self, snapshot: Snapshot, mind: bytes, position: int, before: Book, check: Check
@@ -154,10 +154,10 @@ class Study:
         found = _Findings(book=book, forecasts=[], fit=None, harmful=tuple(sorted(harmful)))
         return found, self._work(snapshot, mind, desk, before, check)
 
-    def _finish(self, found: _Findings, work: Work, started: float, check: Check) -> _Findings | None:
+    def _finish(self, found: _Findings, work: Work, started: float, check: Check, *, hurried: bool) -> _Findings | None:
         """The findings with what the work has come to; None when it was given up."""
         try:
-            done = do_apart(work, check)
+            done = do_apart(work, check, hurried=hurried)
         except _GivenUp:
             return None
         except WorkFailed:
