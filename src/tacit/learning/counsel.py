@@ -19,7 +19,7 @@ from tacit.journal.consumer import consumer_position
 from tacit.journal.read import event_by_id, head_position
 from tacit.learning.advising.advice import Advice, Item, Tool
 from tacit.learning.advising.advisor import Models, Question, advise
-from tacit.learning.advising.book import Book, read_book
+from tacit.learning.advising.book import Book, book_head, read_book
 from tacit.learning.advising.nearest import Shelf
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import TextEmbedder
@@ -51,6 +51,7 @@ class Counsel:
         self._withholding = withholding
         self._shelves: OrderedDict[_Place, Shelf] = OrderedDict()
         self._models: dict[_Place, tuple[int, Models]] = {}
+        self._books: dict[_Place, Book] = {}
         self._lock = threading.Lock()  # a shelf is brought up to date and read by one thread at a time
 
     def advise(self, recorder: Recorder, position: int, question: Question, *, key: str, record: bool) -> Advice:
@@ -62,11 +63,9 @@ class Counsel:
         """
         mind = recorder.mind
         with recorder.journal.store.snapshot() as snapshot:
-            reached = consumer_position(snapshot, mind.id, Lessons.name)
-            book = read_book(snapshot, mind.id, position)
             lag = max(0, head_position(snapshot, mind.id) - consumer_position(snapshot, mind.id, Study.name))
             demoted = demoted_items(snapshot, mind.id, position)
-            found = self._ask(snapshot, (mind.id, position < reached), min(position, reached), question, book)
+            found = self._ask(snapshot, mind.id, position, question)
         found = msgspec.structs.replace(_without(found, demoted), lag=lag)
         if not record:
             return found
@@ -85,16 +84,27 @@ class Counsel:
             withheld=withheld,
         )
 
-    def _ask(self, snapshot: Snapshot, place: _Place, position: int, question: Question, book: Book) -> Advice:
+    def _ask(self, snapshot: Snapshot, mind: bytes, position: int, question: Question) -> Advice:
+        reached = consumer_position(snapshot, mind, Lessons.name)
+        place, position = (mind, position < reached), min(position, reached)
         with self._lock:
             shelf = self._shelves.pop(place, None) or Shelf(self._window, self._embedder)
             self._shelves[place] = shelf
             while len(self._shelves) > _MOST_SHELVES:
                 gone, _ = self._shelves.popitem(last=False)
                 self._models.pop(gone, None)
-            shelf.catch_up(snapshot, place[0], position)
-            models = self._models_at(snapshot, place, position)
+                self._books.pop(gone, None)
+            shelf.catch_up(snapshot, mind, position)
+            book, models = self._book_at(snapshot, place, position), self._models_at(snapshot, place, position)
             return advise(question, book, shelf, models)
+
+    def _book_at(self, snapshot: Snapshot, place: _Place, position: int) -> Book:
+        """The book as of a position, read once for as long as it is the newest."""
+        mind = place[0]
+        known = self._books.get(place)
+        if known is None or (known.position, known.at) != book_head(snapshot, mind, position):
+            known = self._books[place] = read_book(snapshot, mind, position)
+        return known
 
     def _models_at(self, snapshot: Snapshot, place: _Place, position: int) -> Models:
         """The models as of a position, read once for each fit."""

@@ -112,13 +112,13 @@ def forget_vectors(transaction: Transaction, mind: bytes, owner: bytes) -> int:
 
 def read_vectors(
     snapshot: Snapshot, mind: bytes, model: str, dimension: int, *, after: int, position: int, most: int
-) -> tuple[list[bytes], list[int], NDArray[numpy.float32]]:
+) -> tuple[list[bytes], list[int], NDArray[numpy.float16]]:
     """Up to ``most`` of the newest vectors that belong to events after one position and up to another.
 
-    Owners, positions, and the vectors as float32 (owners, dimension).
+    Owners, positions, and the vectors as they are kept, float16 (owners, dimension).
     """
     import numpy
 
     rows = snapshot.rows(_since, mind=mind, model=model, after=after, position=position, most=most)
     whole = numpy.frombuffer(b"".join(bytes(row[2]) for row in rows), dtype="<f2").reshape(len(rows), dimension)
-    return [bytes(row[0]) for row in rows], [int(row[1]) for row in rows], whole.astype(numpy.float32)
+    return [bytes(row[0]) for row in rows], [int(row[1]) for row in rows], whole.astype(numpy.float16, copy=False)

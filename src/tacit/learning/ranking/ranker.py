@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Real = NDArray[numpy.float32]
+    Vector = Real | NDArray[numpy.float16]
+    Rows = NDArray[numpy.int64]
 
 MOST_EXAMPLES = 9_000
-"""Examples that are learned from, the newest: learning from so many takes about 150 MB and ten seconds of one
-processor."""
+"""Examples that are learned from, the newest."""
 MOST_TOOLS = 500
 """Tools that are known, those used most."""
+MOST_USED = 32
+"""Tools of one example that are looked at, the first: what used more of them does not say which one suits."""
 LEAST_NETWORK = 100
 """With fewer examples there is no network."""
 LEAST_BLEND = 20
@@ -41,8 +44,8 @@ LEAST_BLEND = 20
 OTHERS_WEIGHT = 0.3
 """What an episode counts that did not succeed."""
 _PARTS = 5
-_FEW = 1_000
-"""Up to so many examples each part is held out once; of more, one part says enough."""
+_ENOUGH_JUDGED = 300
+"""Parts are held out, one after the other, until so many examples have been; or all parts, where there are fewer."""
 _VECTORS_SHARE = 0.5
 """With vectors of fewer examples, none are looked at."""
 _SKETCH_SHARE = 0.55
@@ -59,7 +62,7 @@ class Example(NamedTuple):
     tools: tuple[str, ...]
     """Each different tool once; an example without any says nothing."""
     success: bool
-    vector: Real | None = None
+    vector: Vector | None = None
     """Of unit length; None where nothing has embedded the text."""
 
 
@@ -118,7 +121,7 @@ class ToolRanker:
         """
         import numpy
 
-        examples = [each for each in examples if each.tools][-MOST_EXAMPLES:]
+        examples = [each._replace(tools=each.tools[:MOST_USED]) for each in examples if each.tools][-MOST_EXAMPLES:]
         tools = _tools_of(examples)
         kept = set(tools)
         examples = [each for each in examples if kept.intersection(each.tools)]
@@ -128,7 +131,8 @@ class ToolRanker:
         dimension = len(vectors[0]) if len(vectors) >= _VECTORS_SHARE * len(examples) else 0
         usual = numpy.zeros(dimension, dtype=numpy.float32)
         for vector in vectors if dimension else ():
-            usual += vector / len(vectors)
+            usual += vector
+        usual /= max(len(vectors), 1)
         numbers = {tool: number for number, tool in enumerate(tools)}
         counted = numpy.zeros((len(examples), len(tools)), dtype=numpy.float32)
         for row, each in enumerate(examples):
@@ -140,7 +144,8 @@ class ToolRanker:
         tasks = _features(texts, [each.vector for each in examples], usual, spread, len(tools))
         weights = _blend(tasks, counted, texts)
         found = Discriminant.fit(tasks, counted)
-        network = Network.fit(tasks, counted) if len(tasks) >= LEAST_NETWORK and len(tools) > 1 else ()
+        is_heard = len(tasks) >= LEAST_NETWORK and len(tools) > 1 and weights[1] > 0
+        network = Network.fit(tasks, counted) if is_heard else ()
         half = numpy.float16
         return cls(
             _Kept(
@@ -294,7 +299,7 @@ def _tools_of(examples: Sequence[Example]) -> tuple[str, ...]:
 
 
 def _features(
-    texts: Sequence[str], vectors: Sequence[Real | None], usual: Real, spread: NDArray[numpy.uint8], tools: int
+    texts: Sequence[str], vectors: Sequence[Vector | None], usual: Real, spread: NDArray[numpy.uint8], tools: int
 ) -> Real:
     """Vector and sketch side by side: (texts, dimension + columns). The usual vector stands for one that is missing."""
     import numpy
@@ -316,23 +321,28 @@ def _blend(tasks: Real, counted: Real, texts: Sequence[str]) -> tuple[float, flo
         return USUAL
     part = numpy.array([zlib.crc32(text[:LONGEST_TEXT].encode("utf-8", "replace")) % _PARTS for text in texts])
     cases = []
-    for held in range(_PARTS if len(tasks) <= _FEW else 1):
+    judged = 0
+    for held in range(_PARTS):
+        if judged >= _ENOUGH_JUDGED:
+            break
         there, away = part != held, part == held
+        judged += int(away.sum())
         tools = numpy.flatnonzero(counted[there].sum(0) > 0)
         truth = counted[away][:, tools]
         if truth.any() and len(tools) > 1:
-            cases.append((_opinions(tasks[there], counted[there][:, tools], tasks[away], len(tasks)), truth))
+            known = counted if len(tools) == counted.shape[1] else counted[:, tools]
+            cases.append((_opinions(tasks, known, numpy.flatnonzero(there), tasks[away]), truth))
     if not cases:
         return USUAL
     lead, other, usual = fit_blend(cases)
     return lead, other, usual
 
 
-def _opinions(known: Real, counted: Real, asked: Real, many: int) -> Real:
-    """What the judges say of some tasks, having learned from others: (judges, tasks, tools)."""
+def _opinions(tasks: Real, counted: Real, known: Rows, asked: Real) -> Real:
+    """What the judges say of some tasks, having learned from other ones: (judges, tasks, tools)."""
     import numpy
 
-    found = Discriminant.fit(known, counted)
+    found = Discriminant.fit(tasks, counted, known)
     scores = found.judge().scores(asked)
-    network = Network.fit(known, counted).logs(asked) if many >= LEAST_NETWORK else numpy.zeros_like(scores)
-    return numpy.stack([scores, network, numpy.repeat(numpy.log(found.counts)[None], len(asked), 0)])
+    told = Network.fit(tasks, counted, known).logs(asked) if len(tasks) >= LEAST_NETWORK else numpy.zeros_like(scores)
+    return numpy.stack([scores, told, numpy.repeat(numpy.log(found.counts)[None], len(asked), 0)])
