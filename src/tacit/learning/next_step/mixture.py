@@ -44,7 +44,7 @@ MOST_CANDIDATES = 24
 """Tools that are looked at, at each of them."""
 FEW_SOLVED = 5
 """With fewer solved runs, the mixture is learned from all runs."""
-_BLOCK = 500
+_BLOCK = 100
 """Moments that are looked at in one go."""
 _MOST_CELLS = 100_000
 """Tools times moments that are looked at in one go."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 HIDDEN = 256
 ROUNDS = 15
+FEWER_ROUNDS = 10
+MANY_TASKS = 2_000
+"""Of so many tasks fewer rounds say as much."""
 _BATCH = 256
 _RATE = 3e-3
 _DECAY = 1e-2
@@ -59,8 +62,9 @@ class Network(NamedTuple):
             parts.append(chance.uniform(-reach, reach, (above, below)).astype(numpy.float32))
             parts.append(numpy.zeros(below, dtype=numpy.float32))
         parts[0] *= size  # as if tasks were scaled to a spread of 1
-        adam = _Adam(parts, ROUNDS * -(-len(rows) // _BATCH))
-        for _ in range(ROUNDS):
+        rounds = ROUNDS if len(rows) < MANY_TASKS else FEWER_ROUNDS
+        adam = _Adam(parts, rounds * -(-len(rows) // _BATCH))
+        for _ in range(rounds):
             order = chance.permutation(rows)
             for start in range(0, len(order), _BATCH):
                 at = order[start : start + _BATCH]

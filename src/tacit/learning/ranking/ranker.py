@@ -133,12 +133,7 @@ class ToolRanker:
         for vector in vectors if dimension else ():
             usual += vector
         usual /= max(len(vectors), 1)
-        numbers = {tool: number for number, tool in enumerate(tools)}
-        counted = numpy.zeros((len(examples), len(tools)), dtype=numpy.float32)
-        for row, each in enumerate(examples):
-            counted[row, [numbers[tool] for tool in each.tools if tool in numbers]] = (
-                1.0 if each.success else OTHERS_WEIGHT
-            )
+        counted = _counted(examples, tools)
         texts = [each.text for each in examples]
         spread = spread_of(texts, [numpy.flatnonzero(row).tolist() for row in counted])
         tasks = _features(texts, [each.vector for each in examples], usual, spread, len(tools))
@@ -296,6 +291,18 @@ def _tools_of(examples: Sequence[Example]) -> tuple[str, ...]:
         for tool in each.tools:
             counts[tool] = counts.get(tool, 0.0) + (1.0 if each.success else OTHERS_WEIGHT)
     return tuple(sorted(counts, key=lambda tool: -counts[tool])[:MOST_TOOLS])
+
+
+def _counted(examples: Sequence[Example], tools: Sequence[str]) -> Real:
+    """What each example counts for as one of each tool: (examples, tools)."""
+    import numpy
+
+    numbers = {tool: number for number, tool in enumerate(tools)}
+    counted = numpy.zeros((len(examples), len(tools)), dtype=numpy.float32)
+    for row, each in enumerate(examples):
+        used = [numbers[tool] for tool in each.tools if tool in numbers]
+        counted[row, used] = 1.0 if each.success else OTHERS_WEIGHT
+    return counted
 
 
 def _features(
