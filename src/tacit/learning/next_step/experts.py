@@ -44,7 +44,7 @@ class Moments(NamedTuple):
 
     size: int
     moment: Whole
-    expert: Whole
+    expert: NDArray[numpy.uint8]
     key: Whole
     """Numbers of the table; −1 for what nobody has seen."""
     followed: Whole
@@ -175,7 +175,7 @@ def scores_of(said: Testimony, frequency: Real, candidates: Whole) -> Real:
 
 
 def own_counts(
-    groups: Whole, keys: Whole, tools: Whole, solved: NDArray[numpy.bool_], sizes: tuple[int, int]
+    groups: Whole, keys: NDArray[numpy.int32], tools: Whole, solved: NDArray[numpy.bool_], sizes: tuple[int, int]
 ) -> OwnCounts:
     """What each group has contributed to the table.
 

@@ -8,7 +8,7 @@ count of the same task was taken away, so that what fits only itself is not trus
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,12 @@ from tacit.learning.next_step.linear import Linear, learn_linear
 from tacit.learning.next_step.mixture import Target, learn_mixture
 from tacit.learning.next_step.moments import MomentLog, experts_of
 from tacit.learning.next_step.successors import Keyed, PackedSuccessors, Successors, hash_of
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Whole = NDArray[numpy.int64]
 
 _FORMAT = 2
 
@@ -94,7 +100,8 @@ class NextStepModel:
         for reading in readings:
             log.add(reading, Run(reading.task, goals.content(reading.task.goal)))
         columns = log.columns()
-        came, solved = (numpy.repeat(each, columns.sizes) for each in (columns.tool, columns.solved))
+        came: Whole = numpy.repeat(columns.tool, columns.sizes)
+        solved: NDArray[numpy.bool_] = numpy.repeat(columns.solved, columns.sizes)
         table = Successors.count(columns.key, came, solved, log.keys)
         totals = [columns.totals(good, log.width) for good in (True, False)]
         hashes = log.hashes()

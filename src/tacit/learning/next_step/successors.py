@@ -42,7 +42,9 @@ class Successors:
         self._starts, self._tools, self._solved, self._others = starts, tools, solved, others
 
     @classmethod
-    def count(cls, keys: Whole, tools: Whole, solved: NDArray[numpy.bool_], most_keys: int) -> Successors:
+    def count(
+        cls, keys: NDArray[numpy.int32], tools: Whole, solved: NDArray[numpy.bool_], most_keys: int
+    ) -> Successors:
         """Counted from one key and tool for each time that something followed something.
 
         Args:
@@ -155,7 +157,7 @@ class Keyed:
         return numpy.where(self._keys[at] == hashes, at, -1)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def hash_of(*key: str | int) -> int:
     """A hash of 64 bits; the same on every machine."""
     text = "\x1f".join(map(str, key))

@@ -21,7 +21,7 @@ from tacit.learning.fitting.kept import read_kept
 from tacit.learning.ranking.blend import USUAL, fit_blend
 from tacit.learning.ranking.discriminant import Discriminant, Judge
 from tacit.learning.ranking.network import Network, log_softmax
-from tacit.learning.ranking.sketch import BUCKETS, COLUMNS, LONGEST_TEXT, sketches, spread_of
+from tacit.learning.ranking.sketch import BUCKETS, COLUMNS, LONGEST_TEXT, bucket_weights, sketches, spread_of
 
 if TYPE_CHECKING:
     import numpy
@@ -105,7 +105,8 @@ class ToolRanker:
         self._numbers = {tool: number for number, tool in enumerate(kept.tools)}
         if not kept.tools:
             return
-        self._spread = numpy.frombuffer(zlib.decompress(kept.spread), dtype=numpy.uint8).reshape(2, BUCKETS)
+        spread = numpy.frombuffer(zlib.decompress(kept.spread), dtype=numpy.uint8).reshape(2, BUCKETS)
+        self._weights = bucket_weights(spread, len(kept.tools))
         centre, means, counts, axes, shares = (each.array.astype(numpy.float32) for each in kept.discriminant)
         self._discriminant = Discriminant(centre, means, counts, axes, shares, kept.scale)
         network = [each.array.astype(numpy.float32) for each in kept.network]
@@ -136,7 +137,7 @@ class ToolRanker:
         counted = _counted(examples, tools)
         texts = [each.text for each in examples]
         spread = spread_of(texts, [numpy.flatnonzero(row).tolist() for row in counted])
-        tasks = _features(texts, [each.vector for each in examples], usual, spread, len(tools))
+        tasks = _features(texts, [each.vector for each in examples], usual, bucket_weights(spread, len(tools)))
         weights = _blend(tasks, counted, texts)
         found = Discriminant.fit(tasks, counted)
         is_heard = len(tasks) >= LEAST_NETWORK and len(tools) > 1 and weights[1] > 0
@@ -227,7 +228,7 @@ class ToolRanker:
 
     def _features(self, texts: Sequence[str], vectors: Sequence[Real | None]) -> Real:
         usual = self._discriminant.centre[: self._kept.dimension]
-        return _features(texts, vectors, usual, self._spread, len(self._kept.tools))
+        return _features(texts, vectors, usual, self._weights)
 
     def _told_apart(self, task: Real, scores: Real) -> Real:
         """What the network says of the known tools, levelled so that tools it does not know lose and gain nothing."""
@@ -305,9 +306,7 @@ def _counted(examples: Sequence[Example], tools: Sequence[str]) -> Real:
     return counted
 
 
-def _features(
-    texts: Sequence[str], vectors: Sequence[Vector | None], usual: Real, spread: NDArray[numpy.uint8], tools: int
-) -> Real:
+def _features(texts: Sequence[str], vectors: Sequence[Vector | None], usual: Real, weights: Real) -> Real:
     """Vector and sketch side by side: (texts, dimension + columns). The usual vector stands for one that is missing."""
     import numpy
 
@@ -316,7 +315,7 @@ def _features(
     found = numpy.zeros((len(texts), dimension + COLUMNS), dtype=numpy.float32)
     for row, vector in enumerate(vectors):
         found[row, :dimension] = usual if vector is None or len(vector) != dimension else vector
-    found[:, dimension:] = _SKETCH_SHARE * sketches(texts, spread, tools)
+    found[:, dimension:] = _SKETCH_SHARE * sketches(texts, weights)
     return found
 
 

@@ -76,8 +76,8 @@ def _different(pairs: Pairs) -> Pairs:
     return pairs[is_first]
 
 
-def sketches(texts: Sequence[str], spread: Spread, labels: int) -> Real:
-    """The sketch of each text, of unit length (zeros for a text of which no n-gram was seen): (texts, columns).
+def bucket_weights(spread: Spread, labels: int) -> Real:
+    """What each bucket counts for: (2, buckets).
 
     Args:
         spread: how many labels each bucket was seen with.
@@ -85,8 +85,19 @@ def sketches(texts: Sequence[str], spread: Spread, labels: int) -> Real:
     """
     import numpy
 
-    weights = 1 + numpy.log((1 + min(labels, 255)) / (1 + spread.astype(numpy.float32)))
+    weights: Real = 1 + numpy.log((1 + min(labels, 255)) / (1 + spread.astype(numpy.float32)))
     weights[spread == 0] = 0
+    return weights
+
+
+def sketches(texts: Sequence[str], weights: Real) -> Real:
+    """The sketch of each text, of unit length (zeros for a text of which no n-gram was seen): (texts, columns).
+
+    Args:
+        weights: what each bucket counts for.
+    """
+    import numpy
+
     found = numpy.zeros((len(texts), COLUMNS), dtype=numpy.float32)
     for first, half, row, bucket, count in _batches(texts):
         value = (1 + numpy.log(count)) * weights[half][bucket]
