@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
+from tacit import heap
 from tacit.experience.episode import Episode
 from tacit.learning.advising.advisor import Models
 from tacit.learning.fitting.reading import read_episodes
@@ -69,6 +70,7 @@ def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Ca
         known: how many finished episodes there are in all.
         check: is called between the models, and raises when it is to be given up.
     """
+    heap.release()  # what the ranker was made of
     readings = read_episodes(episodes)
     success = SuccessModel.learn(readings).to_bytes()
     check()
