@@ -19,7 +19,7 @@ from tacit.journal.consumer import consumer_position
 from tacit.journal.read import event_by_id, head_position
 from tacit.learning.advising.advice import Advice, Item
 from tacit.learning.advising.advisor import Models, Question, advise
-from tacit.learning.advising.book import read_book
+from tacit.learning.advising.book import Book, book_head, read_book
 from tacit.learning.advising.meaning import Meaning
 from tacit.learning.advising.nearest import Shelf
 from tacit.learning.lessons.embedder import TextEmbedder
@@ -50,22 +50,25 @@ _Place = tuple[bytes, bool]
 
 
 class _Ground:
-    """What advice on one mind stands on: its episodes and its models, as of one position."""
+    """What advice on one mind stands on: its episodes, its book and its models, as of one position."""
 
     def __init__(self, window: int, model: str) -> None:
         self.lock = threading.Lock()  # it is brought up to date and read by one thread at a time
         self.shelf = Shelf(window, model)
         self._fitted_at = 0
         self._models = Models()
+        self._book: Book | None = None
 
-    def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> Models:
-        """Bring it to a position; the models as of then, read once for each fit."""
+    def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> tuple[Book, Models]:
+        """Bring it to a position; book and models as of then, read once while they are the newest."""
         self.shelf.catch_up(snapshot, mind, position)
+        if self._book is None or (self._book.position, self._book.at) != book_head(snapshot, mind, position):
+            self._book = read_book(snapshot, mind, position)
         at, _ = fit_head(snapshot, mind, position)
         if at != self._fitted_at:
             fit = read_fit(snapshot, mind, position)
             self._fitted_at, self._models = at, Models() if fit is None else models_of(fit)
-        return self._models
+        return self._book, self._models
 
 
 class Counsel:
@@ -121,12 +124,11 @@ class Counsel:
         mind = recorder.mind.id
         with recorder.journal.store.snapshot() as snapshot:
             reached = consumer_position(snapshot, mind, Lessons.name)
-            book = read_book(snapshot, mind, position)
             lag = max(0, head_position(snapshot, mind) - consumer_position(snapshot, mind, Study.name))
             hidden = held_back | demoted_items(snapshot, mind, position)
             ground = self._ground((mind, position < reached))
             with ground.lock:
-                models = ground.catch_up(snapshot, mind, min(position, reached))
+                book, models = ground.catch_up(snapshot, mind, min(position, reached))
                 found = advise(question, book, ground.shelf, models, vectors, hidden)
         return msgspec.structs.replace(found, lag=lag)
 

@@ -23,6 +23,7 @@ _newest = (
     .order_by(_book.c.position.desc())
     .limit(1)
 )
+_head = _newest.with_only_columns(_book.c.position, _book.c.at)
 _kept = (
     select(_book.c.position, _book.c.episodes)
     .where(_book.c.mind == bindparam("mind"))
@@ -60,6 +61,13 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
 EMPTY = Book()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Book).decode
+
+
+def book_head(snapshot: Snapshot, mind: bytes, position: int) -> tuple[int, int]:
+    """The position of the newest book that knows of nothing after a position, and when it was written; zeros without
+    one."""
+    row = snapshot.row(_head, mind=mind, position=position)
+    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 def read_book(snapshot: Snapshot, mind: bytes, position: int) -> Book:

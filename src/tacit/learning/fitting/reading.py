@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,20 +26,23 @@ _DIGIT = re.compile(r"\d")
 
 
 class StepWords(NamedTuple):
-    """A step, as it is read. ``tool`` is empty for a message, ``answer`` is the text that came back."""
+    """A step, as it is read. ``tool`` is empty for a message, ``answer`` is the text that came back.
+
+    Sets of words are tuples here: there are very many, and a set takes five times as much memory.
+    """
 
     tool: str
     action: str
     failed: bool
-    own: frozenset[str]
-    """The action's words."""
+    own: tuple[str, ...]
+    """The action's different words."""
     objects: tuple[str, ...]
     """The same in their order, without the tool and without numbers: to what it was done."""
     answer: str
     answer_words: tuple[str, ...]
     others: tuple[str, ...]
     """The answer's words that are not the action's own."""
-    kinds: frozenset[str]
+    kinds: tuple[str, ...]
     """The different ones of these, without numbers."""
     masked: tuple[str, ...]
     """The answer's words, where @ stands for those of the action and # for numbers; repeated masks stand once."""
@@ -158,26 +161,30 @@ def _read(step: Step, shared: dict[str, str]) -> StepWords:
     answer = plain_text(step.observation)[:MOST_TEXT].strip()
     answer_words = tuple([shared.setdefault(word, word) for word in words_of(answer)])
     if not step.tool:
-        return StepWords("", step.action[:MOST_TEXT], False, frozenset(), (), answer, answer_words, (), frozenset(), ())
+        return StepWords("", step.action[:MOST_TEXT], False, (), (), answer, answer_words, (), (), ())
     action, tool = _action_text(step), step.tool.lower()
     action_words = tuple([shared.setdefault(word, word) for word in words_of(action)])
-    own = frozenset(action_words)
-    others = tuple([word for word in answer_words if word not in own])
+    own = dict.fromkeys(action_words)
+    others = answer_words if own.keys().isdisjoint(answer_words) else _without(answer_words, own)
     return StepWords(
         tool=step.tool,
         action=action,
         failed=failed(step),
-        own=own,
+        own=tuple(own),
         objects=tuple([word for word in action_words if word != tool and not word.isdigit()]),
         answer=answer,
         answer_words=answer_words,
         others=others,
-        kinds=frozenset([word for word in frozenset(others) if not word.isdigit()]),
+        kinds=tuple([word for word in dict.fromkeys(others) if not word.isdigit()]),
         masked=_masked(answer_words, own),
     )
 
 
-def _masked(words: Sequence[str], own: frozenset[str]) -> tuple[str, ...]:
+def _without(words: Sequence[str], own: Collection[str]) -> tuple[str, ...]:
+    return tuple([word for word in words if word not in own])
+
+
+def _masked(words: Sequence[str], own: Collection[str]) -> tuple[str, ...]:
     masks = {word: "#" if word.isdigit() else "@" if word in own else word for word in frozenset(words)}
     masked: list[str] = []
     last = ""

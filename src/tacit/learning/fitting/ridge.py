@@ -20,6 +20,8 @@ MOST_ITERATIONS = 30
 INTERCEPT_PENALTY = 0.5
 """The intercept is nearly free: its prior has a variance of 2."""
 _TOLERANCE = 1e-6
+_BLOCK = 5_000
+"""Rows that are looked at in one go."""
 _LARGEST_LOGIT = 30.0
 _NEVER_VARIED = 1e-6
 _SLOPE_PENALTY = 8.0
@@ -114,11 +116,14 @@ def calibration(logits: Real, success: Real, weight: Real) -> Calibration:
     return Calibration(min(max(slope, _SLOPES[0]), _SLOPES[1]), level, middle)
 
 
-def scale_of(features: Real) -> Real:
+def scale_of(features: Real | NDArray[numpy.float32]) -> Real:
     """The standard deviation of each feature; 1 for one that never varied, of which nothing was learned."""
     import numpy
 
-    deviation = features.std(0)
+    mean, squares = features.mean(0, dtype=numpy.float64), numpy.zeros(features.shape[1])
+    for first in range(0, len(features), _BLOCK):
+        squares += ((features[first : first + _BLOCK] - mean) ** 2).sum(0)
+    deviation = numpy.sqrt(squares / len(features))
     scale: Real = numpy.where(deviation < _NEVER_VARIED, 1.0, deviation)
     return scale
 

@@ -44,8 +44,9 @@ class Goal:
     def act(self, step: StepWords, number: int) -> None:
         """One more action."""
         tool = step.tool.lower()
-        brought = [word for word in self.weights if word in step.kinds]
-        acted = [word for word in self.weights if word in step.own and word != tool]
+        kinds, own = frozenset(step.kinds), frozenset(step.own)
+        brought = [word for word in self.weights if word in kinds]
+        acted = [word for word in self.weights if word in own and word != tool]
         for word in brought:
             self.brought.setdefault(word, number)
         held = 0
@@ -106,7 +107,9 @@ class Answers:
         answer, action = step.answer, step.action
         same, before = answer == self._last, answer in self._actions
         other = before and self._actions[answer] != action
-        new = len(step.kinds - self.seen)
+        seen_before = len(self.seen)
+        self.seen.update(step.kinds)
+        new = len(self.seen) - seen_before
         self._mask(step.masked, goal)
         kind = "0" if not answer else "=" if same else "o" if other else "b" if before else "n"
         self.form, self.form_before = f"{'e' if step.failed else 's'}{kind}{min(new, 2)}", self.form
@@ -117,7 +120,6 @@ class Answers:
         self.since_new = 0 if new else self.since_new + 1
         self.recent_poor = _FADING * self.recent_poor + (1 - _FADING) * (step.failed or same or other)
         self.recent_new = _FADING * self.recent_new + (1 - _FADING) * min(new, 5)
-        self.seen |= step.kinds
         self._last = answer
         self._actions[answer] = None if other else action
         return before

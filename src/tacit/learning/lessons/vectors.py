@@ -134,16 +134,16 @@ def has_vectors(snapshot: Snapshot, mind: bytes, model: str) -> bool:
 
 def read_vectors(
     snapshot: Snapshot, mind: bytes, model: str, *, after: int, position: int, most: int
-) -> tuple[list[bytes], list[int], NDArray[numpy.float32]]:
+) -> tuple[list[bytes], list[int], NDArray[numpy.float16]]:
     """Up to ``most`` of the newest vectors that belong to events after one position and up to another.
 
-    Owners, positions, and the vectors as float32 (owners, dimension). Should the model of that name have changed its
-    dimension, the older vectors are left out.
+    Owners, positions, and the vectors as they are kept, float16 (owners, dimension). Should the model of that name have
+    changed its dimension, the older vectors are left out.
     """
     import numpy
 
     rows = snapshot.rows(_since, mind=mind, model=model, after=after, position=position, most=most)
     rows = [row for row in rows if len(row[2]) == len(rows[0][2])]
-    whole = numpy.frombuffer(b"".join(bytes(row[2]) for row in rows), dtype="<f2").astype(numpy.float32)
+    whole = numpy.frombuffer(b"".join(bytes(row[2]) for row in rows), dtype="<f2")
     whole = whole.reshape(len(rows), len(rows[0][2]) // 2 if rows else 0)
-    return [bytes(row[0]) for row in rows], [int(row[1]) for row in rows], whole
+    return [bytes(row[0]) for row in rows], [int(row[1]) for row in rows], whole.astype(numpy.float16, copy=False)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tacit.learning.next_step.contexts import BAGS, CONTEXTS
-from tacit.learning.next_step.successors import Entries, Successors
+from tacit.learning.next_step.successors import Entries, Successors, counted
 
 if TYPE_CHECKING:
     import numpy
@@ -44,7 +44,7 @@ class Moments(NamedTuple):
 
     size: int
     moment: Whole
-    expert: Whole
+    expert: NDArray[numpy.uint8]
     key: Whole
     """Numbers of the table; −1 for what nobody has seen."""
     followed: Whole
@@ -60,6 +60,8 @@ class Testimony(NamedTuple):
     value: Real
     sure: Real
     """(moments, experts), from 0 to 1."""
+    linear: Real
+    """(moments, tools): the same, of the linear expert, which has a say on every tool."""
 
 
 class OwnCounts(NamedTuple):
@@ -89,11 +91,14 @@ def frequencies(solved: Whole, others: Whole) -> Real:
     return chances
 
 
-def testify(table: Successors, moments: Moments, frequency: Real, own: OwnCounts | None, asking: Whole) -> Testimony:
+def testify(
+    table: Successors, moments: Moments, frequency: Real, linear: Real, own: OwnCounts | None, asking: Whole
+) -> Testimony:
     """What the experts say.
 
     Args:
         frequency: (moments, tools) p₀ at each moment.
+        linear: (moments, tools) ln(the chance of each tool), of the linear expert.
         own: is taken away, so that the experts can be judged; None for a task that they have not seen.
         asking: the group of each moment.
     """
@@ -118,32 +123,14 @@ def testify(table: Successors, moments: Moments, frequency: Real, own: OwnCounts
     sure = (amount / (amount + HALF_SURE)).reshape(moments.size, COUNT)
     again = numpy.flatnonzero(moments.followed >= 0)
     sure[again, THIS_RUN] = 1.0
+    sure[:, LINEAR] = 1.0
     return Testimony(
         moment=numpy.concatenate([moment, again]),
         expert=numpy.concatenate([expert, numpy.full(len(again), THIS_RUN)]),
         tool=numpy.concatenate([entries.tool, moments.followed[again]]),
         value=numpy.concatenate([value / damping[cell[entries.place]], numpy.ones(len(again))]),
         sure=sure,
-    )
-
-
-def with_linear(said: Testimony, frequency: Real, logs: Real) -> Testimony:
-    """What is said, and what the linear expert says besides; it is always sure.
-
-    Args:
-        logs: (moments, tools) ln(the chance of each tool).
-    """
-    import numpy
-
-    moments, tools = logs.shape
-    sure = said.sure.copy()
-    sure[:, LINEAR] = 1.0
-    return Testimony(
-        moment=numpy.concatenate([said.moment, numpy.repeat(numpy.arange(moments), tools)]),
-        expert=numpy.concatenate([said.expert, numpy.full(moments * tools, LINEAR)]),
-        tool=numpy.concatenate([said.tool, numpy.tile(numpy.arange(tools), moments)]),
-        value=numpy.concatenate([said.value, (logs - numpy.log(frequency)).ravel()]),
-        sure=sure,
+        linear=linear - numpy.log(frequency),
     )
 
 
@@ -162,7 +149,8 @@ def mixed(said: Testimony, frequency: Real, weights: Real) -> Real:
         minlength=frequency.size,
     )
     common = trust[:, :THIS_RUN].sum(1, keepdims=True)
-    scores: Real = common * numpy.log(frequency) + spoken.reshape(frequency.shape)
+    scores: Real = common * numpy.log(frequency) + trust[:, LINEAR, None] * said.linear
+    scores += spoken.reshape(frequency.shape)
     return scores
 
 
@@ -181,12 +169,13 @@ def scores_of(said: Testimony, frequency: Real, candidates: Whole) -> Real:
     kept = slot >= 0
     cell = (said.expert[kept] * moments + said.moment[kept]) * many + slot[kept]
     spoken = numpy.bincount(cell, said.value[kept], minlength=COUNT * moments * many).reshape(COUNT, moments, many)
+    spoken[LINEAR] += numpy.take_along_axis(said.linear, candidates, 1)
     spoken[:THIS_RUN] += numpy.take_along_axis(numpy.log(frequency), candidates, 1)
     return numpy.concatenate([spoken, spoken * said.sure.T[:, :, None]])
 
 
 def own_counts(
-    groups: Whole, keys: Whole, tools: Whole, solved: NDArray[numpy.bool_], sizes: tuple[int, int]
+    groups: Whole, keys: NDArray[numpy.int32], tools: Whole, solved: NDArray[numpy.bool_], sizes: tuple[int, int]
 ) -> OwnCounts:
     """What each group has contributed to the table.
 
@@ -194,9 +183,4 @@ def own_counts(
         groups, keys, tools, solved: for each contribution.
         sizes: how many keys and tools there are.
     """
-    import numpy
-
-    cells, at = numpy.unique((groups * sizes[0] + keys) * sizes[1] + tools, return_inverse=True)
-    whole = numpy.bincount(at, minlength=len(cells))
-    good = numpy.bincount(at[solved], minlength=len(cells))
-    return OwnCounts(*sizes, cells, good, whole - good)
+    return OwnCounts(*sizes, *counted((groups * sizes[0] + keys) * sizes[1] + tools, solved))

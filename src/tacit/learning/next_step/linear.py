@@ -107,10 +107,9 @@ def learn_linear(columns: Columns, chosen: Whole, width: int, check: Check = go_
     import numpy
 
     chosen = chosen[-MOST_MOMENTS:]
-    place = numpy.full(len(columns.tool), -1)
-    place[chosen] = numpy.arange(len(chosen))
-    looked = numpy.isin(columns.expert, LOOKED_AT) & (place[columns.moment] >= 0)
-    moment, key = place[columns.moment[looked]], columns.key[looked]
+    rows, moment = columns.rows(chosen)
+    looked = numpy.isin(columns.expert[rows], LOOKED_AT)
+    moment, key = moment[looked], columns.key[rows[looked]].astype(numpy.int64)
     keys, counts = numpy.unique(key, return_counts=True)
     often = numpy.argsort(-counts, kind="stable")[:MOST_FEATURES]
     keys = numpy.sort(keys[often[counts[often] >= LEAST_MOMENTS]])

@@ -8,7 +8,7 @@ to 1, is how sure the expert is at that moment. The loss is convex in a and b, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tacit.learning.fitting.giving_up import Check, go_on
 
@@ -25,17 +25,6 @@ _TOLERANCE = 1e-6
 _SHORTEST_STEP = 1e-4
 
 
-class Examples(NamedTuple):
-    """Moments whose outcome is known.
-
-    ``scores``: (weights, moments, candidates), what each weight multiplies, relative to the candidate that it was: so
-    the loss of a moment is ln Σ exp(score). ``halves``: 0 or 1, for each moment; one task lies in one half.
-    """
-
-    scores: Single
-    halves: NDArray[numpy.int64]
-
-
 def flat_weights(experts: int) -> Real:
     """What is believed before anything is learned: each expert counts as much as it is sure, and the first, which
     knows only how frequent each outcome is, counts always."""
@@ -47,50 +36,52 @@ def flat_weights(experts: int) -> Real:
     return weights
 
 
-def learn_weights(examples: Examples, penalties: Sequence[float], check: Check = go_on) -> Real:
-    """The weights that predict the examples best.
+def learn_weights(
+    halves: tuple[Sequence[Single], Sequence[Single]], penalties: Sequence[float], check: Check = go_on
+) -> Real:
+    """The weights that predict examples best: moments whose outcome is known.
 
     Args:
+        halves: the examples in two parts, with no task in both, each in blocks (weights, moments, candidates): what
+            each weight multiplies, relative to the candidate that it was, so that the loss of a moment is
+            ln Σ exp(score). There must be one block at least.
         penalties: strengths of the pull towards the flat mixture (ridge); the one that predicts each half of the tasks
             best from the other half is taken.
         check: is called again and again, and raises when it is to be given up.
     """
     import numpy
 
-    half = [examples.scores[:, examples.halves == which] for which in (0, 1)]
-    flat = flat_weights(len(examples.scores) // 2)
+    whole = [*halves[0], *halves[1]]
+    flat = flat_weights(len(whole[0]) // 2)
     ordered = sorted(penalties, reverse=True)
     best = ordered[0]
-    if all(part.shape[1] for part in half):
+    if all(halves):
         losses = numpy.zeros(len(ordered))
-        for learned_from, told in ((half[0], half[1]), (half[1], half[0])):
+        for learned_from, told in (halves, halves[::-1]):
             weights = flat
             for place, penalty in enumerate(ordered):
                 weights = _newton(learned_from, flat, penalty, weights, check)
                 losses[place] += _loss(told, weights)[0]
         best = ordered[int(losses.argmin())]
-    return _newton(examples.scores, flat, best, flat, check)
+    return _newton(whole, flat, best, flat, check)
 
 
-def _newton(scores: Single, flat: Real, penalty: float, start: Real, check: Check) -> Real:
+def _newton(blocks: Sequence[Single], flat: Real, penalty: float, start: Real, check: Check) -> Real:
     """Newton's method with halved steps, from a start (S. Boyd and L. Vandenberghe, "Convex Optimization", 9.5)."""
     import numpy
 
-    count, moments, candidates = scores.shape
-    table = numpy.ascontiguousarray(scores).reshape(count, moments * candidates)
+    moments = sum(block.shape[1] for block in blocks)
     weights = start
-    value, chances = _penalised(scores, weights, flat, penalty)
+    value, chances = _penalised(blocks, weights, flat, penalty)
     for _ in range(MOST_ITERATIONS):
         check()
-        shares = table * chances.reshape(-1)
-        mean = shares.reshape(count, moments, candidates).sum(2, dtype=numpy.float64)
-        gradient = mean.sum(1) + penalty * (weights - flat)
-        curvature = shares @ table.T - mean @ mean.T
-        curvature[numpy.diag_indices(count)] += penalty
-        step = numpy.linalg.solve(curvature, gradient)
+        slope, bend = _slope(blocks, chances)
+        gradient = slope + penalty * (weights - flat)
+        bend[numpy.diag_indices(len(bend))] += penalty
+        step = numpy.linalg.solve(bend, gradient)
         length, before = 1.0, value
         while length > _SHORTEST_STEP:
-            value, chances = _penalised(scores, weights - length * step, flat, penalty)
+            value, chances = _penalised(blocks, weights - length * step, flat, penalty)
             if value < before - 1e-4 * length * float(gradient @ step):
                 break
             length /= 2
@@ -102,18 +93,37 @@ def _newton(scores: Single, flat: Real, penalty: float, start: Real, check: Chec
     return weights
 
 
-def _penalised(scores: Single, weights: Real, flat: Real, penalty: float) -> tuple[float, Single]:
-    loss, chances = _loss(scores, weights)
+def _slope(blocks: Sequence[Single], chances: Sequence[Single]) -> tuple[Real, Real]:
+    """How the loss changes with the weights, and how that changes."""
+    import numpy
+
+    count = len(blocks[0])
+    gradient, curvature = numpy.zeros(count), numpy.zeros((count, count))
+    for block, likely in zip(blocks, chances, strict=True):
+        shares = block * likely
+        mean = shares.sum(2, dtype=numpy.float64)
+        gradient += mean.sum(1)
+        curvature += shares.reshape(count, -1) @ block.reshape(count, -1).T - mean @ mean.T
+    return gradient, curvature
+
+
+def _penalised(blocks: Sequence[Single], weights: Real, flat: Real, penalty: float) -> tuple[float, list[Single]]:
+    loss, chances = _loss(blocks, weights)
     return loss + penalty / 2 * float(((weights - flat) ** 2).sum()), chances
 
 
-def _loss(scores: Single, weights: Real) -> tuple[float, Single]:
+def _loss(blocks: Sequence[Single], weights: Real) -> tuple[float, list[Single]]:
     """The logarithmic loss over all moments, and the chance of each candidate at each."""
     import numpy
 
-    count, moments, candidates = scores.shape
-    total = (weights.astype(scores.dtype) @ scores.reshape(count, -1)).reshape(moments, candidates)
-    most = total.max(1, keepdims=True)
-    likely = numpy.exp(total - most)
-    whole = likely.sum(1, keepdims=True)
-    return float((numpy.log(whole) + most).sum(dtype=numpy.float64)), likely / whole
+    loss, chances = 0.0, []
+    for block in blocks:
+        count, moments, candidates = block.shape
+        total = (weights.astype(block.dtype) @ block.reshape(count, -1)).reshape(moments, candidates)
+        most = total.max(1, keepdims=True)
+        likely = numpy.exp(total - most)
+        whole = likely.sum(1, keepdims=True)
+        loss += float((numpy.log(whole) + most).sum(dtype=numpy.float64))
+        likely /= whole
+        chances.append(likely)
+    return loss, chances

@@ -6,7 +6,7 @@ tasks, so that what fits only itself is not trusted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from zlib import crc32
@@ -23,10 +23,9 @@ from tacit.learning.next_step.experts import (
     own_counts,
     scores_of,
     testify,
-    with_linear,
 )
 from tacit.learning.next_step.linear import PARTS, learn_linear
-from tacit.learning.next_step.mixing import Examples, flat_weights, learn_weights
+from tacit.learning.next_step.mixing import flat_weights, learn_weights
 from tacit.learning.next_step.moments import Columns, Numbers
 from tacit.learning.next_step.successors import Successors
 
@@ -46,8 +45,10 @@ MOST_CANDIDATES = 24
 """Tools that are looked at, at each of them."""
 FEW_SOLVED = 5
 """With fewer solved runs, the mixture is learned from all runs."""
-_BLOCK = 500
+_BLOCK = 100
 """Moments that are looked at in one go."""
+_MOST_CELLS = 100_000
+"""Tools times moments that are looked at in one go."""
 PENALTIES = (3.0, 10.0, 30.0)
 
 
@@ -79,19 +80,25 @@ def learn_mixture(
     own = _own_counts(columns, of_moment, chosen, keys, width)
     spent = [_per_group(columns, of_moment, good, len(names), width) for good in (True, False)]
     lots = numpy.array([crc32(name.encode("utf-8", "surrogatepass")) for name in names])[of_moment]
-    linear = [
-        learn_linear(columns, numpy.flatnonzero(lots // 2 % PARTS != part), width, check) for part in range(PARTS)
-    ]
-    scores = []
-    for part in checked(numpy.array_split(chosen, len(chosen) // _BLOCK + 1), check):
-        asked = of_moment[part]
-        frequency = frequencies((totals[0] - spent[0])[asked], (totals[1] - spent[1])[asked])
-        moments = _part(columns, part)
-        said = testify(table, moments, frequency, own, asked)
-        logs = numpy.array([each.logs(moments.moment, moments.key, frequency) for each in linear])
-        said = with_linear(said, frequency, logs[lots[part] // 2 % PARTS, numpy.arange(len(part))])
-        scores.append(_relative_scores(said, frequency, columns.tool[part]))
-    return learn_weights(Examples(numpy.concatenate(scores, axis=1), lots[chosen] % 2), PENALTIES, check)
+    halves: tuple[list[Single], list[Single]] = ([], [])
+    for part in range(PARTS):
+        linear = learn_linear(columns, numpy.flatnonzero(lots // 2 % PARTS != part), width, check)
+        for half, scores in enumerate(halves):
+            told = chosen[(lots[chosen] % 2 == half) & (lots[chosen] // 2 % PARTS == part)]
+            for block in checked(_blocks(told, width), check):
+                asked = of_moment[block]
+                frequency = frequencies(totals[0] - spent[0][asked], totals[1] - spent[1][asked])
+                moments = _part(columns, block)
+                logs = linear.logs(moments.moment, moments.key, frequency)
+                said = testify(table, moments, frequency, logs, own, asked)
+                scores.append(_relative_scores(said, frequency, columns.tool[block]))
+    return learn_weights(halves, PENALTIES, check)
+
+
+def _blocks(chosen: Whole, width: int) -> Iterator[Whole]:
+    """Some moments, as many at a time as may be looked at in one go."""
+    size = min(_BLOCK, max(1, _MOST_CELLS // width))
+    return (chosen[first : first + size] for first in range(0, len(chosen), size))
 
 
 def _relative_scores(said: Testimony, frequency: Real, truth: Whole) -> Single:
@@ -129,21 +136,19 @@ def _part(columns: Columns, chosen: Whole) -> Moments:
     """Some of the moments."""
     import numpy
 
-    place = numpy.full(len(columns.tool), -1)
-    place[chosen] = numpy.arange(len(chosen))
-    moment = place[columns.moment]
-    kept = moment >= 0
-    return Moments(len(chosen), moment[kept], columns.expert[kept], columns.key[kept], columns.followed[chosen])
+    rows, moment = columns.rows(chosen)
+    key = columns.key[rows].astype(numpy.int64)
+    return Moments(len(chosen), moment, columns.expert[rows], key, columns.followed[chosen])
 
 
 def _own_counts(columns: Columns, of_moment: Whole, chosen: Whole, keys: int, width: int) -> OwnCounts:
     """What the groups of the chosen moments have contributed to the table."""
     import numpy
 
-    group = of_moment[columns.moment]
-    kept = numpy.isin(group, of_moment[chosen])
-    moment = columns.moment[kept]
-    return own_counts(group[kept], columns.key[kept], columns.tool[moment], columns.solved[moment], (keys, width))
+    kept = numpy.flatnonzero(numpy.isin(of_moment, of_moment[chosen]))
+    rows, place = columns.rows(kept)
+    moment = kept[place]
+    return own_counts(of_moment[moment], columns.key[rows], columns.tool[moment], columns.solved[moment], (keys, width))
 
 
 def _per_group(columns: Columns, of_moment: Whole, solved: bool, groups: int, width: int) -> Whole:

@@ -8,7 +8,7 @@ count of the same task was taken away, so that what fits only itself is not trus
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -20,18 +20,24 @@ from tacit.learning.fitting.kept import read_kept
 from tacit.learning.fitting.reading import Reading, read_episodes, read_steps, read_task
 from tacit.learning.fitting.run import Run
 from tacit.learning.next_step.contexts import BAGS, CONTEXTS, bags_of, contexts_of
-from tacit.learning.next_step.experts import Moments, frequencies, mixed, testify, with_linear
+from tacit.learning.next_step.experts import Moments, frequencies, mixed, testify
 from tacit.learning.next_step.linear import Linear, learn_linear
 from tacit.learning.next_step.mixture import Target, learn_mixture
 from tacit.learning.next_step.moments import MomentLog, experts_of
 from tacit.learning.next_step.successors import Keyed, PackedSuccessors, Successors, hash_of
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Whole = NDArray[numpy.int64]
 
 _FORMAT = 2
 
 
 class Forecast(NamedTuple):
     """What may come next: tools with their chances, most likely first, and the chance that the run ends here. They sum
-    to 1."""
+    to 1, or to less when so many tools were used that some are not told apart (see ``moments.MOST_TOOLS``)."""
 
     tools: list[tuple[str, float]]
     end: float
@@ -51,8 +57,10 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     goals: GoalWords
     tools: tuple[str, ...]
-    """The end of a run, when it is counted, stands after the last."""
+    """The end of a run, when it is counted, stands after the last, and after the rest."""
     with_end: bool
+    has_rest: bool = False
+    """Whether one column stands for all tools that are not told apart."""
     solved: Packed
     others: Packed
     """How often each tool came at all, in solved runs and in others."""
@@ -104,7 +112,9 @@ class NextStepModel:
         for reading in checked(readings, check):
             log.add(reading, Run(reading.task, goals.content(reading.task.goal)))
         columns = log.columns()
-        table = Successors.count(columns.key, columns.tool[columns.moment], columns.solved[columns.moment], log.keys)
+        came: Whole = numpy.repeat(columns.tool, columns.sizes)
+        solved: NDArray[numpy.bool_] = numpy.repeat(columns.solved, columns.sizes)
+        table = Successors.count(columns.key, came, solved, log.keys)
         totals = [columns.totals(good, log.width) for good in (True, False)]
         hashes = log.hashes()
         linear = learn_linear(columns, numpy.arange(len(columns.tool)), log.width, check).in_order_of(hashes)
@@ -114,6 +124,7 @@ class NextStepModel:
                 goals=goals,
                 tools=log.tools,
                 with_end=with_end,
+                has_rest=log.has_rest,
                 solved=pack_counts(totals[0]),
                 others=pack_counts(totals[1]),
                 table=Keyed.of(table, hashes).packed,
@@ -140,13 +151,13 @@ class NextStepModel:
             run.add(step)
         moments = self._moment(run)
         frequency = self._frequency[None, :]
-        said = testify(self._table.table, moments, frequency, None, moments.followed)
-        said = with_linear(said, frequency, self._linear.logs(moments.moment, moments.key, frequency))
+        linear = self._linear.logs(moments.moment, moments.key, frequency)
+        said = testify(self._table.table, moments, frequency, linear, None, moments.followed)
         scores = mixed(said, frequency, self._weights)[0]
         chances = numpy.exp(scores - scores.max())
         chances /= chances.sum()
         order = numpy.argsort(-chances[: len(tools)], kind="stable").tolist()
-        end = float(chances[len(tools)]) if self._kept.with_end else 0.0
+        end = float(chances[-1]) if self._kept.with_end else 0.0
         return Forecast([(tools[number], float(chances[number])) for number in order], end)
 
     def to_bytes(self) -> bytes:

@@ -42,7 +42,9 @@ class Successors:
         self._starts, self._tools, self._solved, self._others = starts, tools, solved, others
 
     @classmethod
-    def count(cls, keys: Whole, tools: Whole, solved: NDArray[numpy.bool_], most_keys: int) -> Successors:
+    def count(
+        cls, keys: NDArray[numpy.int32], tools: Whole, solved: NDArray[numpy.bool_], most_keys: int
+    ) -> Successors:
         """Counted from one key and tool for each time that something followed something.
 
         Args:
@@ -51,13 +53,14 @@ class Successors:
         import numpy
 
         width = int(tools.max()) + 1 if len(tools) else 1
-        pairs, at = numpy.unique(keys * width + tools, return_inverse=True)
-        whole = numpy.bincount(at, minlength=len(pairs))
-        good = numpy.bincount(at[solved], minlength=len(pairs))
-        kept = _foremost(pairs // width, whole)
-        pairs, whole, good = pairs[kept], whole[kept], good[kept]
+        pairs = keys.astype(numpy.int64)
+        pairs *= width
+        pairs += tools
+        pairs, good, others = counted(pairs, solved)
+        kept = _foremost(pairs // width, good + others)
+        pairs, good, others = pairs[kept], good[kept], others[kept]
         starts = numpy.searchsorted(pairs // width, numpy.arange(most_keys + 1))
-        return cls(starts, pairs % width, good, whole - good)
+        return cls(starts, pairs % width, good, others)
 
     def entries(self, keys: Whole) -> Entries:
         """All counts of these keys; a key below 0 is one that nobody has seen."""
@@ -73,6 +76,29 @@ class Successors:
             self._solved[flat].astype(numpy.int64),
             self._others[flat].astype(numpy.int64),
         )
+
+
+def counted(cells: Whole, solved: NDArray[numpy.bool_]) -> tuple[Whole, Whole, Whole]:
+    """The different cells, sorted, and how often each came in solved runs and in others.
+
+    Args:
+        cells: numbers from 0 up to 2⁶². They are used up: there are very many, and they are sorted where they lie.
+    """
+    import numpy
+
+    cells <<= 1
+    cells |= solved
+    cells.sort()
+    is_first = numpy.ones(len(cells), dtype=bool)
+    numpy.not_equal(cells[1:], cells[:-1], out=is_first[1:])
+    starts = numpy.flatnonzero(is_first)
+    many = numpy.diff(starts, append=len(cells))
+    kinds = cells[starts]
+    found, place = numpy.unique(kinds >> 1, return_index=True)
+    if not len(found):
+        return found, found, found
+    good = numpy.add.reduceat(many * (kinds & 1), place)
+    return found, good, numpy.add.reduceat(many, place) - good
 
 
 def _foremost(keys: Whole, counts: Whole) -> NDArray[numpy.bool_]:
@@ -131,7 +157,7 @@ class Keyed:
         return numpy.where(self._keys[at] == hashes, at, -1)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def hash_of(*key: str | int) -> int:
     """A hash of 64 bits; the same on every machine."""
     text = "\x1f".join(map(str, key))

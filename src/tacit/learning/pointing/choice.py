@@ -6,7 +6,7 @@ choices; each kind of choice that is frequent gets weights of its own, shrunk to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from tacit.learning.fitting.giving_up import Check, go_on
@@ -62,18 +62,35 @@ class _Slope(NamedTuple):
     curvature: Real
 
 
-def join(choices: Sequence[tuple[int, NDArray[numpy.float32], int]]) -> Choices:
-    """Choices from the kind, the clues of the things, and the place of the thing taken."""
-    import numpy
+class ChoiceLog:
+    """Takes choices down, one by one; their clues lie in one piece of memory that grows."""
 
-    many = numpy.array([len(clues) for _, clues, _ in choices])
-    starts = numpy.cumsum(many) - many
-    return Choices(
-        numpy.concatenate([clues for _, clues, _ in choices]),
-        starts,
-        starts + numpy.array([place for _, _, place in choices]),
-        numpy.array([kind for kind, _, _ in choices]),
-    )
+    def __init__(self) -> None:
+        self._clues = bytearray()
+        self._width = 0
+        self._many, self._places, self._kinds = array("q"), array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def add(self, kind: int, clues: Real, place: int) -> None:
+        """One more choice: its kind, the clues of the things (things, clues), and the place of the thing taken."""
+        import numpy
+
+        self._clues += clues.astype(numpy.float32).tobytes()
+        self._width = clues.shape[1]
+        self._many.append(len(clues))
+        self._places.append(place)
+        self._kinds.append(kind)
+
+    def choices(self) -> Choices:
+        """All that was taken down; there must be a choice. The clues are not copied, and nothing can be added now."""
+        import numpy
+
+        many, places, kinds = (numpy.array(each) for each in (self._many, self._places, self._kinds))
+        starts = numpy.cumsum(many) - many
+        clues = numpy.frombuffer(self._clues, dtype=numpy.float32).reshape(-1, self._width)
+        return Choices(clues, starts, starts + places, kinds)
 
 
 def learn_choice(choices: Choices, kinds: int, check: Check = go_on) -> Real:

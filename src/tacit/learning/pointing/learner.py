@@ -15,7 +15,7 @@ from tacit.learning.fitting.giving_up import Check, checked, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.reading import group_of, is_success, read_task
 from tacit.learning.fitting.ridge import scale_of
-from tacit.learning.pointing.choice import join, learn_choice
+from tacit.learning.pointing.choice import ChoiceLog, learn_choice
 from tacit.learning.pointing.clues import CLUES, Moment
 from tacit.learning.pointing.fillers import Fillers, Slot
 from tacit.learning.pointing.forms import Forms
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    Choice: TypeAlias = tuple[int, NDArray[numpy.float32], int | None]
+    Choice: TypeAlias = tuple[int, NDArray[numpy.float64], int | None]
 
 MOST_CHOICES = 2_000
 """Choices that weights are learned from, those of the newest runs."""
@@ -60,16 +60,21 @@ def learn_pointer(episodes: Sequence[Episode], most_choices: int = MOST_CHOICES,
     return pointer._replace(weights=_weights(slots, choices, check))
 
 
-def _weights(slots: Mapping[Slot, int], choices: Sequence[Choice], check: Check) -> Weights:
+def _weights(slots: Mapping[Slot, int], choices: Iterable[Choice], check: Check) -> Weights:
     import numpy
 
-    found = [(slot, clues, place) for slot, clues, place in choices if place is not None]
-    filled = numpy.bincount([slot for slot, _, _ in choices], minlength=len(slots))
-    present = (numpy.bincount([slot for slot, _, _ in found], minlength=len(slots)) + 0.5) / (filled + 1.0)
-    if not found:
+    log = ChoiceLog()
+    filled, found = numpy.zeros(len(slots)), numpy.zeros(len(slots))
+    for slot, clues, place in choices:
+        filled[slot] += 1
+        if place is not None:
+            found[slot] += 1
+            log.add(slot, clues, place)
+    present = (found + 0.5) / (filled + 1.0)
+    if not len(log):
         return Weights(slots, numpy.zeros((len(slots) + 1, len(CLUES))), present)
-    known = join(found)
-    scale = scale_of(known.clues.astype(numpy.float64))
+    known = log.choices()
+    scale = scale_of(known.clues)
     numpy.divide(known.clues, scale, out=known.clues, casting="same_kind")
     return Weights(slots, learn_choice(known, len(slots), check) / scale, present)
 
@@ -98,26 +103,25 @@ def _count(fillers: Fillers, story: Story, times: int) -> None:
                 fillers.texts.setdefault(span, text)
 
 
-def _choices(pointer: Pointer, groups: Iterable[Sequence[Episode]], most: int) -> list[Choice]:
+def _choices(pointer: Pointer, groups: Iterable[Sequence[Episode]], most: int) -> Iterator[Choice]:
     """The choices of the first groups, whole tasks."""
-    choices: list[Choice] = []
+    told = 0
     for episodes in groups:
         stories = [pointer.story(episode.task, episode.steps) for episode in episodes]
         for story in stories:
             _count(pointer.fillers, story, -1)
         for story in stories:
-            choices += _choices_of(pointer, story)
+            for choice in _choices_of(pointer, story):
+                yield choice
+                told += 1
         for story in stories:
             _count(pointer.fillers, story, 1)
-        if len(choices) >= most:
+        if told >= most:
             break
-    return choices
 
 
 def _choices_of(pointer: Pointer, story: Story) -> Iterator[Choice]:
     """Each slot of a run's actions: what could have filled it, and what did."""
-    import numpy
-
     scene = pointer.scene(story)
     for told in story.steps:
         if told.act is not None and told.act.form.slots:
@@ -127,5 +131,5 @@ def _choices_of(pointer: Pointer, story: Story) -> Iterator[Choice]:
                 if slot in pointer.weights.slots:
                     things, clues = moment.candidates(slot, told.act.fillers[:place])
                     taken = things.index(span) if span in things else None
-                    yield pointer.weights.slots[slot], clues.astype(numpy.float32), taken
+                    yield pointer.weights.slots[slot], clues, taken
         scene.add(told)

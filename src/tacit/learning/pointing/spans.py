@@ -20,7 +20,7 @@ LONGEST = 4
 """Words of a span."""
 _LONGEST_NUMBER = 8
 """Digits; longer numbers are names and cannot be counted on from."""
-_CACHE = 65_536
+_CACHE = 16_384
 _WORD = re.compile(r"\w+")
 
 

@@ -8,6 +8,7 @@ description lies: a description counts for a few tasks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Real = NDArray[numpy.float32]
+    Rows = NDArray[numpy.int64]
 
 AXES = 96
 """Axes of the covariance that are kept; along all others it is taken to be the same."""
@@ -22,6 +24,8 @@ _SHRINK = 0.7
 """How far the covariance is drawn towards a sphere."""
 _LEAST_REPEATS = 5
 """With fewer tasks beyond the first of each tool there is no scatter to be measured."""
+_BLOCK = 1_000
+"""Tasks that are looked at in one go."""
 _NOTHING_WORTH = 1.0
 """Tasks at the centre of all that a tool without a description is given before its own."""
 _DESCRIPTION_WORTH = 4.0
@@ -47,33 +51,44 @@ class Discriminant(NamedTuple):
     """The sphere's variance in one direction."""
 
     @classmethod
-    def fit(cls, tasks: Real, counted: Real) -> Discriminant:
+    def fit(cls, tasks: Real, counted: Real, rows: Rows | None = None) -> Discriminant:
         """Learned from tasks.
 
         Args:
             tasks: (tasks, numbers).
             counted: (tasks, tools): what each task counts for as one of each tool; every tool has some.
+            rows: of the tasks that are looked at; all of them when None.
         """
         import numpy
+        from scipy.linalg import eigh
 
-        weight, counts = counted.sum(1), counted.sum(0)
-        centre: Real = weight @ tasks / weight.sum()
-        tasks = tasks - centre
-        means: Real = (counted.T @ tasks) / counts[:, None]
-        within = (tasks * weight[:, None]).T @ tasks - (means * counts[:, None]).T @ means
-        width, free = tasks.shape[1], (counted > 0).sum() - len(counts)
-        within /= max(float(counts.sum()) * free / max((counted > 0).sum(), 1), 1e-6)
+        rows = numpy.arange(len(tasks)) if rows is None else rows
+        counts = counted[rows].sum(0)
+        centre: Real = sum(counted[at].sum(1) @ tasks[at] for at in _blocks(rows)) / counts.sum()
+        width = tasks.shape[1]
+        means = numpy.zeros((len(counts), width), numpy.float32)
+        within = numpy.zeros((width, width), numpy.float32)
+        for at in _blocks(rows):
+            away = tasks[at] - centre
+            means += counted[at].T @ away
+            within += (away * counted[at].sum(1)[:, None]).T @ away
+        means /= counts[:, None]
+        within -= (means * counts[:, None]).T @ means
+        told = int((counted[rows] > 0).sum())
+        free = told - len(counts)
+        within /= max(float(counts.sum()) * free / max(told, 1), 1e-6)
         whole = float(numpy.trace(within))
         if free < _LEAST_REPEATS or whole < 1e-6:
             empty = numpy.zeros((0, width), numpy.float32)
             return cls(centre, means, counts, empty, empty[:, 0], 1.0 / width)
-        values, vectors = numpy.linalg.eigh(within)
-        large, small = values[::-1][:AXES], values[::-1][AXES:]
-        rest = float(numpy.maximum(small, 0).mean()) if len(small) else 0.0
+        kept = min(AXES, width)
+        large, vectors = eigh(within, subset_by_index=(width - kept, width - 1), overwrite_a=True, check_finite=False)
+        large = large[::-1]
+        rest = max(whole - float(large.sum()), 0.0) / max(width - kept, 1)
         scale = _SHRINK * whole / width + (1 - _SHRINK) * rest
         extra = (1 - _SHRINK) * numpy.maximum(large - rest, 0)
         shares = extra / (extra + scale)
-        axes = numpy.ascontiguousarray(vectors[:, ::-1][:, :AXES].T)
+        axes = numpy.ascontiguousarray(vectors[:, ::-1].T)
         return cls(centre, means, counts, axes, shares, scale)
 
     def precise(self, away: Real) -> Real:
@@ -107,6 +122,11 @@ class Discriminant(NamedTuple):
         means /= counts[:, None] + worth
         sharp = self.precise(means)
         return Judge(self.centre, sharp, numpy.einsum("ij,ij->i", sharp, means) * numpy.float32(0.5))
+
+
+def _blocks(rows: Rows) -> Iterator[Rows]:
+    """Rows, as many at a time as are looked at in one go."""
+    return (rows[first : first + _BLOCK] for first in range(0, len(rows), _BLOCK))
 
 
 class Judge(NamedTuple):

@@ -22,19 +22,22 @@ from tacit.learning.fitting.kept import read_kept
 from tacit.learning.ranking.blend import USUAL, fit_blend
 from tacit.learning.ranking.discriminant import Discriminant, Judge
 from tacit.learning.ranking.network import Network, log_softmax
-from tacit.learning.ranking.sketch import BUCKETS, COLUMNS, LONGEST_TEXT, sketches, spread_of
+from tacit.learning.ranking.sketch import BUCKETS, COLUMNS, LONGEST_TEXT, bucket_weights, sketches, spread_of
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
     Real = NDArray[numpy.float32]
+    Vector = Real | NDArray[numpy.float16]
+    Rows = NDArray[numpy.int64]
 
 MOST_EXAMPLES = 9_000
-"""Examples that are learned from, the newest: learning from so many takes about 150 MB and ten seconds of one
-processor."""
+"""Examples that are learned from, the newest."""
 MOST_TOOLS = 500
 """Tools that are known, those used most."""
+MOST_USED = 32
+"""Tools of one example that are looked at, the first: what used more of them does not say which one suits."""
 LEAST_NETWORK = 100
 """With fewer examples there is no network."""
 LEAST_BLEND = 20
@@ -42,8 +45,8 @@ LEAST_BLEND = 20
 OTHERS_WEIGHT = 0.3
 """What an episode counts that did not succeed."""
 _PARTS = 5
-_FEW = 1_000
-"""Up to so many examples each part is held out once; of more, one part says enough."""
+_ENOUGH_JUDGED = 300
+"""Parts are held out, one after the other, until so many examples have been; or all parts, where there are fewer."""
 _VECTORS_SHARE = 0.5
 """With vectors of fewer examples, none are looked at."""
 _SKETCH_SHARE = 0.55
@@ -60,7 +63,7 @@ class Example(NamedTuple):
     tools: tuple[str, ...]
     """Each different tool once; an example without any says nothing."""
     success: bool
-    vector: Real | None = None
+    vector: Vector | None = None
     """Of unit length; None where nothing has embedded the text."""
 
 
@@ -103,7 +106,8 @@ class ToolRanker:
         self._numbers = {tool: number for number, tool in enumerate(kept.tools)}
         if not kept.tools:
             return
-        self._spread = numpy.frombuffer(zlib.decompress(kept.spread), dtype=numpy.uint8).reshape(2, BUCKETS)
+        spread = numpy.frombuffer(zlib.decompress(kept.spread), dtype=numpy.uint8).reshape(2, BUCKETS)
+        self._weights = bucket_weights(spread, len(kept.tools))
         centre, means, counts, axes, shares = (each.array.astype(numpy.float32) for each in kept.discriminant)
         self._discriminant = Discriminant(centre, means, counts, axes, shares, kept.scale)
         network = [each.array.astype(numpy.float32) for each in kept.network]
@@ -120,7 +124,7 @@ class ToolRanker:
         """
         import numpy
 
-        examples = [each for each in examples if each.tools][-MOST_EXAMPLES:]
+        examples = [each._replace(tools=each.tools[:MOST_USED]) for each in examples if each.tools][-MOST_EXAMPLES:]
         tools = _tools_of(examples)
         kept = set(tools)
         examples = [each for each in examples if kept.intersection(each.tools)]
@@ -130,19 +134,16 @@ class ToolRanker:
         dimension = len(vectors[0]) if len(vectors) >= _VECTORS_SHARE * len(examples) else 0
         usual = numpy.zeros(dimension, dtype=numpy.float32)
         for vector in vectors if dimension else ():
-            usual += vector / len(vectors)
-        numbers = {tool: number for number, tool in enumerate(tools)}
-        counted = numpy.zeros((len(examples), len(tools)), dtype=numpy.float32)
-        for row, each in enumerate(examples):
-            counted[row, [numbers[tool] for tool in each.tools if tool in numbers]] = (
-                1.0 if each.success else OTHERS_WEIGHT
-            )
+            usual += vector
+        usual /= max(len(vectors), 1)
+        counted = _counted(examples, tools)
         texts = [each.text for each in examples]
         spread = spread_of(texts, [numpy.flatnonzero(row).tolist() for row in counted])
-        tasks = _features(texts, [each.vector for each in examples], usual, spread, len(tools))
+        tasks = _features(texts, [each.vector for each in examples], usual, bucket_weights(spread, len(tools)))
         weights = _blend(tasks, counted, texts, check)
         found = Discriminant.fit(tasks, counted)
-        network = Network.fit(tasks, counted, check=check) if len(tasks) >= LEAST_NETWORK and len(tools) > 1 else ()
+        is_heard = len(tasks) >= LEAST_NETWORK and len(tools) > 1 and weights[1] > 0
+        network = Network.fit(tasks, counted, check=check) if is_heard else ()
         half = numpy.float16
         return cls(
             _Kept(
@@ -229,7 +230,7 @@ class ToolRanker:
 
     def _features(self, texts: Sequence[str], vectors: Sequence[Real | None]) -> Real:
         usual = self._discriminant.centre[: self._kept.dimension]
-        return _features(texts, vectors, usual, self._spread, len(self._kept.tools))
+        return _features(texts, vectors, usual, self._weights)
 
     def _told_apart(self, task: Real, scores: Real) -> Real:
         """What the network says of the known tools, levelled so that tools it does not know lose and gain nothing."""
@@ -295,9 +296,19 @@ def _tools_of(examples: Sequence[Example]) -> tuple[str, ...]:
     return tuple(sorted(counts, key=lambda tool: -counts[tool])[:MOST_TOOLS])
 
 
-def _features(
-    texts: Sequence[str], vectors: Sequence[Real | None], usual: Real, spread: NDArray[numpy.uint8], tools: int
-) -> Real:
+def _counted(examples: Sequence[Example], tools: Sequence[str]) -> Real:
+    """What each example counts for as one of each tool: (examples, tools)."""
+    import numpy
+
+    numbers = {tool: number for number, tool in enumerate(tools)}
+    counted = numpy.zeros((len(examples), len(tools)), dtype=numpy.float32)
+    for row, each in enumerate(examples):
+        used = [numbers[tool] for tool in each.tools if tool in numbers]
+        counted[row, used] = 1.0 if each.success else OTHERS_WEIGHT
+    return counted
+
+
+def _features(texts: Sequence[str], vectors: Sequence[Vector | None], usual: Real, weights: Real) -> Real:
     """Vector and sketch side by side: (texts, dimension + columns). The usual vector stands for one that is missing."""
     import numpy
 
@@ -306,7 +317,7 @@ def _features(
     found = numpy.zeros((len(texts), dimension + COLUMNS), dtype=numpy.float32)
     for row, vector in enumerate(vectors):
         found[row, :dimension] = usual if vector is None or len(vector) != dimension else vector
-    found[:, dimension:] = _SKETCH_SHARE * sketches(texts, spread, tools)
+    found[:, dimension:] = _SKETCH_SHARE * sketches(texts, weights)
     return found
 
 
@@ -318,25 +329,29 @@ def _blend(tasks: Real, counted: Real, texts: Sequence[str], check: Check) -> tu
         return USUAL
     part = numpy.array([zlib.crc32(text[:LONGEST_TEXT].encode("utf-8", "replace")) % _PARTS for text in texts])
     cases = []
-    for held in range(_PARTS if len(tasks) <= _FEW else 1):
+    judged = 0
+    for held in range(_PARTS):
+        if judged >= _ENOUGH_JUDGED:
+            break
         there, away = part != held, part == held
+        judged += int(away.sum())
         tools = numpy.flatnonzero(counted[there].sum(0) > 0)
         truth = counted[away][:, tools]
         if truth.any() and len(tools) > 1:
-            cases.append((_opinions(tasks[there], counted[there][:, tools], tasks[away], len(tasks), check), truth))
+            known = counted if len(tools) == counted.shape[1] else counted[:, tools]
+            cases.append((_opinions(tasks, known, numpy.flatnonzero(there), tasks[away], check), truth))
     if not cases:
         return USUAL
     lead, other, usual = fit_blend(cases)
     return lead, other, usual
 
 
-def _opinions(known: Real, counted: Real, asked: Real, many: int, check: Check) -> Real:
-    """What the judges say of some tasks, having learned from others: (judges, tasks, tools)."""
+def _opinions(tasks: Real, counted: Real, known: Rows, asked: Real, check: Check) -> Real:
+    """What the judges say of some tasks, having learned from other ones: (judges, tasks, tools)."""
     import numpy
 
-    found = Discriminant.fit(known, counted)
+    found = Discriminant.fit(tasks, counted, known)
     scores = found.judge().scores(asked)
-    network = (
-        Network.fit(known, counted, check=check).logs(asked) if many >= LEAST_NETWORK else numpy.zeros_like(scores)
-    )
-    return numpy.stack([scores, network, numpy.repeat(numpy.log(found.counts)[None], len(asked), 0)])
+    network = Network.fit(tasks, counted, known, check=check).logs(asked) if len(tasks) >= LEAST_NETWORK else None
+    told = numpy.zeros_like(scores) if network is None else network
+    return numpy.stack([scores, told, numpy.repeat(numpy.log(found.counts)[None], len(asked), 0)])

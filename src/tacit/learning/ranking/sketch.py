@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Whole = NDArray[numpy.int64]
     Hashes = NDArray[numpy.uint32]
     Spread = NDArray[numpy.uint8]
+    Pairs = NDArray[numpy.int32]
 
 COLUMNS = 512
 """Numbers in a sketch."""
@@ -31,6 +32,8 @@ LONGEST_TEXT = 1_000
 _HALVES = 2
 _BATCH = 256
 """Texts whose n-grams are in memory at once."""
+_JOINED = 16
+"""Batches whose pairs of bucket and label are kept before those that they share are let go of."""
 _PARTS = (3, 4, 5)
 """Characters in a part of a word."""
 _UNSPACED = 0x2E80
@@ -40,11 +43,11 @@ _WORD = re.compile(r"\w+")
 
 
 def spread_of(texts: Sequence[str], labels: Sequence[Sequence[int]]) -> Spread:
-    """With how many different labels each bucket was seen, up to 255: (2, buckets)."""
+    """With how many different labels (numbers below 2¹⁵) each bucket was seen, up to 255: (2, buckets)."""
     import numpy
 
     found = numpy.zeros((_HALVES, BUCKETS), dtype=numpy.uint8)
-    pairs: list[list[Whole]] = [[] for _ in range(_HALVES)]
+    pairs: list[list[Pairs]] = [[] for _ in range(_HALVES)]
     width = 1 + max((label for of in labels for label in of), default=0)
     for first, half, row, bucket, _ in _batches(texts):
         own = [numpy.array(of, dtype=numpy.int64) for of in labels[first : first + _BATCH]]
@@ -52,16 +55,29 @@ def spread_of(texts: Sequence[str], labels: Sequence[Sequence[int]]) -> Spread:
         starts = numpy.cumsum([0, *map(len, own)])[row]
         place = numpy.repeat(starts - numpy.cumsum(many) + many, many) + numpy.arange(many.sum())
         label = numpy.concatenate(own)[place] if len(place) else place
-        pairs[half].append(numpy.unique(numpy.repeat(bucket, many) * width + label))
+        pair = (numpy.repeat(bucket, many) * width + label).astype(numpy.int32)
+        pairs[half].append(_different(pair))
+        if len(pairs[half]) == _JOINED:
+            pairs[half] = [_different(numpy.concatenate(pairs[half]))]
     for half, seen in enumerate(pairs):
         if seen:
-            counts = numpy.bincount(numpy.unique(numpy.concatenate(seen)) // width, minlength=BUCKETS)
+            counts = numpy.bincount(_different(numpy.concatenate(seen)) // width, minlength=BUCKETS)
             found[half] = numpy.minimum(counts, 255)
     return found
 
 
-def sketches(texts: Sequence[str], spread: Spread, labels: int) -> Real:
-    """The sketch of each text, of unit length (zeros for a text of which no n-gram was seen): (texts, columns).
+def _different(pairs: Pairs) -> Pairs:
+    """Each pair once, in order; they are sorted where they lie (which takes a tenth of the time of ``unique``)."""
+    import numpy
+
+    pairs.sort()
+    is_first = numpy.ones(len(pairs), dtype=bool)
+    numpy.not_equal(pairs[1:], pairs[:-1], out=is_first[1:])
+    return pairs[is_first]
+
+
+def bucket_weights(spread: Spread, labels: int) -> Real:
+    """What each bucket counts for: (2, buckets).
 
     Args:
         spread: how many labels each bucket was seen with.
@@ -69,8 +85,19 @@ def sketches(texts: Sequence[str], spread: Spread, labels: int) -> Real:
     """
     import numpy
 
-    weights = 1 + numpy.log((1 + min(labels, 255)) / (1 + spread.astype(numpy.float32)))
+    weights: Real = 1 + numpy.log((1 + min(labels, 255)) / (1 + spread.astype(numpy.float32)))
     weights[spread == 0] = 0
+    return weights
+
+
+def sketches(texts: Sequence[str], weights: Real) -> Real:
+    """The sketch of each text, of unit length (zeros for a text of which no n-gram was seen): (texts, columns).
+
+    Args:
+        weights: what each bucket counts for.
+    """
+    import numpy
+
     found = numpy.zeros((len(texts), COLUMNS), dtype=numpy.float32)
     for first, half, row, bucket, count in _batches(texts):
         value = (1 + numpy.log(count)) * weights[half][bucket]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
+from tacit import heap
 from tacit.experience.episode import Episode
 from tacit.learning.advising.advisor import Models
 from tacit.learning.fitting.giving_up import Check, checked, go_on
@@ -70,6 +71,7 @@ def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Ch
         known: how many finished episodes there are in all.
         check: is called again and again, and raises when it is to be given up.
     """
+    heap.release()  # what the ranker was made of
     readings = read_episodes(checked(episodes, check))
     success = SuccessModel.learn(readings, check).to_bytes()
     next_step = NextStepModel.learn(readings, check=check).to_bytes()

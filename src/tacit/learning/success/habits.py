@@ -99,6 +99,8 @@ class EventLog:
         self._readings = readings
         self._check = check
         self._found: dict[tuple[int, tuple[str, ...]], list[Event]] = {}
+        self._shared: dict[Event, Event] = {}
+        """Events, kept once for all runs; there are many, and few different ones."""
 
     def of(self, goals: GoalWords, numbers: Iterable[int]) -> list[list[Event]]:
         """The events of the episodes with these numbers."""
@@ -114,7 +116,7 @@ class EventLog:
                 before = run.calls.last
                 run.add(step)
                 if step.tool:
-                    events += events_of(run, before)
+                    events += [self._shared.setdefault(event, event) for event in events_of(run, before)]
             self._found[key] = events
         return self._found[key]
 
