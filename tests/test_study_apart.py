@@ -34,7 +34,7 @@ def episode(number: int, steps: int) -> Episode:
         started_at_micros=number,
         ended_at_micros=number + 1,
         steps=tuple(
-            Step(tool=tools[(number + place) % 3], action=f"go {place}", observation=f"saw {place % 4}")
+            Step(tool=tools[(number + place) % 3], action=f"go {place}", observation=f"saw {place % 4} " + 500 * ".")
             for place in range(steps)
         ),
         outcome=Outcome(kind="success" if number % 3 else "failure"),

@@ -8,6 +8,7 @@ disk. Where no process can be started, the caller's thread does the work.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.studying.work import Done, Work, do
@@ -87,14 +89,23 @@ def _start(nice: int) -> subprocess.Popen[bytes]:
 
 
 def _converse(process: subprocess.Popen[bytes], question: bytes, check: Check) -> tuple[bytes, bytes]:
-    """What the process writes to its output and its error output."""
-    rest: bytes | None = question
+    """What the process writes to its output and its error output.
+
+    A thread asks, since ``communicate`` would send nothing more of what it had not sent when its time was up.
+    """
+    assert process.stdin is not None
+    threading.Thread(target=_ask, args=(process.stdin, question), name="tacit-ask", daemon=True).start()
+    process.stdin = None
     while True:
         try:
-            return process.communicate(rest, timeout=_CHECK_SECONDS)
+            return process.communicate(timeout=_CHECK_SECONDS)
         except subprocess.TimeoutExpired:
-            rest = None  # it goes on where it was
             check()
+
+
+def _ask(pipe: IO[bytes], question: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), pipe:  # the process has ended, which is seen where its answer is read
+        pipe.write(question)
 
 
 def main(parent: int, nice: int) -> None:
