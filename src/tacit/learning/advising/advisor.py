@@ -14,6 +14,8 @@ from tacit.learning.advising.advice import Advice, Item, NextStep, Playbook, Too
 from tacit.learning.advising.book import Book
 from tacit.learning.advising.choices import Worth
 from tacit.learning.advising.coherence import settled, with_playbook, with_steps
+from tacit.learning.advising.inferred_kind import told as told_kind
+from tacit.learning.advising.inferred_kind import with_its_kind
 from tacit.learning.advising.items import cited, items, rules
 from tacit.learning.advising.nearest import Near, Shelf
 from tacit.learning.advising.situation import Situation, situation
@@ -106,15 +108,19 @@ def advise(
         vectors: of the question's texts, by the shelf's model, as far as there are any.
         hidden: ids of heuristics that are not told, and have no effect on the rest of the advice either.
     """
-    task, steps, vectors = question.task, question.steps, vectors or {}
-    here = situation(task, steps)
-    alike = shelf.nearest(here.features, _PRECEDENTS, vectors.get(task.description))
+    stated, steps, vectors = question.task, question.steps, vectors or {}
+    here = situation(stated, steps)
+    alike = shelf.nearest(here.features, _PRECEDENTS, vectors.get(stated.description))
     near = [each for each in alike if each.likeness >= LEAST_LIKENESS]
-    by_words = task.description not in vectors
+    by_words = stated.description not in vectors
     notes = (BY_WORDS_ALONE,) if shelf.has_vectors and by_words else ()
     if not near and not _is_known(here, alike, models, shelf, by_words=by_words):
         tools = _tools(question, near, models.tools, vectors, shelf.model)  # the described ones suit or do not, always
         return Advice(success=None, abstained=not tools, tools=tools, notes=notes)
+    task = with_its_kind(stated, near)
+    if task != stated:
+        question, here = msgspec.structs.replace(question, task=task), situation(task, steps)
+        notes = (*notes, told_kind(task))
     precedents = shelf.of_kind(here.kind)
     here = _with_tools(here, question, [trace for _, trace in precedents] or [each.trace for each in near])
     worth = Worth((trace for _, trace in precedents), here.last)

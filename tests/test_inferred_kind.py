@@ -1,0 +1,64 @@
+"""A task that does not say of which kind it is is taken for what the episodes most like it are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tacit
+from tacit.experience.episode import Task
+from tacit.experience.views import NOW
+from tacit.learning.advising.inferred_kind import with_its_kind
+from tacit.learning.advising.nearest import Near
+from tacit.learning.lessons.lessons import lessons_between
+from tacit.mind import Mind
+from trials import settings
+
+pytestmark = pytest.mark.requirement("LE-06")
+
+
+@pytest.fixture
+def mind(tmp_path: Path):
+    with tacit.open(tmp_path / "k.db", settings=settings(learning__embedder="none")) as mind:
+        for number in range(8):
+            finish(mind, f"bake bread number {number} in the oven", "knead", "bake", task_type="baking")
+            finish(mind, f"refund the customer of order {number}", "look_up", "refund")
+        mind.settle(60)
+        yield mind
+
+
+def finish(mind: Mind, description: str, *tools: str, task_type: str = "") -> None:
+    with mind.episode(description, task_type=task_type) as live:
+        for tool in tools:
+            live.step(tool=tool, observation="done")
+        live.complete("success")
+
+
+def test_a_task_of_no_stated_kind_is_advised_as_those_most_like_it(mind: Mind) -> None:
+    found = mind.advise("bake bread in the oven", record=False)
+    assert found.next_steps[0].tool == "knead"
+    assert found.playbook is not None
+    assert [step.tool for step in found.playbook.steps] == ["knead", "bake"]
+    assert any("taken for baking" in note for note in found.notes)
+
+
+def test_a_task_like_those_of_no_stated_kind_stays_one(mind: Mind) -> None:
+    found = mind.advise("refund the customer of an order", record=False)
+    assert found.next_steps[0].tool == "look_up"
+    assert not found.notes
+
+
+def test_a_kind_that_is_stated_is_believed(mind: Mind) -> None:
+    found = mind.advise("bake bread in the oven", task_type="cleaning", record=False)
+    assert not any("taken for" in note for note in found.notes)
+
+
+def test_episodes_that_do_not_agree_decide_nothing(mind: Mind) -> None:
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        lessons = list(lessons_between(snapshot, mind.recorder.mind.id, 0, NOW))
+    near = [Near(each.episode, 0.5, each.trace) for each in lessons]
+    task = Task(description="help the customer")
+    assert with_its_kind(task, near) == task
+    assert with_its_kind(task, [each for each in near if each.trace.task_type]).task_type == "baking"
+    assert with_its_kind(task, [each for each in near if each.trace.task_type][:2]) == task, "two are too few"
