@@ -27,7 +27,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The command line on a store with traces that nobody has learned from yet."""
     monkeypatch.setenv("TACIT_LEARNING__EMBEDDER", "none")
     run = CommandLine(tmp_path / "shop.db")
-    assert run("import", str(write_traces(tmp_path / "traces.jsonl", good=45)), "--quiet").code == 0
+    assert run("import", str(write_traces(tmp_path / "traces.jsonl", good=45)), "--quiet", "--wait", "0").code == 0
     return run
 
 
@@ -59,6 +59,18 @@ def test_what_was_imported_is_learned_while_the_command_waits_and_it_says_so(cli
     assert "Chance of success: " in ran.out
     assert cli("advise", TASK, "--domain", "shop").err == ""
     assert cli("playbook", "--quiet").out.lstrip().startswith("How to do shop")
+
+
+def test_an_import_waits_until_it_is_learned_from_so_that_the_next_command_answers_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TACIT_LEARNING__EMBEDDER", "none")
+    run = CommandLine(tmp_path / "shop.db")
+    ran = run("import", str(write_traces(tmp_path / "traces.jsonl", good=45)))
+    assert ran.err.endswith("learning from 45 episodes …\n")
+    told = run("advise", TASK, "--domain", "shop", "--wait", "0")
+    assert told.err == ""
+    assert "Chance of success: " in told.out
 
 
 def test_at_a_terminal_it_moves_while_it_waits_and_leaves_nothing_behind(cli: CommandLine) -> None:

@@ -40,6 +40,7 @@ class Slow(Tally):
     """Statistics, made by somebody who thinks for longer than a lease lasts."""
 
     def __init__(self, seconds: float = 3 * LEASE_SECONDS) -> None:
+        super().__init__()
         self.seconds = seconds
         self.begun: list[int] = []
 

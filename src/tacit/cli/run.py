@@ -10,9 +10,9 @@ from tacit.cli.demo import run_demo
 from tacit.cli.options import option
 from tacit.cli.session import Session
 from tacit.cli.stats import show_statistics
-from tacit.cli.traces import GOES_ON, FormatName, check_source, ingest, show_report
+from tacit.cli.traces import FormatName, check_source, ingest, show_report
 from tacit.cli.verb import verb
-from tacit.cli.waiting import AFTER_IMPORT, catch_up, lag_note, learn
+from tacit.cli.waiting import AFTER_IMPORT, catch_up, lag_note, learn_imported
 from tacit.errors import InvalidInput
 
 LONGEST_COUNT = 600.0
@@ -61,7 +61,7 @@ def report_on(session: Session, traces: Path, format: str) -> None:
             show_statistics(out, found)
         if behind:
             out.note(lag_note(behind))
-        learn(out, mind, AFTER_IMPORT, meanwhile=GOES_ON)
+        learn_imported(out, mind, AFTER_IMPORT)
     if not out.json:
         out.note(f"\nIt is kept in {location}. Browse it: tacit episode list, tacit episode show ID, tacit stats")
         out.note("Ask it: tacit advise TASK, tacit playbook, tacit pattern list")

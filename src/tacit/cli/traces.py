@@ -12,7 +12,7 @@ from tacit.cli.options import option
 from tacit.cli.output import Output, counted
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
-from tacit.cli.waiting import AFTER_IMPORT, LongestWait, learn
+from tacit.cli.waiting import AFTER_IMPORT, LongestWait, learn_imported
 from tacit.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST_REJECTED_SHOWN = 20
 STDOUT = "-"
-GOES_ON = "That goes on whenever the store is open"
 
 Source = Annotated[Path, typer.Argument(metavar="PATH", help="A file, or a folder of files.")]
 FormatName = Annotated[
@@ -67,7 +66,7 @@ def _add_import(app: typer.Typer) -> None:
         with session.open_mind(create=True) as mind:
             report = ingest(session.out, mind, path, tags=tag or (), **options)
             session.out.result(report, lambda: show_report(session.out, report))
-            learn(session.out, mind, wait, meanwhile=GOES_ON)
+            learn_imported(session.out, mind, wait)
         if report.rejected and not report.imported and not report.skipped:
             raise typer.Exit(InvalidInput.exit_code)
 

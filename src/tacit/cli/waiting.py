@@ -36,6 +36,13 @@ def catch_up(mind: Mind, timeout: float = LONGEST_WAIT, *, only: str = "tally") 
     return {}
 
 
+def learn_imported(out: Output, mind: Mind, seconds: float) -> None:
+    """Wait until what was imported has been learned from, so that the next command can answer at once; not where
+    another process does the learning."""
+    if mind.recorder.journal.options.background:
+        learn(out, mind, seconds, meanwhile="That goes on whenever the store is open")
+
+
 def learn(out: Output, mind: Mind, seconds: float, *, meanwhile: str = "This is what is known without them") -> int:
     """Let learning catch up, but do not wait longer than that; how many finished episodes it has yet to see.
 

@@ -56,8 +56,8 @@ class Span(msgspec.Struct, frozen=True):
     """Whether somebody waits until everything has been consumed."""
     busy: bool
     """Whether somebody is writing a short burst; what takes long had better be put off."""
-    writing: bool = False
-    """Whether somebody is writing, for however long."""
+    writing: Callable[[], bool] = lambda: False
+    """Says whether somebody is writing just now, for however long already."""
     stopped: Callable[[], bool] = lambda: False
     """Says whether the store is being closed, or another process has the lease now; what takes long had better be given
     up, to be done another time."""
@@ -316,7 +316,7 @@ class Consumers:
             self._pace.batch_events,
             self._is_awaited(consumer, lease.mind),
             self.rest.bursting,
-            self.rest.writing,
+            lambda: self.rest.writing,
             lambda: self._stopping or lease.lost,
         )
 

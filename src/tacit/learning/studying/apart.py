@@ -16,8 +16,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.studying.work import Done, Work, do
@@ -55,7 +57,7 @@ def do_apart(work: Work, check: Check = go_on, *, hurried: bool = False) -> Done
         return do(work, check)
     with process:
         try:
-            answer, said = _converse(process, pickle.dumps(work), check)
+            answer, said = _converse(process, work, check)
         finally:
             process.kill()
     if process.returncode:
@@ -88,13 +90,13 @@ def _start(nice: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _converse(process: subprocess.Popen[bytes], question: bytes, check: Check) -> tuple[bytes, bytes]:
+def _converse(process: subprocess.Popen[bytes], work: Work, check: Check) -> tuple[bytes, bytes]:
     """What the process writes to its output and its error output.
 
     A thread asks, since ``communicate`` would send nothing more of what it had not sent when its time was up.
     """
     assert process.stdin is not None
-    threading.Thread(target=_ask, args=(process.stdin, question), name="tacit-ask", daemon=True).start()
+    threading.Thread(target=_ask, args=(process.stdin, work), name="tacit-ask", daemon=True).start()
     process.stdin = None
     while True:
         try:
@@ -103,9 +105,27 @@ def _converse(process: subprocess.Popen[bytes], question: bytes, check: Check) -
             check()
 
 
-def _ask(pipe: IO[bytes], question: bytes) -> None:
+def _ask(pipe: IO[bytes], work: Work) -> None:
+    """Send the work a piece at a time: a pickler keeps the interpreter until it is done."""
     with contextlib.suppress(BrokenPipeError), pipe:  # the process has ended, which is seen where its answer is read
-        pipe.write(question)
+        for piece in _pieces(work):
+            pickle.dump(piece, pipe)
+
+
+def _pieces(work: Work) -> Iterator[Any]:
+    """What :func:`_whole` puts together again: the work without its many parts, these, and None behind each sort."""
+    fitting = work.fitting
+    yield work._replace(fresh=(), fitting=fitting and fitting._replace(examples=(), episodes=()))
+    for many in (work.fresh, *((fitting.examples, fitting.episodes) if fitting else ((), ()))):
+        yield from many
+        yield None
+
+
+def _whole(pieces: Iterator[Any]) -> Work:
+    work: Work = next(pieces)
+    fresh, examples, episodes = (list(iter(partial(next, pieces), None)) for _ in range(3))
+    fitting = work.fitting
+    return work._replace(fresh=fresh, fitting=fitting and fitting._replace(examples=examples, episodes=episodes))
 
 
 def main(parent: int, nice: int) -> None:
@@ -115,7 +135,12 @@ def main(parent: int, nice: int) -> None:
         os.nice(nice)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answer:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into the answer
-        pickle.dump(do(pickle.load(sys.stdin.buffer)), answer)  # noqa: S301 - from our own pipe
+        pickle.dump(do(_whole(_unpickled(sys.stdin.buffer))), answer)
+
+
+def _unpickled(pipe: IO[bytes]) -> Iterator[Any]:
+    while True:
+        yield pickle.load(pipe)  # noqa: S301 - from our own pipe
 
 
 def _end_with(parent: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from uuid import UUID, uuid5
 
 import msgspec
@@ -50,6 +50,9 @@ _WORTH_GROWTH = 2.0
 _REST = 10
 """A book is written anew after ten times as long as the last one took to write, or when twice as much is known: so
 study takes a tenth of one processor at most."""
+_PAUSE, _LONGEST_PAUSE = 4.0, 0.05
+"""While somebody writes, each bit of work in the thread is followed by a pause of four times its length, and in seconds
+at most so long: the interpreter belongs to the writer."""
 _PATIENCE_SECONDS = 60.0
 """Who waits for everything to be studied had better have it studied once, when all of it is there."""
 _LOOK_SECONDS = 0.5
@@ -90,10 +93,17 @@ class _GivenUp(Exception):  # noqa: N818 - no error: the store is being closed
     """The study is given up, to be done another time."""
 
 
-def _checking(stopped: Callable[[], bool]) -> Check:
+def _checking(span: Span) -> Check:
+    """A check that gives up when that is wanted; and that makes way while somebody writes, unless somebody waits."""
+    checked_at = time.monotonic()
+
     def check() -> None:
-        if stopped():
+        nonlocal checked_at
+        if span.stopped():
             raise _GivenUp
+        if not span.hurried and span.writing():
+            time.sleep(min(_LONGEST_PAUSE, _PAUSE * (time.monotonic() - checked_at)))
+        checked_at = time.monotonic()
 
     return check
 
@@ -132,7 +142,7 @@ class Study:
             return Taken(position)
         if not span.hurried and not worth:
             return None
-        started, check = time.monotonic(), _checking(span.stopped)
+        started, check = time.monotonic(), _checking(span)
         try:
             found, work = self._study(snapshot, mind, position, before, check)
         except _GivenUp:
@@ -182,7 +192,7 @@ class Study:
             return True, True
         episodes, now = count_lessons(snapshot, mind, position), time.monotonic()
         new = last_change(snapshot, mind) > before.position or episodes != before.known
-        much = not span.writing and now >= self._begin and episodes >= _WORTH_GROWTH * before.known
+        much = not span.writing() and now >= self._begin and episodes >= _WORTH_GROWTH * before.known
         return new, much or now >= self._rest_until
 
     @staticmethod
