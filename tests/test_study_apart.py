@@ -102,7 +102,7 @@ def test_work_that_is_given_up_ends_its_process_at_once() -> None:
 
     started = time.monotonic()
     with pytest.raises(GivenUp):
-        do_apart(work(60, 10), check)
+        do_apart(work(200, 10), check)
     assert not children()
     assert time.monotonic() - started < 60
 
@@ -113,7 +113,7 @@ def test_a_process_that_is_killed_is_told_of() -> None:
             each.send_signal(signal.SIGKILL)
 
     with pytest.raises(WorkFailed, match="-9"):
-        do_apart(work(60, 10), kill)
+        do_apart(work(200, 10), kill)
 
 
 def test_where_no_process_can_be_started_the_work_is_done_here(

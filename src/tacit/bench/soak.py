@@ -27,7 +27,10 @@ _PACE = 100.0  # episodes a second
 _BURST_PACE = 1_000.0
 _BURST_AGENTS = 8
 _SAMPLES_A_RUN = 600
-_WARM_UP_SHARE = 0.2  # of the run: caches fill, and the allocator finds its size
+_WARM_UP_SHARE = 0.2  # of the run at least: caches fill, and the allocator finds its size
+_WARM_UP_SECONDS = (
+    300.0  # of a long one: the window of what is learned from is full after 200, and the study behind that
+)
 _READ_EVERY_SECONDS = 0.02
 _ASK_EVERY_SECONDS = 0.2
 _IDLE_SAMPLES = 200
@@ -78,7 +81,9 @@ def _measure_steady(run: Run, mind: Mind) -> int:
 
 
 def _note_memory(run: Run, samples: Sequence[tuple[float, float]]) -> None:
-    warm = samples[int(len(samples) * _WARM_UP_SHARE) :]
+    seconds = samples[-1][0] - samples[0][0]
+    warm_up = min(max(seconds * _WARM_UP_SHARE, _WARM_UP_SECONDS), seconds / 2)
+    warm = [sample for sample in samples if sample[0] >= samples[0][0] + warm_up]
     minutes, megabytes = [at / 60 for at, _ in warm], [size / _MEGABYTE for _, size in warm]
     slope, low, high = slope_with_interval(minutes, megabytes)
     run.figure("soak_memory_samples", len(warm), "samples")

@@ -8,8 +8,8 @@ from tacit.experience.episode import Episode
 from tacit.experience.views import load_episode
 from tacit.stores.port import Snapshot
 
-MOST_STEPS = 2_000
-"""Steps that are kept, of all episodes together."""
+MOST_STEPS = 10_000
+"""Steps that are kept, of all episodes together: about as many as a batch of consumers has."""
 
 
 class RecentEpisodes:

@@ -25,7 +25,7 @@ from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.studying.work import Done, Work, do
 
 _log = logging.getLogger("tacit.learning.studying.apart")
-WORTH_A_PROCESS = 500
+WORTH_A_PROCESS = 1_500
 """Steps of episodes. Fewer are worked through in about the time that a process takes to start."""
 _CHECK_SECONDS = 0.1
 _PARENT_SECONDS = 1.0

@@ -60,7 +60,7 @@ _LOOK_SECONDS = 0.5
 BEGIN_SECONDS = 3.0
 """Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
 _VECTORS_SECONDS = 30.0
-"""So long is waited for the vectors of what there is to study, when nothing else is to come."""
+"""So long is waited for vectors that come no further, when nothing else is to come."""
 _MOST_MINDS = 8
 """Minds whose counts are kept in memory."""
 _MOST_RETIRED = 200
@@ -121,7 +121,8 @@ class Study:
         self._desks: OrderedDict[bytes, Desk] = OrderedDict()
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
         self._look_at: dict[bytes, float] = {}
-        self._awaiting: dict[bytes, float] = {}
+        self._awaiting: dict[bytes, tuple[int, float]] = {}
+        """How far vectors had come, and since when they have not come further."""
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """Study what the lessons have brought; None while it is not worth it yet."""
@@ -134,6 +135,8 @@ class Study:
         if (position < span.head and now < self._rest_until + patience) or (now < look_at and not span.hurried):
             return None  # lessons are still coming in, or it was looked at just now
         if position == span.head and self._awaits_vectors(snapshot, mind, position):
+            if span.hurried:
+                self._count_ahead(snapshot, mind, position, _checking(span))
             return None
         before = read_book(snapshot, mind, position)
         new, worth = self._look(snapshot, mind, span, position, before)
@@ -250,11 +253,22 @@ class Study:
 
     def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
         """Whether tasks are still being embedded; not for ever, since a server that embeds may be down."""
-        if self._embedder is None or consumer_position(snapshot, mind, vectors_kept_as(self._embedder)) >= position:
+        if self._embedder is None:
+            return False
+        now, reached = time.monotonic(), consumer_position(snapshot, mind, vectors_kept_as(self._embedder))
+        if reached >= position:
             self._awaiting.pop(mind, None)
             return False
-        since = self._awaiting.setdefault(mind, time.monotonic())
-        return time.monotonic() < since + _VECTORS_SECONDS
+        before, since = self._awaiting.get(mind, (-1, now))
+        self._awaiting[mind] = reached, now if reached > before else since
+        return now < self._awaiting[mind][1] + _VECTORS_SECONDS
+
+    def _count_ahead(self, snapshot: Snapshot, mind: bytes, position: int, check: Check) -> None:
+        """Count what there is while others work, so that less is left to do when they are done."""
+        try:
+            self._desk(mind).catch_up(snapshot, mind, position, check)
+        except _GivenUp:
+            self._desks.pop(mind, None)  # it may be half up to date
 
     def _desk(self, mind: bytes) -> Desk:
         desk = self._desks.pop(mind, None) or Desk(self._policy.window)
