@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tacit.learning.studying import apart
 from tacit.learning.studying.apart import WORTH_A_PROCESS, WorkFailed, do_apart
 from tacit.learning.studying.fits import models_of
 from tacit.learning.studying.work import Done, Fitting, Work, do
+from tacit.stores.forking import GATE
+from trials import open_mind
 
 pytestmark = pytest.mark.requirement("LE-04")
 
@@ -135,6 +138,68 @@ def test_a_program_with_an_interpreter_inside_is_not_started_again(
     monkeypatch.setattr(sys, "executable", executable)
     monkeypatch.setattr(apart, "do", done_here)
     assert do_apart(MUCH) == HERE
+
+
+@pytest.mark.parametrize("odd", [Path("/tmp"), None, 7, b"/tmp"])
+def test_what_is_no_text_among_the_places_of_modules_is_passed_over(
+    odd: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, odd])
+    monkeypatch.setattr(apart, "do", lambda *_: pytest.fail("it was done here"))
+    assert do_apart(MUCH).fit is not None
+
+
+def test_where_no_thread_can_be_started_the_work_is_done_here(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "tacit-ask":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(apart, "do", done_here)
+    assert do_apart(MUCH) == HERE
+    assert "can't start new thread" in caplog.text
+    assert not children()
+
+
+@pytest.mark.requirement("SE-05")
+def test_the_process_is_given_no_setting_of_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TACIT_STORE__PASSPHRASE", "correct horse")
+    seen: list[dict[str, str]] = []
+    do_apart(work(200, 10), lambda: seen.extend(each.environ() for each in children()))
+    assert seen
+    assert not any(name.startswith("TACIT_") for each in seen for name in each)
+
+
+def test_whoever_forks_while_the_process_is_started_does_not_keep_its_pipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[bool] = []
+    popen = subprocess.Popen
+
+    def look(*args: object, **options: object) -> subprocess.Popen[bytes]:
+        inside.append(bool(GATE._inside))
+        return popen(*args, **options)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(subprocess, "Popen", look)
+    do_apart(MUCH)
+    assert inside == [True], "a fork waits until nobody is inside the gate"
+
+
+def test_of_very_large_episodes_only_the_newest_are_fitted_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tacit.learning.studying.study._MOST_BYTES", 20_000)
+    works: list[Work] = []
+    monkeypatch.setattr("tacit.learning.studying.study.do_apart", lambda work, *_, **__: works.append(work) or do(work))
+    with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
+        for number in range(12):
+            with mind.episode(f"read book {number}") as live:
+                live.step(tool="read", observation=9_000 * ".")
+                live.complete("success")
+        mind.settle(60)
+    assert works[-1].fitting is not None
+    assert [each.task.description for each in works[-1].fitting.episodes] == ["read book 10", "read book 11"]
 
 
 PARENT = """

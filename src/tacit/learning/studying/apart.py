@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.studying.work import Done, Work, do
+from tacit.stores.forking import GATE
 
 _log = logging.getLogger("tacit.learning.studying.apart")
 WORTH_A_PROCESS = 1_500
@@ -52,18 +53,23 @@ def do_apart(work: Work, check: Check = go_on, *, hurried: bool = False) -> Done
         return do(work, check)
     try:
         process = _start(0 if hurried else _NICE)
-    except OSError as error:
+        with process:
+            try:
+                asker = _asker(process, work)
+                answer, said = _converse(process, check)
+            finally:
+                process.kill()
+        asker.join()
+    except (OSError, RuntimeError, ValueError) as error:  # no more processes or threads, or a path with a NUL
         _log.warning("models are fitted in the agent's process, since no other can be started: %s", error)
         return do(work, check)
-    with process:
-        try:
-            answer, said = _converse(process, work, check)
-        finally:
-            process.kill()
-    if process.returncode:
+    if process.returncode or not answer:
         last = said.decode(errors="replace").strip().rpartition("\n")[2]
         raise WorkFailed(f"the process that fits models ended with {process.returncode}: {last or 'it said nothing'}")
-    done: Done = pickle.loads(answer)  # noqa: S301 - from our own pipe
+    try:
+        done: Done = pickle.loads(answer)  # noqa: S301 - from our own pipe
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise WorkFailed(f"the process that fits models ended within its answer: {error}") from error
     return done
 
 
@@ -79,25 +85,30 @@ def _is_python(executable: str | None) -> bool:
 
 
 def _start(nice: int) -> subprocess.Popen[bytes]:
-    path = os.pathsep.join(filter(None, sys.path))
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(nice)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
-        start_new_session=True,  # a Ctrl-C is for the agent, which ends this process itself
-    )
+    path = os.pathsep.join(part for part in sys.path if part and isinstance(part, str))
+    secretless = {name: value for name, value in os.environ.items() if not name.startswith("TACIT_")}
+    with GATE.entered():  # who forks meanwhile would inherit the pipes, and keep them open
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(nice)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**secretless, **_ONE_THREAD, "PYTHONPATH": path},
+            start_new_session=True,  # a Ctrl-C is for the agent, which ends this process itself
+        )
 
 
-def _converse(process: subprocess.Popen[bytes], work: Work, check: Check) -> tuple[bytes, bytes]:
-    """What the process writes to its output and its error output.
-
-    A thread asks, since ``communicate`` would send nothing more of what it had not sent when its time was up.
-    """
+def _asker(process: subprocess.Popen[bytes], work: Work) -> threading.Thread:
+    """The thread that asks: ``communicate`` would send nothing more of what it had not sent when its time was up."""
     assert process.stdin is not None
-    threading.Thread(target=_ask, args=(process.stdin, work), name="tacit-ask", daemon=True).start()
+    asker = threading.Thread(target=_ask, args=(process.stdin, work), name="tacit-ask", daemon=True)
+    asker.start()
     process.stdin = None
+    return asker
+
+
+def _converse(process: subprocess.Popen[bytes], check: Check) -> tuple[bytes, bytes]:
+    """What the process writes to its output and its error output."""
     while True:
         try:
             return process.communicate(timeout=_CHECK_SECONDS)

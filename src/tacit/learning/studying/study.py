@@ -9,9 +9,10 @@ good they are. Advice that did harm is demoted.
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID, uuid5
 
 import msgspec
@@ -64,6 +65,8 @@ _VECTORS_SECONDS = 30.0
 _MOST_MINDS = 8
 """Minds whose counts are kept in memory."""
 _MOST_RETIRED = 200
+_MOST_BYTES = 32_000_000
+"""Of episodes that models are fitted to: a thousand of ten steps have about six million."""
 _MOST_FORECASTS = 100
 """Episodes that are forecast in one study."""
 _WORTH_FITTING = 0.1
@@ -232,7 +235,7 @@ class Study:
         """A sample of the episodes that the models have not seen."""
         fresh = newest_heads(snapshot, mind, desk.position, self._policy.window, after=after)
         apart = max(1, len(fresh) // _MOST_FORECASTS)
-        return [(load_episode(snapshot, mind, id, since), since) for id, since in checked(fresh[::apart], check)]
+        return _loaded(snapshot, mind, fresh[::apart], check)
 
     def _fitting(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fitting:
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
@@ -241,7 +244,7 @@ class Study:
             known=desk.known,
             model=model,
             examples=self._examples(snapshot, mind, desk.position, model),
-            episodes=[load_episode(snapshot, mind, id, since) for id, since in checked(newest, check)],
+            episodes=[episode for episode, _ in _loaded(snapshot, mind, newest, check)],
         )
 
     @staticmethod
@@ -276,6 +279,21 @@ class Study:
         while len(self._desks) > _MOST_MINDS:
             self._desks.popitem(last=False)
         return desk
+
+
+def _loaded(
+    snapshot: Snapshot, mind: bytes, heads: Sequence[tuple[bytes, int]], check: Check
+) -> list[tuple[Episode, int]]:
+    """Episodes as of their positions, oldest first: as many of the newest as are not too large together."""
+    found: list[tuple[Episode, int]] = []
+    size = 0
+    for id, since in checked(reversed(heads), check):
+        episode = load_episode(snapshot, mind, id, since)
+        size += len(pickle.dumps(episode))
+        if size > _MOST_BYTES and found:
+            break
+        found.append((episode, since))
+    return found[::-1]
 
 
 def write(
