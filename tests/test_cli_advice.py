@@ -150,7 +150,7 @@ def test_a_task_unlike_all_others_is_told_to_be_one(learned: CommandLine) -> Non
 
 def test_the_likelihood_of_a_next_step_is_not_called_a_chance_of_success(learned: CommandLine) -> None:
     told = learned("advise", TASK, "--domain", "shop").out
-    assert "how likely it comes next, not how likely it succeeds" in told
+    assert "usual: how likely it comes next; score: that, by how it has turned out" in told
     assert "chance" not in told.partition("Next step")[2]
 
 

@@ -35,7 +35,7 @@ ADVICE = Advice(
 def test_everything_is_said_where_there_is_room() -> None:
     assert ADVICE.prompt(10_000).splitlines() == [
         "Tasks like this succeed in 63 % of cases (41 … 82).",
-        "Next, likeliest first: mix (mix flour).",
+        "Next, the best first: mix (mix flour).",
         "How to bake:",
         "- first make sure: these tools are at hand: oven",
         "1. mix",
@@ -51,7 +51,7 @@ def test_everything_is_said_where_there_is_room() -> None:
 
 def test_what_matters_less_is_left_out_first() -> None:
     assert ADVICE.prompt(70).splitlines()[1:] == [
-        "Next, likeliest first: mix (mix flour).",
+        "Next, the best first: mix (mix flour).",
         "How to bake:",
         "1. mix",
         "2. bake",
@@ -64,7 +64,7 @@ def test_the_next_step_and_the_playbook_stand_before_many_things_that_help_with_
     why = "9 of the 12 episodes in which it occurred went well, 23 points more often than without it (+3 … +43)"
     many = tuple(Item(id=str(number), text=f"do thing {number} first", score=0.4, why=why) for number in range(10))
     told = msgspec.structs.replace(ADVICE, heuristics=many).prompt(200).splitlines()
-    assert told[1:3] == ["Next, likeliest first: mix (mix flour).", "How to bake:"]
+    assert told[1:3] == ["Next, the best first: mix (mix flour).", "How to bake:"]
     assert {"1. mix", "2. bake", "Pitfall: avoid: guess (1 of 9 went well)"} <= set(told)
     assert told.count("What helps: do thing 0 first (9 of the 12 episodes in which it occurred went well)") == 1
     assert not any("points more often" in line for line in told)

@@ -33,9 +33,12 @@ def _show_what_is_known(out: Output, found: Advice) -> None:
             f"Chance of success: {chance_of(found.success)}; the interval holds the true chance with 95 % confidence"
         )
     if found.next_steps:
-        out.heading("Next step, likeliest first (how likely it comes next, not how likely it succeeds)")
-        rows = [(each.tool, brief(each.action, _ACTION), likely(each.score), each.why) for each in found.next_steps]
-        out.table(("tool", "action", "likely", "why"), rows)
+        out.heading("Next step, best first (usual: how likely it comes next; score: that, by how it has turned out)")
+        rows = [
+            (each.tool, brief(each.action, _ACTION), likely(each.chance), likely(each.score), each.why)
+            for each in found.next_steps
+        ]
+        out.table(("tool", "action", "usual", "score", "why"), rows)
     if found.tools:
         out.heading("Tools, likeliest first (how likely each is the right one)")
         out.table(("tool", "likely", "why"), [(each.name, likely(each.score), each.why) for each in found.tools])

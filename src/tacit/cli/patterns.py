@@ -107,7 +107,12 @@ def _show_list(out: Output, found: list[Pattern]) -> None:
         )
         for each in found
     ]
-    out.table(columns, rows, empty="no such patterns yet: they need three episodes in which the same occurs")
+    out.table(
+        columns,
+        rows,
+        empty="no such patterns: they need three episodes in which the same occurs, and to stand they"
+        " have to differ from the others beyond chance",
+    )
 
 
 def _show_rules(out: Output, found: list[Heuristic]) -> None:

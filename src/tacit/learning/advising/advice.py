@@ -13,6 +13,8 @@ from tacit.learning.assessment.evidence import Estimate
 
 NOTHING_KNOWN = "Nothing is known yet that would help with this task."
 _PROMPT_TOOLS, _PROMPT_STEPS = 5, 3
+LEAST_TOLD = 0.05
+"""The chance or the score that a next step must have to be told in a prompt, where neither is said."""
 """Tools and next steps that are told in a prompt."""
 _PROMPT_ITEMS = 3
 """Of what helps, and of pitfalls: those that stand before the less important parts of a prompt."""
@@ -57,8 +59,11 @@ class ToolAdvice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NextStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What usually comes next where this has gone well. ``score`` is the chance that it is the next step, among all
-    that could come; it is no chance of success."""
+    """What usually comes next where this has gone well, best first.
+
+    ``chance`` is that it comes next, among all that could; it is no chance of success. ``score``, by which next steps
+    are ranked, weighs that by how the step has turned out; the scores of all that could come add up to 1.
+    """
 
     tool: str
     action: str
@@ -66,6 +71,7 @@ class NextStep(msgspec.Struct, frozen=True, kw_only=True):
     JSON where the tool was called by parameters only. Empty unless it is likelier right than wrong, given the tool."""
     score: float
     why: str
+    chance: float = 0.0
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -154,11 +160,10 @@ def _advice_lines(advice: Advice) -> list[Line]:
         lines.append(
             Line(0, f"Tasks like this succeed in {advice.success.mean * 100:.0f} % of cases ({low:.0f} … {high:.0f}).")
         )
-    following = [
-        f"{each.tool}{f' ({each.action})' if each.action else ''}" for each in advice.next_steps[:_PROMPT_STEPS]
-    ]
+    worth_telling = [each for each in advice.next_steps if max(each.chance, each.score) >= LEAST_TOLD]
+    following = [f"{each.tool}{f' ({each.action})' if each.action else ''}" for each in worth_telling[:_PROMPT_STEPS]]
     if following:
-        lines.append(Line(1, f"Next, likeliest first: {', '.join(following)}."))
+        lines.append(Line(1, f"Next, the best first: {', '.join(following)}."))
     if advice.playbook is not None:
         lines += _playbook_lines(advice.playbook)
     lines += _items("What helps:", advice.heuristics)

@@ -42,6 +42,9 @@ _WORTH_POWER = 2.0
 """How much the outcomes of a choice weigh beside how usual it is."""
 LEAST_LIKENESS = 0.2
 """What is less alike is no precedent."""
+LEAST_CHANCE_TO_ACT = 0.1
+"""How a tool is called is told only if the tool is at least so likely: what is said of the others was learned from
+other moments, and would be done to somebody else."""
 BY_WORDS_ALONE = "the embedder gave no vector of this task, so its like was looked for by words alone"
 WIDEST = 0.5
 """Of an interval of a chance. One that leaves more than half of everything open says less than one yes or no would: the
@@ -257,19 +260,24 @@ def _next_steps(
     whole = sum(weights.values())
     ranked = sorted(weights, key=lambda tool: (-weights[tool], tool))[:MOST_NEXT]
     followed = _followed(precedents, here.last)
-    found = tuple(_next_step(tool, weights[tool] / whole, here.last, worth, followed.get(tool, ())) for tool in ranked)
-    if models.actions is None:
+    found = tuple(
+        _next_step(tool, chances[tool], weights[tool] / whole, here.last, worth, followed.get(tool, ()))
+        for tool in ranked
+    )
+    likely = [tool for tool in ranked if chances[tool] >= LEAST_CHANCE_TO_ACT]
+    if models.actions is None or not likely:
         return found
-    actions = models.actions.predict(question.task, question.steps, ranked)
+    actions = models.actions.predict(question.task, question.steps, likely)
     return tuple(msgspec.structs.replace(each, action=actions.get(each.tool, "")) for each in found)
 
 
-def _next_step(tool: str, score: float, last: str, worth: Worth, followed: Sequence[str]) -> NextStep:
+def _next_step(tool: str, chance: float, score: float, last: str, worth: Worth, followed: Sequence[str]) -> NextStep:
     """A next step, without its action."""
     count, well = worth.tried(tool)
     after = f"after {last}" if last else "at the start"
-    told = f"{after}, {count} episodes of this kind took it and {well} of them succeeded" if count else "not tried yet"
-    return NextStep(tool=tool, action="", score=score, why=told, evidence=cited(followed))
+    told = f"{after}, {count} episodes of this kind took it and {well} of them succeeded"
+    told = told if count else f"{after}, no episode of this kind took it yet"
+    return NextStep(tool=tool, action="", chance=chance, score=score, why=told, evidence=cited(followed))
 
 
 def _followed(precedents: Sequence[tuple[str, Trace]], last: str) -> dict[str, list[str]]:

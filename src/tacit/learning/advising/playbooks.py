@@ -107,7 +107,10 @@ def _remedies(kind: tuple[str, str], patterns: Sequence[Pattern]) -> dict[str, l
     found = [
         each
         for each in patterns
-        if is_action(each.key) and kind in each.kinds and each.successes >= LEAST_RECOVERY * each.support
+        if is_action(each.key)
+        and kind in each.kinds
+        and not each.harmful
+        and each.successes >= LEAST_RECOVERY * each.support
     ]
     told: dict[str, list[str]] = defaultdict(list)
     for each in sorted(found, key=lambda each: (-each.posterior.low, each.signature)):
