@@ -16,7 +16,8 @@ from tacit.experience.limits import Limits
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SeededEntropy, format_id
 from tacit.journal.append import Projection
-from tacit.journal.consumer import Consumer, Pace
+from tacit.journal.consumer import Consumer
+from tacit.journal.consumers import Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, open_mind
 from tacit.journal.node import rotate_node

@@ -21,7 +21,8 @@ from tacit.experience import kinds
 from tacit.experience.fold import EpisodeProjection
 from tacit.ids import SystemEntropy, keyed_id
 from tacit.journal.append import Appender, Preparer
-from tacit.journal.consumer import Consumer, EventConsumer, Pace
+from tacit.journal.consumer import Consumer, EventConsumer
+from tacit.journal.consumers import Pace
 from tacit.journal.event import Event
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, open_mind

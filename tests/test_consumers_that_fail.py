@@ -66,7 +66,7 @@ def test_the_fault_of_one_mind_does_not_stop_the_others_and_is_tried_again_with_
         picky.bad = {bad.id}
         for mind in minds:
             write(journal, mind)
-        with caplog.at_level(logging.DEBUG, "tacit.journal.consumer"):
+        with caplog.at_level(logging.DEBUG, "tacit.journal.consumers"):
             for mind in minds:
                 if mind is not bad:
                     journal.settle(mind.id, 20)

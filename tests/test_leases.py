@@ -20,7 +20,7 @@ from tacit.experience.episode import Outcome, Task
 from tacit.experience.limits import Limits
 from tacit.experience.recorder import Recorder
 from tacit.ids import SystemEntropy
-from tacit.journal.consumer import Pace
+from tacit.journal.consumers import Pace
 from tacit.journal.event import Event
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.masking import NoMasking

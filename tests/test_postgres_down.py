@@ -94,7 +94,7 @@ def test_the_background_says_once_that_it_waits_and_catches_up_by_itself_when_th
     def levels() -> list[str]:
         return [line.levelname for line in list(caplog.records) if line.msg.startswith("a consumer waits")]
 
-    with caplog.at_level(logging.DEBUG, "tacit.journal.consumer"), postgres_server.down():
+    with caplog.at_level(logging.DEBUG, "tacit.journal.consumers"), postgres_server.down():
         for _ in range(600):
             if len(levels()) >= 3:
                 break

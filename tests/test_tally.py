@@ -21,7 +21,7 @@ from tacit.experience.limits import DEFAULT_LIMITS
 from tacit.experience.views import load_episode
 from tacit.ids import SeededEntropy
 from tacit.journal import canonical
-from tacit.journal.consumer import Pace
+from tacit.journal.consumers import Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.masking import NoMasking
 from tacit.journal.minds import MindProjection, open_mind

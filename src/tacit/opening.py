@@ -20,17 +20,20 @@ from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
 from tacit.journal.append import Projection
-from tacit.journal.consumer import Consumer, EventConsumer, Pace
+from tacit.journal.consumer import Consumer, EventConsumer
+from tacit.journal.consumers import Pace
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, check_name, list_minds, open_mind
 from tacit.journal.notary import Cadence
+from tacit.journal.taking import helper_of
 from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
 from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import Vectors
 from tacit.learning.patterns.mining import MiningPolicy
-from tacit.learning.studying.study import Study, StudyPolicy
+from tacit.learning.studying.student import StudyPolicy
+from tacit.learning.studying.study import Study
 from tacit.learning.trials.exposure import ExposureProjection, Withholding
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
@@ -69,7 +72,8 @@ class OpenStore:
             store,
             projections=projections(limits),
             consumers=view_consumers(),
-            thinkers=thinkers(clock, _study_policy(settings), embedder),
+            helper=helper_of(store, view_consumers),
+            thinkers=thinkers(clock, _study_policy(settings), embedder, store),
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
@@ -176,9 +180,14 @@ def view_consumers() -> list[EventConsumer]:
     return [Tally(episodes), Lessons(episodes)]
 
 
-def thinkers(clock: Clock, policy: StudyPolicy | None = None, embedder: TextEmbedder | None = None) -> list[Consumer]:
+def thinkers(
+    clock: Clock,
+    policy: StudyPolicy | None = None,
+    embedder: TextEmbedder | None = None,
+    store: Store | None = None,
+) -> list[Consumer]:
     """What follows the journal in the background and takes its time."""
-    study = Study(clock, policy, embedder)
+    study = Study(clock, policy, embedder, store)
     # study waits for vectors: where both take turns, they come first
     return [study] if embedder is None else [Vectors(embedder), study]
 

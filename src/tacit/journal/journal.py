@@ -21,7 +21,9 @@ from tacit.clock import Clock
 from tacit.errors import Closed, ForkedStore, NotSettled, TacitError
 from tacit.ids import Entropy
 from tacit.journal.append import Appender, Masker, Preparer, Projection
-from tacit.journal.consumer import Consumer, Consumers, Pace, not_settled
+from tacit.journal.consumer import Consumer
+from tacit.journal.consumers import Consumers, Pace, not_settled
+from tacit.journal.helper import Helper
 from tacit.journal.node import Node, load_node
 from tacit.journal.notary import Cadence, Notary
 from tacit.journal.writer import Writer
@@ -73,6 +75,7 @@ class Journal:
         projections: Sequence[Projection],
         consumers: Sequence[Consumer],
         thinkers: Sequence[Consumer] = (),
+        helper: Helper | None = None,
         masker: Masker,
         clock: Clock,
         entropy: Entropy,
@@ -102,7 +105,7 @@ class Journal:
         group = functools.partial(
             Consumers, store, self.writer, clock=clock, entropy=entropy, pace=options.pace, away=threading.Event()
         )
-        self.consumers = group(consumers)
+        self.consumers = group(consumers, helper=helper)
         self.thinkers = tuple(group((one,), idle=_THINKERS_IDLE_SECONDS) for one in thinkers)
         """Those that take long, each in a thread of its own, so that nobody waits for them."""
         self.held: weakref.WeakSet[Held] = weakref.WeakSet()
@@ -111,11 +114,14 @@ class Journal:
         self._closing = threading.RLock()  # once closed, no job comes in from outside, so all there is can be signed
         self._closed = False
         if not store.read_only:
-            try:
-                self.notary.anchor_missing()
-            except BaseException:
-                self.writer.close()  # nobody gets this journal, so nobody else can stop its thread
-                raise
+            self._anchor_missing()
+
+    def _anchor_missing(self) -> None:
+        try:
+            self.notary.anchor_missing()
+        except BaseException:
+            self.writer.close()  # nobody gets this journal, so nobody else can stop its thread
+            raise
 
     def start(self, *chores: Callable[[], object]) -> None:
         """Run consumers, the notary and further chores in the background from now on (unless the options say no)."""

@@ -10,7 +10,7 @@ on PostgreSQL whoever changes a mind first locks that mind's row in ``head``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -84,6 +84,13 @@ class Store(Protocol):
 
     def size_bytes(self) -> int:
         """How much room it takes now."""
+        ...
+
+    def opener(self) -> Callable[[], Store] | None:
+        """What opens the same database for reading in another process of this user; None when no other one can.
+
+        It can be pickled, and holds the key or the password.
+        """
         ...
 
     def close(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tacit.errors import (
 )
 from tacit.stores import postgres_errors, postgres_tables
 from tacit.stores.copy import copy_to_file
-from tacit.stores.port import Row, Snapshot, Transaction
+from tacit.stores.port import Row, Snapshot, Store, Transaction
 from tacit.stores.postgres_errors import Int8BinaryDumper, psycopg, psycopg_pool, translate
 from tacit.stores.postgres_patience import patient_connection
 from tacit.stores.revision import check_revision
@@ -74,6 +75,7 @@ class PostgresStore:
             raise InvalidInput(
                 f"a pool cannot hold {pool_min} to {pool_max} connections; pool_min must not exceed pool_max"
             )
+        self._url = url
         self._parts = postgres_errors.parse(url)
         self._location = postgres_errors.address(self._parts)
         self._pool_max = pool_max
@@ -259,6 +261,11 @@ class PostgresStore:
         """
         with self.snapshot() as snapshot:
             copy_to_file(snapshot, target, passphrase=passphrase)
+
+    def opener(self) -> Callable[[], Store] | None:
+        return partial(
+            PostgresStore, self._url, pool_min=1, pool_max=1, pool_timeout=self._pool_timeout, read_only=True
+        )
 
     def size_bytes(self) -> int:
         self._check_usable()

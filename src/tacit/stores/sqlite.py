@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_
 from tacit.stores.forking import GATE
 from tacit.stores.leftovers import remove, removed_at_the_end
 from tacit.stores.objects import differences, wanted
-from tacit.stores.port import Snapshot, Transaction
+from tacit.stores.port import Snapshot, Store, Transaction
 from tacit.stores.revision import check_revision
 from tacit.stores.sqlite_cursor import COMPILER, Cursor
 from tacit.stores.sqlite_errors import translated
@@ -58,7 +59,7 @@ class SqliteStore:
         busy_timeout: how long a write waits for other processes, in seconds.
         read_only: open without the right to change anything.
         migrating: accept an older schema, which ``tacit migrate`` is about to change.
-        copied_from: the open store of which the file is a copy, encrypted with the same key.
+        key: the key that an open store has derived from the passphrase; for a copy of its file.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class SqliteStore:
         create: bool = True,
         read_only: bool = False,
         migrating: bool = False,
-        copied_from: SqliteStore | None = None,
+        key: str | None = None,
     ) -> None:
         self._memory = str(path) == MEMORY
         self._path = Path(path).absolute()
@@ -80,7 +81,7 @@ class SqliteStore:
         self._migrating = migrating
         self._process = os.getpid()
         self._closed = False
-        self._key: str | None = None if copied_from is None else copied_from._key
+        self._key = key
         self._write_lock = threading.RLock()  # one transaction at a time; in memory also one reader at a time
         self._readers: list[Any] = []  # connections that nobody is using; list.append and pop are atomic
         self._identity: tuple[int, int] | None = None
@@ -395,7 +396,14 @@ class SqliteStore:
 
     def open_copy(self, path: Path) -> SqliteStore:
         """A copy that :meth:`backup` made, opened for reading; an encrypted one with this store's key."""
-        return SqliteStore(path, create=False, read_only=True, copied_from=self)
+        return SqliteStore(path, create=False, read_only=True, key=self._key)
+
+    def opener(self) -> Callable[[], Store] | None:
+        if self._memory:
+            return None
+        return partial(
+            SqliteStore, self._path, key=self._key, busy_timeout=self._busy_timeout, create=False, read_only=True
+        )
 
     def size_bytes(self) -> int:
         if self._memory:

@@ -121,6 +121,9 @@ class Vectors:
             if at in there and body is not None:
                 transaction.insert(_vector, ((mind, model, owner, at, body),))
 
+    def close(self) -> None:
+        """Nothing is held: the embedder is the process's."""
+
 
 def forget_vectors(transaction: Transaction, mind: bytes, owner: bytes) -> int:
     """Remove the vectors of an episode; how many there were. Erasing calls this in its transaction."""

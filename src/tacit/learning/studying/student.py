@@ -1,0 +1,210 @@
+"""The student: works out what one study comes to, from the lessons and the newest episodes of a mind.
+
+It keeps the counts of each mind in memory and brings them up to date by what came, changed and went. What it finds is a
+pure function of the journal up to a position, so it does not matter which process works it out, or how often.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import msgspec
+
+from tacit import heap
+from tacit.experience.episode import Episode
+from tacit.experience.views import load_episode
+from tacit.learning.advising.book import Book, read_book
+from tacit.learning.advising.playbooks import playbooks
+from tacit.learning.fitting.giving_up import Check, checked, go_on
+from tacit.learning.lessons.lessons import lessons_between, newest_heads
+from tacit.learning.lessons.trace import Trace
+from tacit.learning.patterns.heuristics import heuristics, retired
+from tacit.learning.patterns.hybrid import fuse
+from tacit.learning.patterns.mining import MiningPolicy, mine
+from tacit.learning.ranking.examples import read_examples
+from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example
+from tacit.learning.studying.desk import Desk
+from tacit.learning.studying.fits import FIT_EPISODES, Fit, fit_head, read_fit
+from tacit.learning.studying.work import Fitting, Work, do
+from tacit.learning.trials.exposure import demoted_items, harmful_items
+from tacit.stores.port import Row, Snapshot, Store
+
+_MOST_MINDS = 8
+"""Minds whose counts are kept in memory."""
+_MOST_RETIRED = 200
+_MOST_BYTES = 32_000_000
+"""Of episodes that models are fitted to: a thousand of ten steps have about six million."""
+_MOST_FORECASTS = 100
+"""Episodes that are forecast in one study."""
+_WORTH_FITTING = 0.1
+_MUCH_TO_FIT = FIT_EPISODES // 5
+"""Models are fitted anew when there are a tenth more episodes, or so many more: they forget the older ones."""
+
+
+class StudyPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is studied, and how patterns are judged; see the settings ``learning.*``."""
+
+    window: int = 20_000
+    """The newest finished episodes that are studied."""
+    mining: MiningPolicy = MiningPolicy()
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """What is to be studied: a mind, as of a position, at a time (µs since 1970 UTC)."""
+
+    mind: bytes
+    position: int
+    now: int
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What one study has come to."""
+
+    book: Book
+    forecasts: list[Row]
+    fit: Fit | None
+    harmful: tuple[str, ...]
+    """Advice to be demoted."""
+
+
+class Student:
+    """Studies minds.
+
+    Args:
+        model: the fingerprint of the embedder whose vectors are learned from; "" for none.
+    """
+
+    def __init__(self, policy: StudyPolicy, model: str) -> None:
+        self._policy = policy
+        self._model = model
+        self._desks: OrderedDict[bytes, Desk] = OrderedDict()
+
+    def read(self, snapshot: Snapshot, given: Assignment, check: Check = go_on) -> tuple[Findings, Work]:
+        """What is found in the counts, and the work that is left to do once the snapshot has been let go of.
+
+        Args:
+            check: is called again and again, and raises when it is to be given up.
+        """
+        mind, position = given.mind, given.position
+        before = read_book(snapshot, mind, position)
+        desk = self._desk(mind)
+        try:
+            desk.catch_up(snapshot, mind, position, check)
+        except BaseException:
+            del self._desks[mind]  # it is half up to date
+            raise
+        demoted = demoted_items(snapshot, mind, position)
+        harmful = harmful_items(snapshot, mind) - demoted
+        lessons = checked(lessons_between(snapshot, mind, desk.after, position), check)
+        traces = ((one.episode, one.trace) for one in lessons)
+        book = write(desk, traces, before, given.now, self._policy, demoted | harmful, check)
+        found = Findings(book=book, forecasts=[], fit=None, harmful=tuple(sorted(harmful)))
+        return found, self._work(snapshot, mind, desk, before, check)
+
+    def _work(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book, check: Check) -> Work:
+        """What is to be forecast, and what models are to be fitted to when there is enough that is new."""
+        seen, fitted = fit_head(snapshot, mind, desk.position)
+        fit = read_fit(snapshot, mind, desk.position)
+        enough = max(1, min(fitted * _WORTH_FITTING, _MUCH_TO_FIT))
+        return Work(
+            mind=mind,
+            before=fit,
+            prior=before.success_rate,
+            fresh=[] if fit is None else self._fresh(snapshot, mind, desk, max(seen, before.position), check),
+            fitting=None if fitted <= desk.known < fitted + enough else self._fitting(snapshot, mind, desk, check),
+        )
+
+    def _fresh(
+        self, snapshot: Snapshot, mind: bytes, desk: Desk, after: int, check: Check
+    ) -> list[tuple[Episode, int]]:
+        """A sample of the episodes that the models have not seen."""
+        fresh = newest_heads(snapshot, mind, desk.position, self._policy.window, after=after)
+        apart = max(1, len(fresh) // _MOST_FORECASTS)
+        return _loaded(snapshot, mind, fresh[::apart], check)
+
+    def _fitting(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fitting:
+        newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
+        return Fitting(
+            known=desk.known,
+            model=self._model,
+            examples=self._examples(snapshot, mind, desk.position),
+            episodes=[episode for episode, _ in _loaded(snapshot, mind, newest, check)],
+        )
+
+    def _examples(self, snapshot: Snapshot, mind: bytes, position: int) -> list[Example]:
+        """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
+        newest = newest_heads(snapshot, mind, position, MOST_EXAMPLES)
+        after = newest[0][1] - 1 if newest else position
+        return read_examples(snapshot, mind, after, position, self._model)
+
+    def _desk(self, mind: bytes) -> Desk:
+        desk = self._desks.pop(mind, None) or Desk(self._policy.window)
+        self._desks[mind] = desk
+        while len(self._desks) > _MOST_MINDS:
+            self._desks.popitem(last=False)
+        return desk
+
+
+def finish(found: Findings, work: Work, check: Check = go_on) -> Findings:
+    """The findings with what the work has come to."""
+    done = do(work, check)
+    heap.release()
+    return msgspec.structs.replace(found, forecasts=done.forecasts, fit=done.fit)
+
+
+def studying(policy: StudyPolicy, model: str, store: Store) -> Callable[[Assignment], Findings]:
+    """What answers in a helper: see ``Student`` and ``journal.helper``."""
+    return partial(_study, store, Student(policy, model))
+
+
+def _study(store: Store, student: Student, given: Assignment) -> Findings:
+    with store.snapshot() as snapshot:
+        found, work = student.read(snapshot, given)
+    return finish(found, work)
+
+
+def _loaded(
+    snapshot: Snapshot, mind: bytes, heads: Sequence[tuple[bytes, int]], check: Check
+) -> list[tuple[Episode, int]]:
+    """Episodes as of their positions, oldest first: as many of the newest as are not too large together."""
+    found: list[tuple[Episode, int]] = []
+    size = 0
+    for id, since in checked(reversed(heads), check):
+        episode = load_episode(snapshot, mind, id, since)
+        size += len(pickle.dumps(episode))
+        if size > _MOST_BYTES and found:
+            break
+        found.append((episode, since))
+    return found[::-1]
+
+
+def write(
+    desk: Desk,
+    traces: Iterable[tuple[str, Trace]],
+    before: Book,
+    now: int,
+    policy: StudyPolicy,
+    demoted: frozenset[str] = frozenset(),
+    check: Check = go_on,
+) -> Book:
+    """The book that the counts and the traces make; the heuristics' histories go on from the book before."""
+    patterns = fuse(mine(desk.counts, now, policy.mining, check), desk.counts)
+    check()
+    found = heuristics(patterns, (*before.heuristics, *before.retired), now, demoted)
+    alive = {each.id for each in found}
+    gone = [each for each in before.retired if each.id not in alive]
+    gone = [*retired(before.heuristics, found, now, demoted), *gone]
+    return Book(
+        position=desk.position,
+        at=now,
+        episodes=len(desk),
+        success_rate=desk.success_rate,
+        known=desk.known,
+        patterns=tuple(patterns),
+        heuristics=tuple(found),
+        playbooks=tuple(playbooks(traces, patterns).items()),
+        retired=tuple(gone[:_MOST_RETIRED]),
+    )

@@ -1,0 +1,142 @@
+"""What learns from much does so in processes of its own, and comes to the same as in the agent's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tacit.experience.episode import Outcome, Record, Step, Task
+from tacit.journal import consumers
+from tacit.journal import helper as helpers
+from tacit.journal.helper import Helper, HelperFailed
+from tacit.learning.advising.book import Book
+from tacit.learning.studying import student, study
+from tacit.learning.studying.work import Work, do
+from tacit.mind import Mind
+from trials import assert_sound, open_mind
+
+pytestmark = pytest.mark.requirement("LE-08")
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helpers are asked for whatever there is."""
+    monkeypatch.setattr(consumers, "WORTH_HELP", 1)
+    monkeypatch.setattr(consumers, "WORTH_GOING_ON", 1)
+    monkeypatch.setattr(study, "WORTH_A_HELPER", 1)
+
+
+def record(number: int) -> Record:
+    tools = ("look", "open", "take")
+    return Record(
+        task=Task(description=f"find thing {number % 7} in room {number % 5}", task_type="find"),
+        steps=[
+            Step(tool=tools[(number + place) % 3], action=f"go {place}", observation=f"saw {place % 4}")
+            for place in range(5)
+        ],
+        outcome=Outcome(kind="success" if number % 3 else "failure"),
+        key=str(number),
+    )
+
+
+def fill(mind: Mind, first: int, last: int) -> None:
+    for number in range(first, last):
+        mind.record(record(number))
+
+
+def told(book: Book) -> list[object]:
+    """What a book says, but for times and ids."""
+    return [[each.key for each in book.patterns], len(book.playbooks), book.episodes, book.success_rate]
+
+
+def children() -> list[psutil.Process]:
+    found = []
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if helpers.__name__ in each.cmdline():
+                found.append(each)
+    return found
+
+
+@pytest.mark.usefixtures("eager")
+def test_processes_of_their_own_come_to_the_same_as_the_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told_by, chances, used = [], [], []
+    for name in ("apart", "here"):
+        if name == "here":
+            monkeypatch.setattr(helpers.subprocess, "Popen", lambda *_, **__: (_ for _ in ()).throw(OSError("none")))
+        with open_mind(tmp_path / f"{name}.db", learning__embedder="none") as mind:
+            fill(mind, 0, 60)
+            mind.settle(120)
+            used.append(len(children()))
+            told_by.append(told(mind.book()))
+        assert not children(), "they end with the store"
+        assert_sound(tmp_path / f"{name}.db")
+        with open_mind(tmp_path / f"{name}.db", learning__embedder="none") as mind:
+            success = mind.advise("find thing 3 in room 2", task_type="find").success
+            assert success is not None
+            chances.append(success.mean)
+    assert used == [2, 0]
+    assert told_by[0] == told_by[1]
+    assert chances[0] == chances[1]
+    assert "no other can be started" in caplog.text
+
+
+@pytest.mark.usefixtures("eager")
+def test_helpers_that_are_killed_lose_nothing(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
+        for round in range(3):
+            fill(mind, round * 20, round * 20 + 20)
+            for each in children():
+                os.kill(each.pid, signal.SIGKILL)
+            mind.settle(120)
+        assert mind.book().known == 60
+    assert_sound(tmp_path / "t.db")
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_store_keeps_its_book_when_fitting_fails_in_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise HelperFailed("it ended with -9")
+
+    monkeypatch.setattr(Helper, "ask", fail)
+    monkeypatch.setattr(study, "finish", lambda *_: pytest.fail("what failed for want of memory is not tried here"))
+    with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
+        fill(mind, 0, 12)
+        mind.settle(60)
+        assert mind.book().playbooks
+        assert "it ended with -9" in caplog.text
+
+
+def test_little_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
+        fill(mind, 0, 12)
+        mind.settle(60)
+        assert mind.book().known == 12
+
+
+def test_of_very_large_episodes_only_the_newest_are_fitted_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    works: list[Work] = []
+    monkeypatch.setattr(student, "_MOST_BYTES", 20_000)
+    monkeypatch.setattr(student, "do", lambda work, check: works.append(work) or do(work, check))
+    with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
+        for number in range(12):
+            with mind.episode(f"read book {number}") as live:
+                live.step(tool="read", observation=9_000 * ".")
+                live.complete("success")
+        mind.settle(60)
+    assert works[-1].fitting is not None
+    assert [each.task.description for each in works[-1].fitting.episodes] == ["read book 10", "read book 11"]
