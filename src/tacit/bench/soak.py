@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle, pairwise
 from math import sqrt
 from statistics import linear_regression, median
@@ -66,10 +67,10 @@ def measure(run: Run) -> None:
 
 def _measure_steady(run: Run, mind: Mind) -> int:
     process = psutil.Process()
-    with _Every(run.seconds / _SAMPLES_A_RUN, lambda: process.memory_info().rss) as memory:
-        before = _processor_seconds(process)
+    with _Every(run.seconds / _SAMPLES_A_RUN, lambda: _together(process, _memory)) as memory:
+        before = _together(process, _processor_seconds)
         done = _paced(mind, _endless(), _PACE, run.seconds)
-        used = _processor_seconds(process) - before
+        used = _together(process, _processor_seconds) - before
     lag = max(mind.lag().values(), default=0)
     run.timing("soak_record", done.calls)
     run.figure("soak", len(done.calls) / done.seconds, "episodes/s")
@@ -183,9 +184,23 @@ def _endless(seed: int = 0) -> Iterator[Record]:
         yield msgspec.structs.replace(record, key="")
 
 
+def _together(process: psutil.Process, measure: Callable[[psutil.Process], float]) -> float:
+    """The sum over the process and those that work for it."""
+    total = measure(process)
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            total += measure(child)
+    return total
+
+
+def _memory(process: psutil.Process) -> float:
+    return float(process.memory_info().rss)
+
+
 def _processor_seconds(process: psutil.Process) -> float:
+    """Of the process, and of those that have ended."""
     used = process.cpu_times()
-    return float(used.user + used.system)
+    return float(used.user + used.system + used.children_user + used.children_system)
 
 
 class _Every:
