@@ -49,8 +49,9 @@ _LOOK_SECONDS = 0.5
 """Whether a book is worth writing is looked at no more often, mind by mind: the lessons have to be counted for it."""
 BEGIN_SECONDS = 3.0
 """Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
-_VECTORS_SECONDS = 30.0
-"""So long is waited for vectors that come no further, when nothing else is to come."""
+_VECTORS_SECONDS, _GAUGE_SECONDS = 30.0, 3.0
+"""Vectors are waited for when at their pace they will all be there in so many seconds; it takes so long to know their
+pace. Later ones are learned from when there is more to learn from."""
 
 
 class _GivenUp(Exception):  # noqa: N818 - no error: the store is being closed
@@ -100,7 +101,7 @@ class Study:
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
         self._look_at: dict[bytes, float] = {}
         self._awaiting: dict[bytes, tuple[int, float]] = {}
-        """How far vectors had come, and since when they have not come further."""
+        """How far vectors had come when they began to be waited for, and when that was."""
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """Study what the lessons have brought; None while it is not worth it yet."""
@@ -197,16 +198,17 @@ class Study:
             appender.append(mind, self._preparer.prepare(kinds.ADVICE_DEMOTED, {"item": item}, id=id))
 
     def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
-        """Whether tasks are still being embedded; not for ever, since a server that embeds may be down."""
+        """Whether tasks are still being embedded, and that will soon be done; a server that embeds may be down."""
         if self._embedder is None:
             return False
         now, reached = time.monotonic(), consumer_position(snapshot, mind, vectors_kept_as(self._embedder))
         if reached >= position:
             self._awaiting.pop(mind, None)
             return False
-        before, since = self._awaiting.get(mind, (-1, now))
-        self._awaiting[mind] = reached, now if reached > before else since
-        return now < self._awaiting[mind][1] + _VECTORS_SECONDS
+        began, since = self._awaiting.setdefault(mind, (reached, now))
+        if now < since + _GAUGE_SECONDS:
+            return True
+        return (position - reached) * (now - since) < (reached - began) * _VECTORS_SECONDS
 
 
 def _harmful(snapshot: Snapshot, mind: bytes, position: int) -> frozenset[str]:
