@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -44,6 +45,35 @@ def test_a_sound_store_verifies_and_is_not_changed_by_it(cli: CommandLine) -> No
     assert (told["database"], told["views"], told["views_skipped"]) == ([], [], "")
     assert cli.store.read_bytes() == before
     assert cli("journal", "verify").out.endswith("The views are what the journal says.\nok\n")
+
+
+@pytest.mark.requirement("JR-01", "AP-09")
+@pytest.mark.parametrize("command", [["journal", "verify"], ["journal", "replay"], ["doctor"]])
+@pytest.mark.parametrize("locked", [False, True])
+def test_what_only_looks_leaves_the_folder_as_it_was(tmp_path: Path, command: list[str], locked: bool) -> None:
+    (tmp_path / "key").write_text("correct horse\n", encoding="utf-8")
+    (tmp_path / "key").chmod(0o600)
+    options = ["--store", str(tmp_path / "a.db"), *(["--key-file", str(tmp_path / "key")] if locked else [])]
+    assert run_here(*options, "import", str(write_traces(tmp_path / "traces.jsonl")), "--wait", "0").code == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert run_here(*options, *command).code == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.requirement("JR-01", "JR-12")
+def test_looking_at_a_store_that_was_not_closed_does_not_fold_its_log_into_the_file(cli: CommandLine) -> None:
+    log = cli.store.with_name("a.db-wal")
+    with contextlib.closing(dbapi2.connect(str(cli.store))) as unclosed:
+        unclosed.execute("UPDATE consumer SET expires_at = expires_at + 1")
+        unclosed.commit()
+        before = (cli.store.read_bytes(), log.read_bytes())
+        assert before[1]
+        copies = [cli.store.with_name("b.db"), cli.store.with_name("b.db-wal")]  # as after a crash
+        for path, content in zip(copies, before, strict=True):
+            path.write_bytes(content)
+    other = CommandLine(copies[0])
+    assert other("journal", "verify", "--chain-only").code == 0
+    assert tuple(path.read_bytes() for path in copies) == before
 
 
 @pytest.mark.requirement("JR-01")

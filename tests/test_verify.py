@@ -435,6 +435,16 @@ def test_a_last_line_that_a_crash_cut_off_is_no_problem(store_path: Path) -> Non
     assert report.anchored == whole - 1
 
 
+@pytest.mark.requirement("JR-01")
+def test_a_line_that_stands_twice_in_the_anchor_is_no_problem_and_counts_once(store_path: Path) -> None:
+    """Two processes may bring the anchor up to date at the same time."""
+    anchor, whole = anchor_path(store_path), verified(store_path).anchored
+    first, *rest = anchor.read_bytes().splitlines(keepends=True)
+    anchor.write_bytes(b"".join([first, first, *rest, first]))
+    report = verified(store_path)
+    assert (report.ok, report.anchored) == (True, whole)
+
+
 def test_without_an_anchor_file_nothing_is_anchored(store_path: Path) -> None:
     anchor_path(store_path).unlink()
     report = verified(store_path)

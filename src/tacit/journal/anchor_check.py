@@ -37,6 +37,7 @@ class AnchorCheck:
         self._path = path
         self._file: BinaryIO | None = None
         self._size = 0
+        self._agreed: set[tuple[bytes, bytes, int]] = set()  # so that a line that stands there twice counts once
         try:
             self._file = path.open("rb")
             self._size = path.stat().st_size
@@ -55,6 +56,7 @@ class AnchorCheck:
                 if self._is_missing(snapshot, number, mark):
                     known = cut.get((mark.mind, mark.origin))
                     cut[mark.mind, mark.origin] = mark if known is None or known.last < mark.last else known
+        self._findings.anchored = len(self._agreed)
         for mark in cut.values():
             self._report_cut(snapshot, mark)
 
@@ -79,7 +81,7 @@ class AnchorCheck:
         if rows is None:
             self._add(f"the checkpoint of line {number} cannot be read: {self._findings.unreadable}", mark)
         elif rows and Checkpoint(*rows[0]) == mark:
-            self._findings.anchored += 1
+            self._agreed.add((mark.mind, mark.origin, mark.last))
         elif not is_signed(mark):
             self._add(f"line {number} of {self._path} was changed: its signature is not valid", mark)
         elif rows:

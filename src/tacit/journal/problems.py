@@ -44,7 +44,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     checkpoints: int
     anchored: int
-    """Lines of the anchor file that agree with the database. 0 of many: the anchor is missing or not used."""
+    """Lines of the anchor file that agree with the database; one that stands there twice counts once. 0 of many: the
+    anchor is missing or not used."""
     problems: tuple[Problem, ...]
     """At most 1,000."""
     unlisted: int

@@ -78,6 +78,7 @@ class SqliteStore:
         self._busy_timeout = busy_timeout
         self._read_only = read_only
         self._obstacle = ""  # why this user could not write the file even if that were asked for
+        self._tidy = False  # whether reading is to leave nothing beside the file, as there was nothing before
         self._migrating = migrating
         self._process = os.getpid()
         self._closed = False
@@ -132,6 +133,7 @@ class SqliteStore:
             self._create_file(passphrase)
         self._obstacle = sqlite_guest.obstacle(path)
         self._read_only = self._read_only or self._obstacle != ""
+        self._tidy = self._read_only and not self._obstacle and sqlite_file.is_at_rest(path)
         if passphrase is not None:
             self._key = sqlite_file.derive_key(passphrase, sqlite_file.read_salt(path))
 
@@ -163,7 +165,8 @@ class SqliteStore:
         connection.execute("COMMIT")
 
     def _connect(self, target: str, *, immutable: bool = False) -> Any:
-        mode = "ro" if self._read_only else "rw"  # a file that is gone must not come back empty
+        # never "rwc": a file that is gone must not come back empty; and only "rw" takes away the log when it is closed
+        mode = "ro" if self._read_only and not self._tidy else "rw"
         uri = target if self._memory else f"{Path(target).as_uri()}?mode={mode}{'&immutable=1' if immutable else ''}"
         with translated(self.location):
             connection = driver.connect(
@@ -188,7 +191,9 @@ class SqliteStore:
         self._unlock(connection)
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
-        if not self._read_only:
+        if self._read_only:
+            connection.execute("PRAGMA query_only=ON")
+        else:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")

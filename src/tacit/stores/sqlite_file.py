@@ -58,6 +58,11 @@ def has_log(path: Path) -> bool:
     return log.exists() and log.stat().st_size > 0
 
 
+def is_at_rest(path: Path) -> bool:
+    """Whether nobody has the file open, and nobody left anything beside it for the next one to take up."""
+    return not any(beside.exists() for beside in (*log_paths(path), path.with_name(path.name + "-journal")))
+
+
 def refuse_remains(path: Path) -> None:
     """Raise when an anchor or a log tells of a store that is gone: the log would be taken for the new one's."""
     anchor = anchor_path(path)
