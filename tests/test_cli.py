@@ -154,11 +154,27 @@ def test_a_wrong_command_line_exits_with_2_and_shows_how_it_is_used(cli: Command
 
 
 @pytest.mark.requirement("AP-04")
-@pytest.mark.parametrize("arguments", [[], ["episode"], ["journal"]])
+@pytest.mark.parametrize("arguments", [[], ["episode"], ["journal"], ["journal", "--quiet"]])
 def test_a_group_without_a_command_shows_its_help(arguments: list[str]) -> None:
     said = run_here(*arguments)
     assert (said.code, said.err) == (2, "")
     assert "Commands" in said.out
+
+
+@pytest.mark.requirement("AP-04", "AP-07")
+@pytest.mark.parametrize("arguments", [["journal", "--json"], ["--json", "journal"]])
+def test_a_group_without_a_command_is_an_error_that_names_its_commands_where_json_is_wanted(
+    arguments: list[str],
+) -> None:
+    said = run_here(*arguments)
+    assert (said.code, said.out, said.error["code"]) == (2, "", "invalid_input")
+    assert said.error["message"].startswith("'tacit journal' needs one of its commands: verify, replay")
+
+
+@pytest.mark.requirement("AP-04")
+def test_options_of_every_command_may_stand_behind_the_name_of_a_group(cli: CommandLine) -> None:
+    inside = run_here("episode", "--store", str(cli.store), "--json", "list")
+    assert inside.json == cli.json("episode", "list") != []
 
 
 @pytest.mark.requirement("AP-04")

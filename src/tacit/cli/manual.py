@@ -15,6 +15,7 @@ from typer.main import get_command
 from tacit.cli.app import app
 from tacit.cli.failure import EXIT_CODES
 from tacit.cli.session import SHARED
+from tacit.cli.verb import needs_command
 
 _INTRODUCTION = """\
 # Command line
@@ -57,7 +58,7 @@ def commands(group: Any, path: tuple[str, ...] = ("tacit",)) -> Iterator[tuple[s
         if not getattr(command, "commands", None):
             yield " ".join(inner), command
             continue
-        if command.invoke_without_command:
+        if not needs_command(command):
             yield " ".join(inner), command
         yield from commands(command, inner)
 

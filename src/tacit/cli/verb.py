@@ -11,7 +11,7 @@ import typer
 
 from tacit.cli import failure
 from tacit.cli.session import SHARED, Options, Session, options_from
-from tacit.errors import TacitError
+from tacit.errors import InvalidInput, TacitError
 
 Command = TypeVar("Command", bound=Callable[..., None])
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -38,10 +38,29 @@ def by_default(app: typer.Typer) -> Callable[[Command], Command]:
 
 
 def group(parent: typer.Typer, name: str, help: str) -> typer.Typer:
-    """A new group of commands."""
-    made = typer.Typer(name=name, help=help, no_args_is_help=True)
+    """A new group of commands. Called without one it shows its help; with ``--json``, an error that names them."""
+    made = typer.Typer(name=name, help=help)
     parent.add_typer(made)
+    made.callback(invoke_without_command=True)(described(_without_command, _without_command, []))
     return made
+
+
+def needs_command(group: Any) -> bool:
+    """Whether a group does nothing by itself, and only holds its commands."""
+    return getattr(group.callback, "__wrapped__", None) is _without_command
+
+
+def _without_command(*, context: typer.Context, **values: Any) -> None:
+    options = _options(context, values)
+    if context.invoked_subcommand is not None:
+        remember(context, options)
+        return
+    if options.json:
+        names = ", ".join(context.command.commands)  # type: ignore[attr-defined]
+        failure.report(InvalidInput(f"'{context.command_path}' needs one of its commands: {names}"), as_json=True)
+    else:
+        sys.stdout.write(context.get_help() + "\n")
+    raise typer.Exit(InvalidInput.exit_code)
 
 
 def remember(context: typer.Context, options: Options) -> None:
@@ -49,13 +68,18 @@ def remember(context: typer.Context, options: Options) -> None:
     context.obj = options
 
 
+def _options(context: typer.Context, values: dict[str, Any]) -> Options:
+    """Take the shared options out of a command's arguments; where one is not given, as it stood before its name."""
+    before = context.obj if isinstance(context.obj, Options) else Options()
+    return options_from(values).over(before)
+
+
 def with_session(function: Callable[..., None]) -> Callable[..., None]:
     """The function with the shared options in place of its session."""
     _, *own = inspect.signature(function, eval_str=True).parameters.values()
 
     def command(*, context: typer.Context, **values: Any) -> None:
-        before = context.obj if isinstance(context.obj, Options) else Options()
-        options = options_from(values).over(before)
+        options = _options(context, values)
         if context.invoked_subcommand is not None:
             remember(context, options)
             return
