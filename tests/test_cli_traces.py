@@ -146,6 +146,19 @@ def test_the_lag_of_consumers_is_shown_without_making_them_run(
     assert {each["behind"] for each in cli.json("stats", "lag")} == {0}
 
 
+@pytest.mark.requirement("AP-04")
+def test_a_consumer_is_called_by_its_plain_name_and_its_model_stands_apart(
+    cli: CommandLine, traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TACIT_LEARNING__EMBEDDER", "hashing")
+    cli("import", str(traces))
+    told = {each["consumer"]: each["model"] for each in cli.json("stats", "lag")}
+    assert told == {"tally": "", "lessons": "", "study": "", "vectors": "hashing:1:512"}
+    head, *rows = cli("stats", "lag").out.splitlines()
+    assert head.split()[-1] == "model"
+    assert [row.split()[2] for row in rows] == ["tally", "lessons", "study", "vectors"]
+
+
 @pytest.mark.requirement("AP-04", "LE-05")
 def test_heuristics_are_listed_and_whatever_is_listed_has_the_id_by_which_it_is_shown(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch

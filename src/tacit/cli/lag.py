@@ -23,6 +23,8 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     mind: str
     consumer: str
+    model: str
+    """Which model the consumer is for: another one begins with the oldest event. Empty where there is none to choose."""
     events: int
     behind: int
     holder: str
@@ -33,18 +35,20 @@ def read_lag(snapshot: Snapshot) -> list[Lag]:
     """Every consumer of every mind."""
     states = {(bytes(mind), name): rest for mind, name, *rest in snapshot.rows(_states)}
     now = time.time() * 1_000_000
-    names = [consumer.name for consumer in (*view_consumers(), *thinkers(SystemClock()))]
+    names = [consumer.kept_as for consumer in (*view_consumers(), *thinkers(SystemClock()))]
     names += sorted({name for _, name in states} - set(names))  # such as vectors, which not every setting makes
     found = []
     for mind in list_minds(snapshot):
         events = head_position(snapshot, mind.id)
-        for consumer in names:
-            position, holder, expires_at = states.get((mind.id, consumer), (0, "", 0))
+        for kept_as in names:
+            position, holder, expires_at = states.get((mind.id, kept_as), (0, "", 0))
+            consumer, _, model = kept_as.partition(" ")
             found.append(
                 Lag(
                     tenant=mind.tenant,
                     mind=mind.name,
                     consumer=consumer,
+                    model=model,
                     events=events,
                     behind=events - position,
                     holder=holder if expires_at > now else "",

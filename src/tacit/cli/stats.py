@@ -64,8 +64,11 @@ def add_to(app: typer.Typer) -> None:
 
         with session.open_database() as database, database.snapshot() as snapshot:
             found = read_lag(snapshot)
-        columns = ("tenant", "mind", "consumer", "events behind", "of", "run by")
-        rows = [(one.tenant, one.mind, one.consumer, one.behind, one.events, one.holder or "nobody") for one in found]
+        columns = ("tenant", "mind", "consumer", "events behind", "of", "run by", "model")
+        rows = [
+            (one.tenant, one.mind, one.consumer, one.behind, one.events, one.holder or "nobody", one.model)
+            for one in found
+        ]
         session.out.result(found, lambda: session.out.table(columns, rows, empty="no minds yet"))
 
 
