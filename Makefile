@@ -27,8 +27,9 @@ $(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup  ## import TRACES=path and report on it, or show the live example; STORE=path instead of tacit.db
-	@$(BIN)/tacit run $(if $(TRACES),--traces "$(TRACES)") $(if $(STORE),--store "$(STORE)")
+run: setup  ## import TRACES=path (DOMAIN=name, TASK_TYPE=name) and report on it, or show the live example; STORE=path instead of tacit.db
+	@$(BIN)/tacit run $(if $(TRACES),--traces "$(TRACES)" \
+		$(if $(DOMAIN),--domain "$(DOMAIN)") $(if $(TASK_TYPE),--task-type "$(TASK_TYPE)")) $(if $(STORE),--store "$(STORE)")
 
 test: setup  ## the whole suite, measuring branch coverage (TESTS="tests/test_ids.py -x" for a part)
 	@$(BIN)/python -m pytest --cov --cov-report= --cov-fail-under=0 $(TESTS)

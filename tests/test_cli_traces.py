@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shlex
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +16,12 @@ import pytest
 from command_line import CommandLine, run_here, write_traces
 from tacit.cli import demo_world
 from tacit.cli.demo_agent import HABITS, errands
+from tacit.cli.output import Output
+from tacit.cli.session import Options, Session
+from tacit.cli.source import source_of
 from trials import open_mind
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -73,6 +83,107 @@ def test_a_path_that_cannot_be_imported_leaves_no_store_behind(
     assert cli(*command, str(tmp_path / "missing")).code == 3
     assert cli(*command, str(tmp_path / "notes.txt")).code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.requirement("EP-07", "JR-12")
+@pytest.mark.parametrize("command", [["import"], ["run", "--traces"]])
+@pytest.mark.parametrize("bad", [0, 3])
+def test_a_source_of_which_nothing_can_be_kept_leaves_no_store_behind(
+    cli: CommandLine, tmp_path: Path, command: list[str], bad: int
+) -> None:
+    source = write_traces(tmp_path / "bad.jsonl", good=0, bad=bad)
+    said = cli(*command, str(source), "--format", "jsonl")
+    assert said.code == (2 if bad else 0)
+    assert f"{bad} rejected." in said.out
+    assert "no store was made" in said.err
+    assert "kept in" not in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
+
+
+@pytest.mark.requirement("EP-07")
+def test_a_store_that_is_there_takes_no_harm_from_a_source_of_which_nothing_can_be_kept(
+    cli: CommandLine, traces: Path, tmp_path: Path
+) -> None:
+    cli("import", str(traces))
+    said = cli("run", "--traces", str(write_traces(tmp_path / "bad.jsonl", good=0, bad=3)), "--format", "jsonl")
+    assert said.code == 2
+    assert "kept in" not in said.err
+    assert len(cli.json("episode", "list")) == 9
+
+
+@pytest.mark.requirement("EP-07", "AP-04")
+def test_other_context_for_what_is_there_already_is_told_not_to_hold_for_it(
+    cli: CommandLine, traces: Path, tmp_path: Path
+) -> None:
+    cli("import", str(traces))
+    write_traces(traces, good=11)
+    context = ["--domain", "airline", "--task-type", "support", "--tag", "new"]
+    told = cli.json("import", str(traces), *context)
+    assert (told["imported"], told["skipped"]) == (2, 9)
+    assert told["kept"] == {"domain": 9, "task_type": 9, "tags": 9}
+    assert len(cli.json("episode", "list", "--domain", "shop")) == 9
+    said = cli("import", str(traces), "--domain", "airline").out
+    assert "11 skipped" in said
+    assert "Kept under another domain than given: 9 episodes. 'tacit episode update ID --domain NAME' changes" in said
+
+
+@pytest.mark.requirement("EP-07")
+def test_nothing_is_told_of_context_that_was_changed_as_the_import_says_or_that_it_does_not_give(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    one = str(write_traces(tmp_path / "one.jsonl", good=1))
+    cli("import", one)
+    id = cli.json("episode", "list")[0]["id"]
+    cli("episode", "update", id, "--domain", "airline")
+    for context in (["--domain", "airline"], []):
+        assert cli.json("import", one, *context)["kept"] == {}
+    assert cli.json("import", one, "--domain", "shop", "--agent", "me")["kept"] == {"domain": 1, "agent": 1}
+
+
+@pytest.mark.requirement("EP-07", "AP-04")
+@pytest.mark.parametrize("command", [["import", "-"], ["run", "--traces", "-"]])
+def test_traces_come_in_on_standard_input_as_from_a_file(
+    cli: CommandLine, traces: Path, tmp_path: Path, command: list[str]
+) -> None:
+    text = traces.read_text(encoding="utf-8")
+    told = cli(*command, "--json", stdin=text).json
+    assert told.get("import", told)["imported"] == 9
+    assert cli.json("import", str(traces))["skipped"] == 9  # the same attempts, however they came in
+    some = cli("import", "-", "--format", "jsonl", stdin=text + "{}\n").out
+    assert "9 skipped" in some
+    assert "rejected  line 10: " in some
+
+
+@pytest.mark.requirement("EP-07", "AP-04")
+@pytest.mark.parametrize(("stdin", "words"), [("Dear diary\n", "name its format: jsonl"), ("", "nothing came in")])
+def test_standard_input_that_cannot_be_told_is_refused_by_that_name(
+    cli: CommandLine, tmp_path: Path, stdin: str, words: str
+) -> None:
+    refused = cli("import", "-", "--json", stdin=stdin)
+    assert (refused.code, refused.error["code"]) == (2, "invalid_input")
+    assert "standard input" in refused.error["message"]
+    assert words in refused.error["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.requirement("EP-07")
+def test_standard_input_is_taken_in_pieces_and_leaves_nothing_behind(
+    cli: CommandLine, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pieces(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert 0 < size <= 1 << 20
+            return super().read(size)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stream = io.TextIOWrapper(Pieces(traces.read_bytes()), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", stream)
+    before = {path.name for path in tmp_path.iterdir()}
+    with source_of(Output(json=False, quiet=True), "-") as source:
+        assert source.read_bytes() == traces.read_bytes()
+        assert source.parent.stat().st_mode & 0o077 == 0
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.requirement("EP-07", "JR-10")
@@ -189,6 +300,47 @@ def test_run_imports_traces_and_says_what_they_show(cli: CommandLine, traces: Pa
     assert f"kept in {cli.store}" in said.err
     assert cli.json("run", "--traces", str(traces))["import"]["skipped"] == 9
     assert len(cli.json("episode", "list")) == 9
+
+
+@pytest.mark.requirement("AP-04", "EP-07")
+def test_run_says_of_traces_what_is_given(cli: CommandLine, traces: Path) -> None:
+    cli("run", "--traces", str(traces), "--task-type", "errand", "--domain", "mall")
+    assert {(each["task_type"], each["domain"]) for each in cli.json("episode", "list")} == {("errand", "mall")}
+    refused = cli("run", "--domain", "mall", "--json")
+    assert refused.code == 2
+    assert "--traces" in refused.error["message"]
+
+
+@pytest.mark.requirement("AP-04", "EP-07")
+def test_make_run_hands_on_what_is_said_of_traces() -> None:
+    given = ["TRACES=a b.json", "DOMAIN=air line", "TASK_TYPE=support", "STORE=x.db"]
+    command = ["make", "--dry-run", "--silent", "run", *given]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=ROOT).stdout
+    assert shlex.split(said.splitlines()[-1])[1:] == [
+        *("run", "--traces", "a b.json", "--domain", "air line", "--task-type", "support", "--store", "x.db")
+    ]
+
+
+@pytest.mark.requirement("AP-04")
+def test_the_commands_that_run_suggests_can_be_copied(tmp_path: Path, traces: Path) -> None:
+    other = CommandLine(tmp_path / "it's here.db")
+    said = other("run", "--traces", str(traces), "--mind", "my mind", "--tenant", "acme").err
+    suggested = [line.strip() for line in said.splitlines() if line.startswith("  tacit ")]
+    assert len(suggested) == 6
+    for line in suggested:
+        assert shlex.split(line)[-6:] == ["--store", str(other.store), "--mind", "my mind", "--tenant", "acme"]
+    assert len(run_here(*shlex.split(suggested[0])[1:], "--json").json) == 9
+
+
+@pytest.mark.requirement("AP-04")
+def test_a_suggested_command_has_no_more_options_than_were_given(
+    traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "  tacit episode list\n" in run_here("run", "--traces", str(traces)).err
+    made = Session(Options(store="postgresql://me:secret@host/db", config=Path("c.yaml"), ask_passphrase=True))
+    again = made.again("stats", "postgresql://me@host/db")
+    assert again == "tacit stats --store postgresql://me@host/db --config c.yaml --ask-passphrase"
 
 
 @pytest.mark.requirement("AP-04")

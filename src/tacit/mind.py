@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -17,8 +17,8 @@ from tacit.experience import entrance
 from tacit.experience.draft import draft_of, taken
 from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, Task
 from tacit.experience.handoff import HandOff, read_handoff
-from tacit.experience.importers import Fit, Format, ImportOptions, importer_for, line_of, record_of
-from tacit.experience.ingest import IngestReport, Progress, ingest
+from tacit.experience.importers import Fit, Format, importer_for, line_of, record_of
+from tacit.experience.ingest import IngestReport, Progress, ingest, options_of
 from tacit.experience.live import Buffering, LiveEpisode
 from tacit.experience.recorder import LiveFit, Recorder, plain
 from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
@@ -286,30 +286,15 @@ class Mind(PastMind):
 
         Args:
             format: one of ``tacit.experience.importers.FORMATS``; "auto" looks at the content.
-            task_type, domain, tags, agent: said of every record that does not say it itself.
+            task_type, domain, tags, agent: hold for every record; tags are added to its own. An episode that is there
+                already keeps what it had, and the report tells how many do.
             fit: what to do with texts beyond the limits: "truncate" (with a visible mark), "split" or "refuse".
             progress: called with the number of records done so far.
         """
         path = path_of(path, "the path")
         entrance.check_progress(progress)
-        if fit not in get_args(Fit):
-            raise InvalidInput(f"fit is {shown(fit)}; use one of {', '.join(get_args(Fit))}", field="fit")
-        added = entrance.tags_of(tags)
-        for field, text in (
-            ("task_type", task_type),
-            ("domain", domain),
-            ("agent", agent),
-            *(("tag", t) for t in added),
-        ):
-            entrance.check_whole(text, field)
-        options = ImportOptions(
-            task_type=task_type,
-            domain=domain,
-            tags=added,
-            agent=agent,
-            fit=fit,
-            limits=self.recorder.limits,
-        )
+        limits = self.recorder.limits
+        options = options_of(limits, task_type=task_type, domain=domain, tags=tags, agent=agent, fit=fit)
         return ingest(self.recorder, importer_for(format, path).read(path, options), progress)
 
     def update(

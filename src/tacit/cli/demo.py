@@ -77,7 +77,8 @@ def run_demo(session: Session, tasks: int = ERRANDS, seed: int = SEED) -> None:
         out.heading("What Tacit learned from watching")
         show_statistics(out, found)
         _show_lesson(out, mind, told)
-    _show_next_steps(out, session.options.store, session.options.mind or MIND)
+        location = mind.recorder.journal.store.location
+    _show_next_steps(session, location)
 
 
 def _work(out: Output, mind: Mind, tasks: int, seed: int) -> list[dict[str, Any]]:
@@ -107,10 +108,12 @@ def _show_lesson(out: Output, mind: Mind, told: list[dict[str, Any]]) -> None:
         out.line(f"- {remark.text}")
 
 
-def _show_next_steps(out: Output, store: str | None, mind: str) -> None:
+def _show_next_steps(session: Session, location: str) -> None:
+    out = session.out
     out.heading("Next")
-    if store:
-        out.line(f"tacit episode list --status failure --store {store} --mind {mind}")
+    if session.options.store:
+        mind = session.options.mind or MIND
+        out.line(session.again("episode list --status failure", location, mind=mind))
     else:
         out.line("This ran in a temporary store, which is gone. 'tacit demo --store demo.db' keeps it.")
     out.line("tacit import PATH         your own traces: chat messages, ReAct text, OpenTelemetry, coding sessions")

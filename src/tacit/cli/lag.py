@@ -24,7 +24,7 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
     mind: str
     consumer: str
     model: str
-    """Which model the consumer is for: another one begins with the oldest event. Empty where there is none to choose."""
+    """For which model, where there is a choice: for another one it begins with the oldest event. Else empty."""
     events: int
     behind: int
     holder: str

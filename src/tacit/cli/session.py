@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -113,6 +114,25 @@ class Session:
             "encryption.passphrase": passphrase,
             "log.level": options.log_level,
         }
+
+    def again(self, command: str, location: str, *, mind: str | None = None) -> str:
+        """A command line to copy, which uses the store and the mind of this one.
+
+        Args:
+            command: what follows ``tacit``.
+            location: where the store is, without secrets.
+            mind: the mind, if it is not the one of the options.
+        """
+        options = self.options
+        given = {
+            "--store": location if options.store else None,
+            "--mind": mind or options.mind,
+            "--tenant": options.tenant,
+            "--config": options.config,
+            "--key-file": options.key_file,
+        }
+        words = [f"{name} {shlex.quote(str(value))}" for name, value in given.items() if value]
+        return " ".join(["tacit", command, *words, *(["--ask-passphrase"] if options.ask_passphrase else [])])
 
     @contextmanager
     def open_store(self, *, create: bool = False) -> Iterator[OpenStore]:

@@ -11,6 +11,7 @@ import typer
 from tacit.cli.options import option
 from tacit.cli.output import Output, counted
 from tacit.cli.session import Session
+from tacit.cli.source import name_of, source_of
 from tacit.cli.verb import verb
 from tacit.cli.waiting import AFTER_IMPORT, LongestWait, learn_imported
 from tacit.errors import InvalidInput
@@ -18,11 +19,21 @@ from tacit.errors import InvalidInput
 if TYPE_CHECKING:
     from tacit.experience.ingest import IngestReport
     from tacit.mind import Mind
+    from tacit.ops.settings import Settings
 
+NO_STORE = "Nothing was kept, and no store was made."
 MOST_REJECTED_SHOWN = 20
 STDOUT = "-"
 
-Source = Annotated[Path, typer.Argument(metavar="PATH", help="A file, or a folder of files.")]
+_KEPT = {
+    "domain": ("under another domain than given", "'tacit episode update ID --domain NAME' changes one."),
+    "task_type": ("under another task type than given", "'tacit episode update ID --task-type NAME' changes one."),
+    "agent": ("under another agent than given", "mind.update(ID, agent=NAME) changes one."),
+    "tags": ("without tags that were given", "'tacit episode tag ID TAG' adds them to one."),
+}
+"""What stays as it was when it is imported again, and how to change it, by the field of the report."""
+
+Source = Annotated[str, typer.Argument(metavar="PATH|-", help="A file, a folder of files, or '-' for standard input.")]
 FormatName = Annotated[
     str,
     typer.Option(
@@ -58,33 +69,54 @@ def _add_import(app: typer.Typer) -> None:
     ) -> None:
         """Import recorded traces. Doing it again adds nothing; a bad record is listed and stops nothing.
 
+        Context that is given holds for what is new: an episode that is there already stays as it was, which is told.
+        No store is made for a source in which nothing can be read.
         Then waits until they have been learned from, so that advice is there at once. Interrupting that loses nothing.
         Exits 0 when at least one record could be read, 2 when all of them were rejected.
         """
-        options = {"format": format, "task_type": task_type, "domain": domain, "agent": agent, "fit": fit}
-        check_source(path, format, fit)
-        with session.open_mind(create=True) as mind:
-            report = ingest(session.out, mind, path, tags=tag or (), **options)
-            session.out.result(report, lambda: show_report(session.out, report))
-            learn_imported(session.out, mind, wait)
-        if report.rejected and not report.imported and not report.skipped:
-            raise typer.Exit(InvalidInput.exit_code)
+        out = session.out
+        options = {"task_type": task_type, "domain": domain, "agent": agent, "fit": fit, "tags": tag or ()}
+        with source_of(out, path) as source:
+            nothing = check_source(session, source, format, name_of(path), **options)
+            if nothing is not None:
+                out.result(nothing, lambda: show_report(out, nothing))
+                out.note(NO_STORE)
+                exit_if_all_rejected(nothing)
+                return
+            with session.open_mind(create=True) as mind:
+                report = ingest(out, mind, source, format=format, **options)
+                out.result(report, lambda: show_report(out, report))
+                learn_imported(out, mind, wait)
+        exit_if_all_rejected(report)
 
 
-def check_source(path: Path, format: str, fit: str = "truncate") -> None:
-    """Refuse what cannot be imported before a store is made for it.
+def check_source(session: Session, source: Path, format: Any, called: str, **options: Any) -> IngestReport | None:
+    """Look at a source before a store is made for it. The report when there is neither a store nor anything for one.
 
     Raises:
         NotFound: there is no such path.
         InvalidInput: a format or a way to fit that does not exist, or nothing recognises the content.
     """
-    from typing import cast, get_args
+    from tacit.experience.importers import importer_for
+    from tacit.experience.ingest import nothing_in, options_of
 
-    from tacit.experience.importers import Fit, Format, importer_for
+    settings = session.settings
+    checked = options_of(settings.limits.to_limits(), **options)
+    importer = importer_for(format, source, called)
+    return None if store_exists(settings) else nothing_in(importer.read(source, checked))
 
-    if fit not in get_args(Fit):
-        raise InvalidInput(f"--fit is {fit!r}; use one of {', '.join(get_args(Fit))}", option="--fit")
-    importer_for(cast(Format, format), path)
+
+def store_exists(settings: Settings) -> bool:
+    """Whether there is something where the store belongs. A database server is there already."""
+    from tacit.stores.opening import file_path, is_postgres
+
+    return is_postgres(settings.store) or Path(file_path(settings.store)).exists()
+
+
+def exit_if_all_rejected(report: IngestReport) -> None:
+    """End with the exit code of wrong input when there were records, and none of them could be read."""
+    if report.rejected and not report.imported and not report.skipped:
+        raise typer.Exit(InvalidInput.exit_code)
 
 
 def ingest(out: Output, mind: Mind, path: Path, **options: Any) -> IngestReport:
@@ -99,6 +131,9 @@ def show_report(out: Output, report: IngestReport) -> None:
         f"{counted(report.imported, 'episode')} imported ({counted(report.steps, 'step')}), "
         f"{report.skipped:,} skipped because they were there already, {len(report.rejected):,} rejected."
     )
+    for field, count in report.kept.items():
+        kept, change = _KEPT[field]
+        out.line(f"Kept {kept}: {counted(count, 'episode')}. {change}")
     if report.shortened:
         out.line(
             f"{counted(report.shortened, 'text')} shortened, each with a mark; --fit says what to do with long ones."

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from tacit.errors import Conflict, InvalidInput, NotFound
-from tacit.experience.episode import Relation
-from tacit.experience.importers.port import Imported, Rejected
+from tacit.errors import Conflict, InvalidInput, NotFound, shown
+from tacit.experience import entrance
+from tacit.experience.episode import Relation, Task
+from tacit.experience.importers.port import Fit, Imported, ImportOptions, Rejected
+from tacit.experience.limits import Limits
 from tacit.experience.recorder import Recorder
+from tacit.experience.views import load_task
 from tacit.ids import parse_id
 from tacit.journal.append import Appended, Prepared
 
+_CONTEXT = ("domain", "task_type", "agent")
 _BATCH_RECORDS = 256
 _BATCH_BYTES = 16_000_000
 """A batch is full at that many records or bytes, which bounds the memory of an import."""
@@ -26,6 +30,9 @@ class IngestReport(msgspec.Struct, kw_only=True):
 
     imported: int = 0
     skipped: int = 0
+    kept: dict[str, int] = {}
+    """Of the skipped, how many stay as they were although this import gives them another ``domain``, ``task_type`` or
+    ``agent``, or further ``tags``, by the name of the field."""
     rejected: list[Rejected] = []
     steps: int = 0
     """Steps in the imported records."""
@@ -40,6 +47,43 @@ class _Ready(NamedTuple):
 
     item: Imported
     prepared: Prepared
+
+
+def options_of(
+    limits: Limits,
+    *,
+    task_type: str = "",
+    domain: str = "",
+    tags: Sequence[str] = (),
+    agent: str = "",
+    fit: Fit = "truncate",
+) -> ImportOptions:
+    """How to import, checked.
+
+    Raises:
+        InvalidInput: a way to fit that does not exist, tags that are no list, or what is no text.
+    """
+    if fit not in get_args(Fit):
+        raise InvalidInput(f"fit is {shown(fit)}; use one of {', '.join(get_args(Fit))}", field="fit")
+    added = entrance.tags_of(tags)
+    for field, text in (
+        ("task_type", task_type),
+        ("domain", domain),
+        ("agent", agent),
+        *(("tag", tag) for tag in added),
+    ):
+        entrance.check_whole(text, field)
+    return ImportOptions(task_type=task_type, domain=domain, tags=added, agent=agent, fit=fit, limits=limits)
+
+
+def nothing_in(found: Iterable[Imported | Rejected]) -> IngestReport | None:
+    """The report when there is nothing that could be written, so that nothing needs to be opened for it; else None."""
+    report = IngestReport()
+    for item in found:
+        if isinstance(item, Imported):
+            return None
+        report.rejected.append(item)
+    return report
 
 
 def ingest(
@@ -87,22 +131,43 @@ def _write(recorder: Recorder, ready: list[_Ready], report: IngestReport) -> Non
     try:
         written = journal.run(lambda appender: [appender.append(mind, one.prepared) for one in ready])
     except (Conflict, InvalidInput):
-        for one in ready:
-            _write_alone(recorder, one, report)
+        otherwise = [one for one in ready if not _write_alone(recorder, one, report)]
+        _note_what_is_kept(recorder, otherwise, report)
         return
     for one, appended in zip(ready, written, strict=True):
         _count(one, appended, report)
 
 
-def _write_alone(recorder: Recorder, one: _Ready, report: IngestReport) -> None:
+def _write_alone(recorder: Recorder, one: _Ready, report: IngestReport) -> bool:
+    """False when the same attempt is there, but told otherwise."""
     try:
         appended = recorder.journal.run(lambda appender: appender.append(recorder.mind.id, one.prepared))
-    except Conflict:  # the same attempt is there, perhaps told in other words: what was written first stays
+    except Conflict:  # what was written first stays
         report.skipped += 1
+        return False
     except InvalidInput as error:
         report.rejected.append(Rejected(one.item.location, error.message))
     else:
         _count(one, appended, report)
+    return True
+
+
+def _note_what_is_kept(recorder: Recorder, otherwise: list[_Ready], report: IngestReport) -> None:
+    mind = recorder.mind.id
+    with recorder.journal.store.snapshot() as snapshot:
+        for one in otherwise:
+            try:
+                there = load_task(snapshot, mind, one.prepared.id)
+            except NotFound:
+                continue  # erased: it is not there under another name, it is refused
+            for field in _differing(one.item.record.task, there):
+                report.kept[field] = report.kept.get(field, 0) + 1
+
+
+def _differing(given: Task, there: Task) -> list[str]:
+    """What an import says of a task, and the episode that is there does not."""
+    fields = [name for name in _CONTEXT if getattr(given, name) not in ("", getattr(there, name))]
+    return fields if set(given.tags) <= set(there.tags) else [*fields, "tags"]
 
 
 def _count(one: _Ready, appended: Appended, report: IngestReport) -> None:

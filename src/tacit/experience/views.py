@@ -172,6 +172,13 @@ def load_episode(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW
     )
 
 
+def load_task(snapshot: Snapshot, mind: bytes, id: bytes) -> Task:
+    """The task of an episode as it is now. Raises NotFound when there is no such episode, or it was erased."""
+    row = find_row(snapshot, mind, id, NOW)
+    task = _event_payload(snapshot, mind, row.task_at, {})["task"]
+    return msgspec.convert(task, Task)
+
+
 def load_relations(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> list[Relation]:
     """The relations that an episode has to others, oldest first."""
     rows = snapshot.rows(_relations, mind=mind, episode=id, position=position)

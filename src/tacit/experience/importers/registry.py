@@ -44,11 +44,14 @@ class EachByItsContent:
             yield from _read_by_content(*found, options)
 
 
-def importer_for(format: Format, path: Path) -> Importer:
+def importer_for(format: Format, path: Path, called: str = "") -> Importer:
     """The importer of this format; with "auto", the one that recognises a file, or each file of a folder.
 
-    Raises NotFound when there is no such path, and InvalidInput when the format is not known or nothing recognises
-    the content.
+    ``called`` is what an error calls a source that nobody knows by its path.
+
+    Raises:
+        NotFound: there is no such path.
+        InvalidInput: the format is not known, or nothing recognises the content.
     """
     files = files_of(path, _SUFFIXES)
     first = next(files, None)  # also raises NotFound, whatever the format
@@ -60,8 +63,9 @@ def importer_for(format: Format, path: Path) -> Importer:
     for found in chain([first] if first else [], files):
         if not isinstance(found, Rejected) and (importer := _recognised(found[1])):
             return EachByItsContent() if path.is_dir() else importer
+    called = called or str(path)
     raise InvalidInput(
-        f"nothing in {path} looks like a format that can be imported; name its format: {_listing()}", path=str(path)
+        f"nothing in {called} looks like a format that can be imported; name its format: {_listing()}", path=called
     )
 
 
