@@ -45,6 +45,8 @@ def test_the_ingest_bench_tells_rates_beside_their_baselines(ingest: Report) -> 
     rates = ("disk_fsync", "bulk_ingest", "bulk_record", "bulk_ingest_without_consumers", "bulk_raw_loop")
     live = ("live_1_threads", "live_8_threads", "live_64_threads", "live_asyncio", "bare_group_commit_8_threads")
     assert all(ingest.figures[name].value > 0 for name in (*rates, *live, "import_generated"))
+    assert ingest.figures["live_8_threads_without_consumers"].unit == "steps/s"
+    assert not {f"live_{threads}_threads_without_consumers" for threads in (1, 64)} & set(ingest.figures)
     assert ingest.figures["bulk_ingest"].unit == "episodes/s"
     assert set(ingest.ratios) == {
         "bulk_share_of_raw_loop",

@@ -253,7 +253,7 @@ def test_the_lag_of_consumers_is_shown_without_making_them_run(
     monkeypatch.setenv("TACIT_CONSUMERS__ENABLED", "true")
     cli("stats")
     assert {each["consumer"]: each["behind"] for each in cli.json("stats", "lag")}["tally"] == 0
-    cli("pattern", "list")
+    cli("pattern", "list", "--wait", "60")
     assert {each["behind"] for each in cli.json("stats", "lag")} == {0}
 
 
@@ -281,7 +281,7 @@ def test_heuristics_are_listed_and_whatever_is_listed_has_the_id_by_which_it_is_
                 episode.step(tool="ask" if number % 2 else "guess", observation=number, success=True)
                 episode.step(tool="buy", observation=f"cup {number}", success=True)
                 episode.complete("success" if number % 2 else "failure")
-    rules, patterns = cli.json("pattern", "list", "--strategy", "heuristic"), cli.json("pattern", "list")
+    rules, patterns = (cli.json("pattern", "list", *more, "--wait", "60") for more in (["--strategy", "heuristic"], []))
     assert {rule["polarity"] for rule in rules} == {"do", "avoid"}
     assert rules[0]["text"] in cli("pattern", "list", "--strategy", "heuristic").out
     for id in (rules[0]["id"], patterns[0]["id"]):

@@ -23,6 +23,7 @@ from tacit.mind import Mind
 from tacit.stores.sqlite import SqliteStore
 
 _THREADS = (1, 8, 64)
+_ALSO_WITHOUT_CONSUMERS = 8
 _CALLERS = 1_000
 _STEPS_PER_SIZE = 4
 _STEPS_PER_EPISODE = 100
@@ -34,13 +35,21 @@ Work: TypeAlias = tuple[Sequence[Any], Callable[[Any], object]]
 
 
 def measure(run: Run) -> None:
-    """Steps a second from 1, 8 and 64 threads and from a thousand asyncio tasks, with the durations of single calls."""
+    """Steps a second from 1, 8 and 64 threads and from a thousand asyncio tasks, with the durations of single calls.
+
+    From 8 threads also without consumers, in each round right after the measurement with them.
+    """
     lost = 0
     for threads in _THREADS:
         each = max(2, run.size * _STEPS_PER_SIZE // max(threads, 8))
-        rates, bare_rates, shares = [], [], []
+        rates, quiet_rates, bare_rates, shares = [], [], [], []
         for number in range(run.rounds):
             rate, calls, missing = _steps(run.folder / f"live-{threads}-{number}.db", threads, each)
+            if threads == _ALSO_WITHOUT_CONSUMERS:
+                path = run.folder / f"quiet-{threads}-{number}.db"
+                quiet_rate, _, unwritten = _steps(path, threads, each, consumers=False)
+                quiet_rates.append(quiet_rate)
+                lost += unwritten
             bare_rate, bare_calls = _bare(run.folder / f"bare-{threads}-{number}.db", threads, each)
             run.timing(f"live_step_{threads}_threads", calls)
             run.timing(f"bare_write_{threads}_threads", bare_calls)
@@ -49,16 +58,18 @@ def measure(run: Run) -> None:
             shares.append(rate / bare_rate)
             lost += missing
         run.spread(f"live_{threads}_threads", rates, "steps/s")
+        if quiet_rates:
+            run.spread(f"live_{threads}_threads_without_consumers", quiet_rates, "steps/s")
         run.spread(f"bare_group_commit_{threads}_threads", bare_rates, "rows/s")
         run.ratio(f"live_share_of_bare_{threads}_threads", shares)
     lost += _measure_callers(run)
     run.figure("live_lost", lost, "steps")
 
 
-def _steps(path: Path, threads: int, each: int) -> tuple[float, list[float], int]:
+def _steps(path: Path, threads: int, each: int, *, consumers: bool = True) -> tuple[float, list[float], int]:
     """The rate of steps, how long each call took in seconds, and how many acknowledged steps are not in the store."""
     store = SqliteStore(path)
-    with open_default(store) as opened:
+    with open_default(store, consumers=consumers) as opened:
         mind = opened.mind()
         seconds, calls = together([partial(_agent, mind, each, seed) for seed in range(threads)])
         lost = threads * (each + _WARM_UP_STEPS) - count_steps(store)
