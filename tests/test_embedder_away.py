@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -212,3 +214,17 @@ def test_another_embedder_embeds_the_past_anew_and_until_then_words_serve(provid
     with open_mind(path, learning__embedder="hashing", consumers__enabled=False) as mind:
         mind.settle(60)  # the first one goes on where it stopped
         assert sorted(vectors(mind).values()) == [11, 11]
+
+
+ENDING = """
+from tacit.learning.lessons.embedder import ask
+from tacit.models.embedders import open_embedder
+embedder = open_embedder("minilm")
+embedder.embed(["it is loaded"])
+ask(embedder, [f"task {number}: " + 30 * "look for the key " for number in range(8)])
+"""
+
+
+def test_a_program_may_end_while_texts_are_embedded() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import count
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
 
     Vector: TypeAlias = NDArray[numpy.float32]
 
+_END_SECONDS = 5.0
+"""So long the end of the program waits for an answer. A thread that is inside a model when the interpreter goes would
+abort the process; one that waits for a server may be left behind."""
 _numbers = count(1)
+_asking: set[threading.Thread] = set()
 
 
 class TextEmbedder(Protocol):
@@ -52,13 +58,23 @@ def ask(embedder: TextEmbedder, texts: Sequence[str]) -> Future[list[Vector | No
     answer: Future[list[Vector | None]] = Future()
 
     def work() -> None:
+        _asking.add(threading.current_thread())
         try:
             answer.set_result(embed_each(embedder, texts))
         except BaseException as error:  # noqa: BLE001 - whoever waits hears of it, whatever it is
             answer.set_exception(error)
+        finally:
+            _asking.discard(threading.current_thread())
 
     threading.Thread(target=work, name="tacit-embed", daemon=True).start()
     return answer
+
+
+@atexit.register
+def _wait_for_answers() -> None:
+    deadline = time.monotonic() + _END_SECONDS
+    for thread in list(_asking):
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _halves(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]:

@@ -149,8 +149,15 @@ class Student:
 
 
 def finish(found: Findings, work: Work, check: Check = go_on) -> Findings:
-    """The findings with what the work has come to."""
-    done = do(work, check)
+    """The findings with what the work has come to.
+
+    Meanwhile linear algebra has one thread in this process: matrices are small, and where others are at work its threads
+    wait for one another, which takes ten times as long.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        done = do(work, check)
     heap.release()
     return msgspec.structs.replace(found, forecasts=done.forecasts, fit=done.fit)
 
