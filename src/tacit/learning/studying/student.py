@@ -151,8 +151,8 @@ class Student:
 def finish(found: Findings, work: Work, check: Check = go_on) -> Findings:
     """The findings with what the work has come to.
 
-    Meanwhile linear algebra has one thread in this process: matrices are small, and where others are at work its threads
-    wait for one another, which takes ten times as long.
+    Meanwhile linear algebra has one thread in this process: matrices are small, and where others are at work more
+    threads wait for one another, which takes ten times as long.
     """
     from threadpoolctl import threadpool_limits
 
