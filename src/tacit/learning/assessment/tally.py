@@ -53,6 +53,8 @@ class Contribution(msgspec.Struct, frozen=True):
     episode: bytes
     position: int
     counts: dict[str, int]
+    body: bytes
+    """The counts as they are kept."""
 
 
 class Tally(EventConsumer):
@@ -83,7 +85,7 @@ class Tally(EventConsumer):
         except NotFound:  # erased: whoever erased it has taken away what it had contributed
             return None
         counts = contribution(episode)
-        return Contribution(id, position, counts) if counts else None
+        return Contribution(id, position, counts, canonical.encode(counts)) if counts else None
 
     def apply(self, appender: Appender, mind: bytes, effects: Sequence[Contribution]) -> None:
         """Replace the contributions and move the statistics by the differences."""
@@ -130,11 +132,10 @@ def _episode_of(event: Event) -> bytes | None:
 
 def _set(transaction: Transaction, mind: bytes, new: Contribution, deltas: dict[str, int]) -> None:
     row = transaction.row(_stored, mind=mind, episode=new.episode)
-    body = canonical.encode(new.counts)
     if row is None:
-        transaction.insert(_contribution, ((mind, new.episode, new.position, body),))
+        transaction.insert(_contribution, ((mind, new.episode, new.position, new.body),))
     else:
-        transaction.execute(_replace, of=mind, which=new.episode, position=new.position, counts=body)
+        transaction.execute(_replace, of=mind, which=new.episode, position=new.position, counts=new.body)
         for key, count in canonical.decode(bytes(row[0])).items():
             deltas[key] -= count
     for key, count in new.counts.items():
