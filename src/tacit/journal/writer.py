@@ -27,8 +27,9 @@ _log = logging.getLogger("tacit.journal.writer")
 T = TypeVar("T")
 Job = Callable[[Appender], Any]
 _Item: TypeAlias = tuple[Job, Future[Any]]
-_GATHER_SECONDS = 0.000_3
-"""How long a group waits for callers that are about to come back; about as long as the fsync that this saves."""
+_PATIENCE, _MOST_PATIENCE_SECONDS = 0.5, 0.005
+"""How long a group waits for callers that are about to come back: half of the time that the last group took, and at
+most so long. Whoever comes too late waits for a whole group."""
 
 
 class Writer:
@@ -106,26 +107,29 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
-        callers = 1
+        callers, patience = 1, 0.0
         while (first := self._queue.get()) is not None:
-            group, last = self._gather(first, callers)
+            group, last = self._gather(first, callers, patience)
+            started = time.perf_counter()
             self._answer([item for item in group if item[1].set_running_or_notify_cancel()])
             if last:
                 return
+            patience = min(_PATIENCE * (time.perf_counter() - started), _MOST_PATIENCE_SECONDS)
             callers = len(group) + self._queue.qsize()
             del first, group  # while the thread waits, it keeps nothing alive that belongs to a caller
 
-    def _gather(self, first: _Item, callers: int) -> tuple[list[_Item], bool]:
+    def _gather(self, first: _Item, callers: int, patience: float) -> tuple[list[_Item], bool]:
         """The next group, and whether it is the last one.
 
         Whoever waits for each call comes back right after its commit. So as long as fewer are here than the ``callers``
-        of a moment ago, a moment is waited for them: else two halves take turns, each with a commit of its own.
+        of a moment ago, they are waited for, for ``patience`` seconds: else two halves take turns, each with a commit
+        of its own.
         """
-        group, deadline = [first], time.perf_counter() + _GATHER_SECONDS
+        group, deadline = [first], time.perf_counter() + patience
         while len(group) < self._group_events:
-            patience = deadline - time.perf_counter() if len(group) < callers else 0.0
+            left = deadline - time.perf_counter() if len(group) < callers else 0.0
             try:
-                item = self._queue.get(timeout=patience) if patience > 0 else self._queue.get_nowait()
+                item = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
             except Empty:
                 break
             if item is None:
