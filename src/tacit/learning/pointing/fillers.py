@@ -1,14 +1,20 @@
-"""Fillers: what has filled the slots of solved runs' actions, by slot and by the words of the goal."""
+"""Fillers: what has filled the slots of solved runs' actions, by slot and by the words of the goal.
+
+What is filled in where the run has not named it was usual in several tasks; what fewer have filled in is one customer's
+number or name, and is never told to another.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from tacit.learning.pointing.forms import LEAST_TASKS
 from tacit.learning.pointing.spans import LONGEST, Span, head_of, shape_of
 
 Slot: TypeAlias = tuple[str, str]
@@ -27,7 +33,8 @@ _KINDS = 10.0
 class KeptFillers(msgspec.Struct, frozen=True):
     """The counts, as bytes."""
 
-    values: list[tuple[Slot, list[tuple[Span, int]]]]
+    values: list[tuple[Slot, list[tuple[Span, int, int]]]]
+    """How often each span filled the slot, and in how many tasks."""
     texts: list[tuple[Span, str]]
     by_goal: list[tuple[str, str, str, Span, int]]
 
@@ -37,6 +44,7 @@ class Fillers:
 
     def __init__(self) -> None:
         self._values = defaultdict[Slot, Counter[Span]](Counter)
+        self._tasks = defaultdict[Slot, Counter[Span]](Counter)
         self._heads = defaultdict[Slot, Counter[Span]](Counter)
         self._shapes = defaultdict[Slot, Counter[str]](Counter)
         self._by_goal = defaultdict[tuple[Slot, str], Counter[Span]](Counter)
@@ -59,9 +67,17 @@ class Fillers:
             for word in goal:
                 self._by_goal[(slot, word)][head] += times
 
+    def count_task(self, filled: Iterable[tuple[Slot, Span]], times: int = 1) -> None:
+        """One more task, of which runs filled these slots with these spans; with −1 it is taken away again."""
+        for slot, span in set(filled):
+            if 0 < len(span) <= LONGEST:
+                self._tasks[slot][span] += times
+
     def usual(self, slot: Slot) -> list[Span]:
-        """What filled a slot most often, and more than once."""
-        return [span for span, many in _of(self._values, slot).most_common(MOST_USUAL) if many > 1]
+        """What filled a slot most often, and did so in several tasks."""
+        tasks = _of(self._tasks, slot)
+        known = (span for span, _ in _of(self._values, slot).most_common() if tasks[span] >= LEAST_TASKS)
+        return list(islice(known, MOST_USUAL))
 
     def ratios(self, slot: Slot, heads: Sequence[Span], goal: Iterable[str]) -> dict[Span, tuple[float, float]]:
         """For each kind of thing ln(its rate in the slot), and ln(how much likelier the goal's words make it)."""
@@ -103,7 +119,8 @@ class Fillers:
         ]
         pairs.sort(key=lambda pair: -pair[-1])
         values = [
-            (slot, [(span, many) for span, many in counts.items() if many > 0]) for slot, counts in self._values.items()
+            (slot, [(span, many, self._tasks[slot][span]) for span, many in counts.items() if many > 0])
+            for slot, counts in self._values.items()
         ]
         return KeptFillers(values, list(self.texts.items()), pairs[:MOST_PAIRS])
 
@@ -113,8 +130,9 @@ class Fillers:
         found = cls()
         found.texts = dict(kept.texts)
         for slot, values in kept.values:
-            for span, many in values:
+            for span, many, tasks in values:
                 found._values[slot][span] = many
+                found._tasks[slot][span] = tasks
                 found._heads[slot][head_of(span)] += many
                 found._shapes[slot][shape_of(span)] += many
         for tool, label, word, head, many in kept.by_goal:
