@@ -41,7 +41,6 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mind]:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"tools": None}, "tools must be a list"),
         ({"tools": "ask"}, "tools must be a list"),
         ({"tools": {"name": "ask"}}, "tools must be a list"),
         ({"tools": [5]}, "5 is no tool"),
@@ -52,7 +51,6 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mind]:
         ({"tools": [HALF]}, "surrogates"),
         ({"tools": [{"name": "ask", "description": HALF}]}, "surrogates"),
         ({"tools": [{"name": "ask", "description": "a"}, {"name": "ask", "description": "b"}]}, "given twice"),
-        ({"steps": None}, "steps must be a list"),
         ({"steps": "ask"}, "steps must be a list"),
         ({"steps": {"tool": "ask"}}, "steps must be a list"),
         ({"steps": [STEP, 5]}, "step 2: .* 5 is no step"),

@@ -173,7 +173,10 @@ def test_a_playbook_has_its_title_once_and_says_of_how_many_episodes_it_is(learn
 
 
 def test_no_line_of_advice_is_too_long_to_read(capsys: pytest.CaptureFixture[str]) -> None:
-    why = "134 of the 362 episodes in which it occurred went well, 37 points more often than without it, kind by kind"
+    why = (
+        "134 of 362 episodes with it went well; like compared with like, 37 % of 257 and 0 % of 120 without it: "
+        "37 points more (+29 … +44)"
+    )
     long = "find the mug, " * 30
     advice = Advice(
         success=Estimate(0.998, 0.97, 1.0),

@@ -297,3 +297,28 @@ def test_next_actions_are_measured_on_held_out_tasks_beside_plain_rules(tmp_path
         assert figures[f"made_up_next_{part}_gain_over_frequent_low"] > 0.1
     assert figures["made_up_next_action_told_share"] > 0.5
     assert figures["made_up_next_action_right_when_told_low"] > 0.9
+
+
+def paying(tasks: int) -> list[Episode]:
+    """Forty runs, as many of each task, in ever other words; the account is nowhere named before it is used."""
+    return [
+        episode(
+            Task(description=f"please pay bill {number}", metadata={"task_id": f"t{number % tasks}"}),
+            [
+                Step(tool="open_account", parameters={"account": "EHGLP3"}, observation="open"),
+                Step(tool="walk", action="walk to counter EHGLP3", observation="you are there"),
+            ],
+            True,
+        )
+        for number in range(40)
+    ]
+
+
+@pytest.mark.requirement("LE-09")
+@pytest.mark.parametrize(("tasks", "told"), [(1, False), (2, False), (8, True)])
+def test_what_only_one_or_two_tasks_were_done_with_is_not_told_to_others(tasks: int, told: bool) -> None:
+    model = ActionModel.fit([*paying(tasks), *refunds(40)])
+    actions = model.predict(Task(description="please pay my bill"), (), ["open_account", "walk"])
+    assert ("EHGLP3" in "".join(actions.values())) is told
+    again = ActionModel.from_bytes(model.to_bytes())
+    assert again.predict(Task(description="please pay my bill"), (), ["open_account", "walk"]) == actions

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tacit.experience.episode import Episode, Step, Task
-from tacit.learning.lessons.trace import task_of
+from tacit.learning.lessons.trace import id_of
 
 MOST_TEXT = 10_000
 """Characters of a text that are read: of an action, an observation, a description, a context."""
@@ -111,8 +111,10 @@ def is_success(episode: Episode) -> bool:
 
 
 def group_of(task: Task) -> str:
-    """Equal for attempts at one and the same task, in whatever words it was asked (see ``trace.task_of``)."""
-    return "\0".join((task_of(task).hex(), task.task_type, task.domain))
+    """Equal for attempts at one and the same task of a kind: by its id in the metadata, whatever words it was asked in,
+    or else by its description."""
+    id = id_of(task)
+    return "\0".join((task.description if id is None else f"\0{id!r}", task.task_type, task.domain))
 
 
 def wording_of(task: Task) -> str:
