@@ -37,6 +37,16 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mind]:
         yield opened
 
 
+@pytest.mark.requirement("AP-07", "LE-09")
+def test_none_leaves_open_which_tools_are_at_hand_and_what_was_done(taught: Mind) -> None:
+    told, plain = (
+        taught.advise("Change the seat of passenger 99", domain="airline", record=False, **given)
+        for given in ({"tools": None, "steps": None}, {})
+    )
+    assert told == plain
+    assert {step.tool for step in told.next_steps} >= {"ask"}
+
+
 @pytest.mark.requirement("AP-07")
 @pytest.mark.parametrize(
     ("given", "told"),

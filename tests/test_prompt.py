@@ -62,7 +62,7 @@ def test_what_matters_less_is_left_out_first() -> None:
 
 def test_the_next_step_and_the_playbook_stand_before_many_things_that_help_with_short_reasons() -> None:
     why = (
-        "9 of 12 episodes with it went well; like compared with like, "
+        "9 of 12 episodes with it went well; like with like, "
         "75 % of 12 and 52 % of 40 without it: 23 points more (+3 … +43)"
     )
     many = tuple(Item(id=str(number), text=f"do thing {number} first", score=0.4, why=why) for number in range(10))

@@ -61,7 +61,7 @@ def why(each: Heuristic | Pattern) -> str:
         return share
     gap, more = abs(lift.difference) * 100, "more" if lift.difference >= 0 else "less"
     return (
-        f"{share}; like compared with like, {lift.with_rate * 100:.0f} % of {lift.with_episodes} and "
+        f"{share}; like with like, {lift.with_rate * 100:.0f} % of {lift.with_episodes} and "
         f"{lift.without_rate * 100:.0f} % of {lift.without_episodes} {_others(each.key)}: "
         f"{gap:.0f} points {more} ({lift.low * 100:+.0f} … {lift.high * 100:+.0f})"
     )
