@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from tacit.learning.pointing.forms import LEAST_TASKS
-from tacit.learning.pointing.spans import LONGEST, Span, head_of, shape_of
+from tacit.learning.pointing.spans import LONGEST, Span, head_of, shape_of, writing_of
 
 Slot: TypeAlias = tuple[str, str]
 """A tool, and what the slot is called."""
@@ -35,6 +35,7 @@ class KeptFillers(msgspec.Struct, frozen=True):
 
     values: list[tuple[Slot, list[tuple[Span, int, int]]]]
     """How often each span filled the slot, and in how many tasks."""
+    writings: list[tuple[Slot, dict[str, int]]]
     texts: list[tuple[Span, str]]
     by_goal: list[tuple[str, str, str, Span, int]]
 
@@ -47,12 +48,13 @@ class Fillers:
         self._tasks = defaultdict[Slot, Counter[Span]](Counter)
         self._heads = defaultdict[Slot, Counter[Span]](Counter)
         self._shapes = defaultdict[Slot, Counter[str]](Counter)
+        self._writings = defaultdict[Slot, Counter[str]](Counter)
         self._by_goal = defaultdict[tuple[Slot, str], Counter[Span]](Counter)
         self.texts: dict[Span, str] = {}
         """How each span was written last."""
 
-    def count(self, slot: Slot, span: Span, goal: Sequence[str], times: int = 1) -> None:
-        """Something filled a slot in a run with these words in its goal; with −1 it is taken away again.
+    def count(self, slot: Slot, span: Span, text: str, goal: Sequence[str], times: int = 1) -> None:
+        """Something, written so, filled a slot in a run with these words in its goal; with −1 it is taken away again.
 
         What the goal names itself says nothing of what else the goal's words call for. What is longer than a span can
         be is no thing and is not counted.
@@ -63,6 +65,9 @@ class Fillers:
         self._values[slot][span] += times
         self._heads[slot][head] += times
         self._shapes[slot][shape_of(span)] += times
+        self._writings[slot][writing_of(text)] += times
+        if times > 0:
+            self.texts.setdefault(span, text)
         if not any(word in head for word in goal):
             for word in goal:
                 self._by_goal[(slot, word)][head] += times
@@ -92,14 +97,24 @@ class Fillers:
             ratios[head] = (math.log((counts[head] + _RARE) / whole), never + by_goal)
         return ratios
 
-    def rates(self, slot: Slot, spans: Sequence[Span]) -> list[tuple[float, float]]:
-        """ln(the rate) at which each of some spans, and one of its shape, filled a slot."""
-        counts, shapes = _of(self._values, slot), _of(self._shapes, slot)
-        whole = counts.total() + _KINDS
+    def rates(self, slot: Slot, spans: Sequence[Span], texts: Sequence[str]) -> list[tuple[float, float, float]]:
+        """ln(the rate) at which each of some spans, one of its shape, and one that is written like it filled a slot."""
+        counts, shapes, writings = (_of(of, slot) for of in (self._values, self._shapes, self._writings))
+        whole = math.log(counts.total() + _KINDS)
         return [
-            (math.log((counts[span] + _RARE) / whole), math.log((shapes[shape_of(span)] + _RARE) / whole))
-            for span in spans
+            (
+                math.log(counts[span] + _RARE) - whole,
+                math.log(shapes[shape_of(span)] + _RARE) - whole,
+                math.log(writings[writing_of(text)] + _RARE) - whole,
+            )
+            for span, text in zip(spans, texts, strict=True)
         ]
+
+    def likely_sort(self, slot: Slot, text: str) -> float:
+        """1 for what is written as something that filled a slot before; else the chance that the next filler would be
+        the first of its sort, as if one more had been so."""
+        writings = _of(self._writings, slot)
+        return 1.0 if writings[writing_of(text)] > 0 else 1 / (1 + writings.total())
 
     def spans(self) -> Mapping[Span, int]:
         """How often each span filled any slot."""
@@ -122,7 +137,11 @@ class Fillers:
             (slot, [(span, many, self._tasks[slot][span]) for span, many in counts.items() if many > 0])
             for slot, counts in self._values.items()
         ]
-        return KeptFillers(values, list(self.texts.items()), pairs[:MOST_PAIRS])
+        writings = [
+            (slot, {writing: many for writing, many in sorted(counts.items()) if many > 0})
+            for slot, counts in self._writings.items()
+        ]
+        return KeptFillers(values, writings, list(self.texts.items()), pairs[:MOST_PAIRS])
 
     @classmethod
     def of(cls, kept: KeptFillers) -> Fillers:
@@ -135,6 +154,8 @@ class Fillers:
                 found._tasks[slot][span] = tasks
                 found._heads[slot][head_of(span)] += many
                 found._shapes[slot][shape_of(span)] += many
+        for slot, writings in kept.writings:
+            found._writings[slot].update(writings)
         for tool, label, word, head, many in kept.by_goal:
             found._by_goal[((tool, label), word)][head] = many
         return found

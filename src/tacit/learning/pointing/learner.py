@@ -20,7 +20,7 @@ from tacit.learning.pointing.clues import CLUES, Moment
 from tacit.learning.pointing.fillers import Fillers, Slot
 from tacit.learning.pointing.forms import Forms
 from tacit.learning.pointing.pointer import Pointer, Weights
-from tacit.learning.pointing.spans import LONGEST, Lexicon, Span, has_number, shape_of
+from tacit.learning.pointing.spans import Lexicon, Span, has_number, shape_of
 from tacit.learning.pointing.story import MOST_STEPS, Story, read_story
 
 if TYPE_CHECKING:
@@ -102,10 +102,8 @@ def _count(fillers: Fillers, stories: Sequence[Story], times: int) -> None:
     for story in stories:
         for act in story.acts:
             for slot, span, text in zip(act.form.slots, act.fillers, act.texts, strict=True):
-                fillers.count((act.tool, slot), span, story.goal, times)
+                fillers.count((act.tool, slot), span, text, story.goal, times)
                 filled.append(((act.tool, slot), span))
-                if 0 < len(span) <= LONGEST and times > 0:
-                    fillers.texts.setdefault(span, text)
     fillers.count_task(filled, times)
 
 

@@ -97,6 +97,8 @@ class Pointer(NamedTuple):
             ranked = self.ranked(moment, (tool, slot), fillers)
             if not ranked:
                 return None
-            fillers += (ranked[0][0],)
-            chance *= ranked[0][1] * float(self.weights.present[self.weights.slots[(tool, slot)]])
+            likeliest, share = ranked[0]
+            fillers += (likeliest,)
+            chance *= share * float(self.weights.present[self.weights.slots[(tool, slot)]])
+            chance *= self.fillers.likely_sort((tool, slot), moment.text(likeliest))
         return Guess(form.written(tuple(map(moment.text, fillers))), form, fillers, chance)
