@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 MOST_USUAL = 5
 """Fillers of a slot that are thought of even where the run has not shown them."""
+USUAL_SHARE = 0.2
+"""Of the tasks that filled a slot, this share must have filled it with a thing for that to be usual."""
 MOST_PAIRS = 20_000
 """Counts by goal words that are kept, the highest."""
 _RARE = 0.2
@@ -35,6 +37,7 @@ class KeptFillers(msgspec.Struct, frozen=True):
 
     values: list[tuple[Slot, list[tuple[Span, int, int]]]]
     """How often each span filled the slot, and in how many tasks."""
+    tasks: list[tuple[Slot, int]]
     writings: list[tuple[Slot, dict[str, int]]]
     texts: list[tuple[Span, str]]
     by_goal: list[tuple[str, str, str, Span, int]]
@@ -46,6 +49,7 @@ class Fillers:
     def __init__(self) -> None:
         self._values = defaultdict[Slot, Counter[Span]](Counter)
         self._tasks = defaultdict[Slot, Counter[Span]](Counter)
+        self._slot_tasks = Counter[Slot]()
         self._heads = defaultdict[Slot, Counter[Span]](Counter)
         self._shapes = defaultdict[Slot, Counter[str]](Counter)
         self._writings = defaultdict[Slot, Counter[str]](Counter)
@@ -74,14 +78,17 @@ class Fillers:
 
     def count_task(self, filled: Iterable[tuple[Slot, Span]], times: int = 1) -> None:
         """One more task, of which runs filled these slots with these spans; with −1 it is taken away again."""
-        for slot, span in set(filled):
+        different = set(filled)
+        for slot, span in different:
             if 0 < len(span) <= LONGEST:
                 self._tasks[slot][span] += times
+        for slot in {slot for slot, _ in different}:
+            self._slot_tasks[slot] += times
 
     def usual(self, slot: Slot) -> list[Span]:
         """What filled a slot most often, and did so in several tasks."""
-        tasks = _of(self._tasks, slot)
-        known = (span for span, _ in _of(self._values, slot).most_common() if tasks[span] >= LEAST_TASKS)
+        tasks, least = _of(self._tasks, slot), max(LEAST_TASKS, USUAL_SHARE * self._slot_tasks.get(slot, 0))
+        known = (span for span, _ in _of(self._values, slot).most_common() if tasks[span] >= least)
         return list(islice(known, MOST_USUAL))
 
     def ratios(self, slot: Slot, heads: Sequence[Span], goal: Iterable[str]) -> dict[Span, tuple[float, float]]:
@@ -141,7 +148,9 @@ class Fillers:
             (slot, {writing: many for writing, many in sorted(counts.items()) if many > 0})
             for slot, counts in self._writings.items()
         ]
-        return KeptFillers(values, writings, list(self.texts.items()), pairs[:MOST_PAIRS])
+        return KeptFillers(
+            values, sorted(self._slot_tasks.items()), writings, list(self.texts.items()), pairs[:MOST_PAIRS]
+        )
 
     @classmethod
     def of(cls, kept: KeptFillers) -> Fillers:
@@ -154,6 +163,7 @@ class Fillers:
                 found._tasks[slot][span] = tasks
                 found._heads[slot][head_of(span)] += many
                 found._shapes[slot][shape_of(span)] += many
+        found._slot_tasks.update(dict(kept.tasks))
         for slot, writings in kept.writings:
             found._writings[slot].update(writings)
         for tool, label, word, head, many in kept.by_goal:
