@@ -74,6 +74,10 @@ class Moment:
         ]
         return Candidates(things, numpy.array(rows, dtype=numpy.float64).reshape(len(things), len(CLUES)))
 
+    def names(self, span: Span) -> bool:
+        """Whether the run has named a thing, or it is the next one after what was used last."""
+        return span in self._scene.mentions or span == self._following
+
     def text(self, span: Span) -> str:
         """How a thing is written."""
         known = self._scene.texts.get(span) or self._fillers.texts.get(span)

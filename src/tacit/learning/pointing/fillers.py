@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -24,7 +23,7 @@ T = TypeVar("T")
 MOST_USUAL = 5
 """Fillers of a slot that are thought of even where the run has not shown them."""
 USUAL_SHARE = 0.2
-"""Of the tasks that filled a slot, this share must have filled it with a thing for that to be usual."""
+"""Of the tasks that filled a slot, this share must have filled it with a thing for that to be common."""
 MOST_PAIRS = 20_000
 """Counts by goal words that are kept, the highest."""
 _RARE = 0.2
@@ -86,10 +85,13 @@ class Fillers:
             self._slot_tasks[slot] += times
 
     def usual(self, slot: Slot) -> list[Span]:
-        """What filled a slot most often, and did so in several tasks."""
-        tasks, least = _of(self._tasks, slot), max(LEAST_TASKS, USUAL_SHARE * self._slot_tasks.get(slot, 0))
-        known = (span for span, _ in _of(self._values, slot).most_common() if tasks[span] >= least)
-        return list(islice(known, MOST_USUAL))
+        """What filled a slot most often, and more than once; it may be somebody's own, see :meth:`is_common`."""
+        return [span for span, many in _of(self._values, slot).most_common(MOST_USUAL) if many > 1]
+
+    def is_common(self, slot: Slot, span: Span) -> bool:
+        """Whether so many tasks filled a slot with a thing that it is nobody's own."""
+        least = max(LEAST_TASKS, USUAL_SHARE * self._slot_tasks.get(slot, 0))
+        return _of(self._tasks, slot)[span] >= least
 
     def ratios(self, slot: Slot, heads: Sequence[Span], goal: Iterable[str]) -> dict[Span, tuple[float, float]]:
         """For each kind of thing ln(its rate in the slot), and ln(how much likelier the goal's words make it)."""

@@ -88,7 +88,7 @@ class Pointer(NamedTuple):
 
     def guess(self, moment: Moment, tool: str) -> Guess | None:
         """How a tool would be called now: its usual form, each slot filled by the likeliest thing, from left to right.
-        None where the tool is not known, or nothing is there to fill it."""
+        None where the tool is not known, nothing is there to fill it, or that may be somebody else's."""
         if tool not in self.forms.usual:
             return None
         form, chance = self.forms.usual[tool]
@@ -98,6 +98,8 @@ class Pointer(NamedTuple):
             if not ranked:
                 return None
             likeliest, share = ranked[0]
+            if not moment.names(likeliest) and not self.fillers.is_common((tool, slot), likeliest):
+                return None
             fillers += (likeliest,)
             chance *= share * float(self.weights.present[self.weights.slots[(tool, slot)]])
             chance *= self.fillers.likely_sort((tool, slot), moment.text(likeliest))
