@@ -37,11 +37,20 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mind]:
         yield opened
 
 
+@pytest.mark.requirement("AP-07", "LE-09")
+def test_none_leaves_open_which_tools_are_at_hand_and_what_was_done(taught: Mind) -> None:
+    told, plain = (
+        taught.advise("Change the seat of passenger 99", domain="airline", record=False, **given)
+        for given in ({"tools": None, "steps": None}, {})
+    )
+    assert told == plain
+    assert {step.tool for step in told.next_steps} >= {"ask"}
+
+
 @pytest.mark.requirement("AP-07")
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"tools": None}, "tools must be a list"),
         ({"tools": "ask"}, "tools must be a list"),
         ({"tools": {"name": "ask"}}, "tools must be a list"),
         ({"tools": [5]}, "5 is no tool"),
@@ -52,7 +61,6 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mind]:
         ({"tools": [HALF]}, "surrogates"),
         ({"tools": [{"name": "ask", "description": HALF}]}, "surrogates"),
         ({"tools": [{"name": "ask", "description": "a"}, {"name": "ask", "description": "b"}]}, "given twice"),
-        ({"steps": None}, "steps must be a list"),
         ({"steps": "ask"}, "steps must be a list"),
         ({"steps": {"tool": "ask"}}, "steps must be a list"),
         ({"steps": [STEP, 5]}, "step 2: .* 5 is no step"),

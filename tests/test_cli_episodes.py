@@ -13,7 +13,7 @@ import pytest
 import tacit
 from command_line import CommandLine, write_traces
 from tacit.clock import from_micros
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, NotFound
 
 
 @pytest.fixture
@@ -354,3 +354,28 @@ def test_a_pack_never_overwrites_a_file_and_a_finished_episode_is_not_resumed(cl
     assert cli("episode", "resume", id, "--agent", "second").out == f"{id}\n"
     cli("episode", "complete", id)
     assert cli("episode", "resume", id).code == 4
+
+
+@pytest.mark.requirement("AP-04", "EP-01")
+def test_an_episode_is_named_by_the_beginning_of_its_id(cli: CommandLine) -> None:
+    id = cli("episode", "start", "Buy a cup").out.strip()
+    short = id[:13]  # imported episodes differ in fewer; those begun in the same minute need more
+    assert cli("episode", "step", short, "--tool", "buy", "--observation", "bought").code == 0
+    assert cli.json("episode", "show", short.replace("-", "").upper())["episode"]["id"] == id
+    assert cli("episode", "tag", short, "kitchen").code == 0
+    assert cli.json("advise", "Buy a cup", "--episode", short)["exposure_id"] is None
+    assert cli("episode", "resume", short).out.strip() == id
+    assert cli.json("episode", "complete", short)["episode"] == id
+
+
+@pytest.mark.requirement("AP-04", "EP-01")
+def test_a_beginning_that_fits_several_or_none_is_refused_with_what_to_do(cli: CommandLine) -> None:
+    first, second = (cli("episode", "start", f"Buy cup {number}").out.strip() for number in range(2))
+    ran = cli("episode", "show", first[:8])
+    assert ran.code == InvalidInput.exit_code
+    assert f"several episodes begin with {first[:8]}: {first}, {second}; give more of the id" in ran.err
+    nobody = cli("episode", "show", "00000000")
+    assert nobody.code == NotFound.exit_code
+    assert "there is no episode whose id begins with 00000000" in nobody.err
+    assert "give at least 8 characters" in cli("episode", "show", first[:7]).err
+    assert "is not an id" in cli("episode", "show", "yesterday").err

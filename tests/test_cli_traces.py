@@ -288,6 +288,31 @@ def test_heuristics_are_listed_and_whatever_is_listed_has_the_id_by_which_it_is_
         assert cli.json("pattern", "show", id)["id"] == id
 
 
+@pytest.mark.requirement("AP-04", "LE-01")
+def test_only_patterns_that_stand_are_listed_unless_all_are_asked_for(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TACIT_LEARNING__EMBEDDER", "none")
+    with open_mind(cli.store, learning__embedder="none") as mind:
+        for number in range(40):
+            with mind.episode(f"Buy cup {number}") as episode:
+                episode.step(tool="ask" if number % 2 else "guess", observation=number, success=True)
+                episode.step(tool="wait" if number % 3 else "pay", observation=f"{number} !", success=True)
+                episode.complete("success" if number % 2 else "failure")
+    standing = cli.json("pattern", "list", "--wait", "60")
+    every = cli.json("pattern", "list", "--all", "--limit", "1000")
+    assert all(each["stands"] is True for each in standing)
+    assert [each for each in every if each["stands"]] == standing
+    more = len(every) - len(standing)
+    assert more > 1
+    ran = cli("pattern", "list")
+    assert f"{more} more patterns do not stand" in ran.err
+    assert "  no" not in ran.out
+    assert "  no" in cli("pattern", "list", "--all").out
+    strongest = standing[0]["lift"]
+    assert f"{strongest['with_rate'] * 100:.0f} % of {strongest['with_episodes']}" in ran.out
+
+
 # ── the first minute ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -7,8 +7,10 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from tacit.learning.assessment.evidence import Stratum, differ, discoveries, lift, posterior, weight_at
+from tacit.learning.assessment.few import Table, least_p_value
 
 pytestmark = pytest.mark.requirement("LE-01")
 
@@ -152,3 +154,63 @@ def test_whoever_stands_does_not_depend_on_the_order(p_values: list[float]) -> N
 @pytest.mark.requirement("LE-05")
 def test_an_observation_counts_for_half_after_a_half_life() -> None:
     assert [weight_at(age, 10.0) for age in (-5, 0, 10, 20)] == [1.0, 1.0, 0.5, 0.25]
+
+
+def test_what_a_lift_compares_is_told_with_it_and_leaves_out_what_nothing_is_like() -> None:
+    found = lift([Stratum(10, 9, 30, 6), Stratum(20, 10, 20, 6), Stratum(8, 8, 0, 0)])
+    assert found is not None
+    assert (found.with_episodes, found.without_episodes) == (30, 50)
+    assert found.with_rate - found.without_rate == pytest.approx(found.difference)
+    assert 0.5 < found.with_rate < 0.9
+    assert 0.2 < found.without_rate < 0.3
+
+
+def test_counts_that_are_decayed_are_told_as_whole_episodes() -> None:
+    found = lift([Stratum(5.0, 4.0, 10.0, 2.0, episodes=30, with_episodes=10)])
+    assert found is not None
+    assert (found.with_episodes, found.without_episodes) == (10, 20)
+
+
+def test_the_least_p_value_is_no_lower_than_the_exact_one() -> None:
+    chance, seen = random.Random(9), 0
+    for _ in range(600):
+        with_, without = chance.randint(1, 12), chance.randint(1, 60)
+        well, other_well = chance.randint(0, with_), chance.randint(0, without)
+        bound = least_p_value([Table(with_, well, without, other_well)])
+        drawn = hypergeom(with_ + without, well + other_well, with_)
+        exact = 2 * min(drawn.sf(well - 1), drawn.cdf(well))
+        if bound and exact < 0.05:
+            seen += 1
+            assert bound > 0.95 * exact
+    assert seen > 100
+
+
+def test_three_episodes_say_something_only_of_what_hardly_ever_goes_well_without_them() -> None:
+    usual, seldom = lift([Stratum(3, 3, 100, 40)]), lift([Stratum(3, 3, 100, 1)])
+    assert usual is not None
+    assert seldom is not None
+    assert usual.p_value > 0.1
+    assert usual.low < 0
+    assert seldom.p_value < 0.001
+    assert seldom.low > 0
+
+
+def test_one_episode_beside_three_rules_nothing_out() -> None:
+    found = lift([Stratum(1, 1, 3, 0)])
+    assert found is not None
+    assert (found.difference, found.low, found.high) == (1.0, -1.0, 1.0)
+
+
+def test_rare_things_that_change_nothing_hardly_ever_stand() -> None:
+    """Of very many things that occur in three to six episodes, of which one in eight goes well."""
+    chance, alarms = random.Random(10), 0
+    for _ in range(40):
+        p_values = []
+        for _ in range(200):
+            few = chance.randint(3, 6)
+            well, others = (sum(chance.random() < 0.12 for _ in range(many)) for many in (few, 300))
+            found = lift([Stratum(few, well, 300, others)])
+            assert found is not None
+            p_values.append(found.p_value)
+        alarms += any(discoveries(p_values, 0.1))
+    assert alarms / 40 <= 0.15

@@ -16,8 +16,9 @@ from tacit.bench.next_actions import measure_next_actions
 from tacit.bench.run import Run
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
-from tacit.learning.pointing.actions import ActionModel
+from tacit.learning.pointing.actions import LEAST_CHANCE, ActionModel
 from tacit.learning.pointing.forms import MOST_TEXT
+from tacit.learning.pointing.spans import writing_of
 from tacit.learning.pointing.story import MOST_STEPS
 from trials import open_mind
 
@@ -297,3 +298,54 @@ def test_next_actions_are_measured_on_held_out_tasks_beside_plain_rules(tmp_path
         assert figures[f"made_up_next_{part}_gain_over_frequent_low"] > 0.1
     assert figures["made_up_next_action_told_share"] > 0.5
     assert figures["made_up_next_action_right_when_told_low"] > 0.9
+
+
+def paying(tasks: int) -> list[Episode]:
+    """Forty runs, as many of each task, in ever other words; the account is nowhere named before it is used."""
+    return [
+        episode(
+            Task(description=f"please pay bill {number}", metadata={"task_id": f"t{number % tasks}"}),
+            [
+                Step(tool="open_account", parameters={"account": "EHGLP3"}, observation="open"),
+                Step(tool="walk", action="walk to counter EHGLP3", observation="you are there"),
+            ],
+            True,
+        )
+        for number in range(40)
+    ]
+
+
+@pytest.mark.requirement("LE-09")
+@pytest.mark.parametrize(("tasks", "told"), [(1, False), (2, False), (8, True)])
+def test_what_only_one_or_two_tasks_were_done_with_is_not_told_to_others(tasks: int, told: bool) -> None:
+    model = ActionModel.fit([*paying(tasks), *refunds(40)])
+    actions = model.predict(Task(description="please pay my bill"), (), ["open_account", "walk"])
+    assert ("EHGLP3" in "".join(actions.values())) is told
+    again = ActionModel.from_bytes(model.to_bytes())
+    assert again.predict(Task(description="please pay my bill"), (), ["open_account", "walk"]) == actions
+
+
+def ordering(number: int, rng: random.Random) -> Episode:
+    """Who orders is said first; the order's number comes with the next answer, or has been said at once."""
+    user, order, at_once = f"user_{rng.randrange(10_000)}", f"Q{rng.randrange(10_000)}Z", number % 2
+    steps = [
+        Step(action="Hello?", observation=f"I am {user}, it is {order}." if at_once else f"I am {user}."),
+        *([] if at_once else [Step(action="Which order?", observation=f"It is {order}.")]),
+        Step(tool="find_order", parameters={"order_id": order}, observation={"price": number}),
+        Step(tool="find_user", parameters={"user_id": user}, observation={"name": "Ann"}),
+    ]
+    return episode(Task(description=f"order {number}"), steps, True)
+
+
+@pytest.mark.requirement("LE-09")
+def test_a_number_of_another_sort_is_not_given_for_the_one_that_is_wanted() -> None:
+    rng = random.Random(12)
+    model = ActionModel.fit([ordering(number, rng) for number in range(60)])
+    task, said = Task(description="order 99"), [Step(action="Hello?", observation="I am user_4711, it is Q8421Z.")]
+    told = model.predict(task, said, ["find_order", "find_user"])
+    assert told == {"find_order": '{"order_id":"Q8421Z"}', "find_user": '{"user_id":"user_4711"}'}
+    assert writing_of("user_4711") == "9_a" != writing_of("Q8421Z")
+    guess = model.guess(
+        model.pointer.moment(task, [Step(action="Hello?", observation="I am user_4711.")]), "find_order"
+    )
+    assert guess is None or guess.chance <= LEAST_CHANCE

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from learning_trials import DAY, NOW, attempt, call, counted, found_in, trace
 from tacit.learning.lessons.trace import LONGEST_TRACE, Trace
+from tacit.learning.patterns.attempts import attempts_in, design_effect, likeness_of_attempts
+from tacit.learning.patterns.claim import ANY
 from tacit.learning.patterns.heuristics import heuristics, retired
 from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
@@ -347,3 +349,43 @@ def test_an_open_episode_teaches_nothing() -> None:
     from tacit.learning.lessons.trace import trace_of
 
     assert trace_of(replace(attempt(["a"]), outcome=None)) is None
+
+
+def tried(tasks: int, attempts: int, *, alike: bool, seed: int = 5) -> list[Trace]:
+    """Attempts at tasks, each of which ends as its task always ends, or as chance has it."""
+    chance, found = random.Random(seed), []
+    for number in range(tasks):
+        fate = number % 2 == 0
+        for _ in range(attempts):
+            well = fate if alike else chance.random() < 0.5
+            outcome = "success" if well else "failure"
+            found.append(trace(["look", "act"], outcome, description=f"task {number}"))
+    return found
+
+
+@pytest.mark.requirement("LE-01")
+@pytest.mark.parametrize(("alike", "least", "most"), [(True, 0.99, 1.0), (False, 0.0, 0.1)])
+def test_how_far_attempts_at_a_task_end_alike_is_read_from_the_counts(alike: bool, least: float, most: float) -> None:
+    counts = counted(tried(60, 5, alike=alike))
+    assert least <= likeness_of_attempts(counts.groups(ANY)) <= most
+    assert attempts_in(counts.groups(ANY)) == [5] * 60
+
+
+@pytest.mark.requirement("LE-01")
+def test_forty_attempts_at_four_tasks_that_end_alike_say_no_more_than_four_tasks() -> None:
+    assert design_effect([10] * 4, 1.0) == pytest.approx(10)
+    assert design_effect([10] * 4, 0.0) == design_effect([1] * 40, 1.0) == 1
+    few, many = (found_in(tried(tasks, 40 // tasks, alike=True))["look → act"].posterior for tasks in (4, 40))
+    assert few.high - few.low > 0.5
+    assert many.high - many.low < 0.32
+
+
+@pytest.mark.requirement("LE-08", "LE-01")
+def test_what_attempts_count_for_is_the_same_however_they_came_and_went() -> None:
+    kept, gone = tried(10, 4, alike=True), tried(10, 7, alike=True, seed=6)
+    counts = counted(kept)
+    for number, each in enumerate(gone):
+        counts.add(f"gone {number}", each)
+    for number, each in enumerate(gone):
+        counts.remove(f"gone {number}", each)
+    assert mine(counts, NOW, MiningPolicy()) == mine(counted(kept), NOW, MiningPolicy())

@@ -61,12 +61,15 @@ def test_what_matters_less_is_left_out_first() -> None:
 
 
 def test_the_next_step_and_the_playbook_stand_before_many_things_that_help_with_short_reasons() -> None:
-    why = "9 of the 12 episodes in which it occurred went well, 23 points more often than without it (+3 … +43)"
+    why = (
+        "9 of 12 episodes with it went well; like with like, "
+        "75 % of 12 and 52 % of 40 without it: 23 points more (+3 … +43)"
+    )
     many = tuple(Item(id=str(number), text=f"do thing {number} first", score=0.4, why=why) for number in range(10))
     told = msgspec.structs.replace(ADVICE, heuristics=many).prompt(200).splitlines()
     assert told[1:3] == ["Next, the best first: mix (mix flour).", "How to bake:"]
     assert {"1. mix", "2. bake", "Pitfall: avoid: guess (1 of 9 went well)"} <= set(told)
-    assert told.count("What helps: do thing 0 first (9 of the 12 episodes in which it occurred went well)") == 1
+    assert told.count("What helps: do thing 0 first (9 of 12 episodes with it went well)") == 1
     assert not any("points more often" in line for line in told)
 
 

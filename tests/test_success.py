@@ -12,7 +12,7 @@ from runs import call, episode, renamed
 from tacit.errors import InvalidInput
 from tacit.experience.episode import Episode, Step, Task
 from tacit.learning.assessment.evidence import Estimate
-from tacit.learning.fitting.reading import read_task
+from tacit.learning.fitting.reading import group_of, read_task
 from tacit.learning.fitting.trigamma import trigamma
 from tacit.learning.success.model import LEAST_KNOWN, SuccessModel
 
@@ -237,3 +237,29 @@ def test_how_sure_a_rate_is_is_computed_to_the_last_digits() -> None:
     for _ in range(2_000):
         x = 10 ** rng.uniform(-4, 7)
         assert trigamma(x) == pytest.approx(float(polygamma(1, x)), rel=1e-14)
+
+
+@pytest.mark.requirement("LE-09")
+def test_attempts_at_a_task_are_kept_together_in_whatever_words_it_is_asked() -> None:
+    one, other = (Task(description=text, metadata={"task_id": 7}) for text in ("Cancel my flight", "Hi, cancel it"))
+    assert group_of(one) == group_of(other)
+    assert group_of(one) != group_of(Task(description="Cancel my flight", metadata={"task_id": 8}))
+
+
+@pytest.mark.requirement("LE-09")
+def test_what_holds_only_within_tasks_that_were_tried_often_is_not_taken_for_knowledge_of_others() -> None:
+    """Each task ends as it ends, and is begun with a tool of its own: that foretells its other attempts, no others."""
+    chance = random.Random(4)
+    episodes = []
+    for number in range(40):
+        well, kind = chance.random() < 0.5, number % 8
+        for attempt in range(5):
+            task = Task(description=f"word{chance.randrange(999)} {attempt}", metadata={"task_id": number})
+            steps = [call(f"t{kind}", f"x{number} {place}", f"y{number}") for place in range(3)]
+            episodes.append(episode(task, [*steps, call("end", "", "done")], well))
+    model = SuccessModel.fit(episodes)
+    fresh = [call(f"t{kind}", f"x9{kind}", f"y9{kind}") for kind in range(8)]
+    told = [model.predict(Task(description="another"), [step, step]) for step in fresh]
+    for estimate in told:
+        assert estimate is not None
+        assert estimate.low < 0.5 < estimate.high

@@ -132,8 +132,8 @@ class PastMind:
         framework: str | None = None,
         tags: Sequence[str] = (),
         metadata: Mapping[str, Json] | None = None,
-        tools: Sequence[Tool | str | Mapping[str, str]] = (),
-        steps: Sequence[Step | Mapping[str, Any]] = (),
+        tools: Sequence[Tool | str | Mapping[str, str]] | None = None,
+        steps: Sequence[Step | Mapping[str, Any]] | None = None,
         key: str = "",
         record: bool = True,
         fit: LiveFit = "refuse",
@@ -143,7 +143,7 @@ class PastMind:
         Args:
             description: what the agent is about to do.
             task_type, domain, language, framework, tags, metadata: the context, as of an episode.
-            tools: those at hand, with what they do; only these are advised when any are given.
+            tools: those at hand, with what they do; only these are advised when any are given. None: not told.
             steps: what has been done so far, as steps or as keywords of a step.
             key: makes a retry safe: the same question with the same key is one exposure.
             record: write down what was advised, so that its outcome can be told (``feedback``, or ``exposure=`` of an

@@ -10,6 +10,7 @@ from tacit.bench.folds import FOLDS, Case, of_fold, solved
 from tacit.bench.intervals import bootstrap
 from tacit.bench.run import Run
 from tacit.experience.episode import Episode
+from tacit.learning.fitting.reading import group_of
 from tacit.learning.pointing.actions import LEAST_CHANCE, ActionModel
 from tacit.learning.pointing.clues import Moment
 from tacit.learning.pointing.fillers import Slot
@@ -90,7 +91,7 @@ def _plainly(scene: Scene, frequent: _Frequent, act: Act, place: int) -> dict[st
 
 def _frequent(known: Sequence[Episode]) -> _Frequent:
     """What filled each slot most often in solved runs."""
-    forms = Forms.of(step for episode in known for step in episode.steps)
+    forms = Forms.of((group_of(episode.task), episode.steps) for episode in known)
     counts: dict[Slot, Counter[Span]] = defaultdict(Counter)
     for episode in filter(solved, known):
         for act in (forms.act(step) for step in episode.steps if step.tool):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tacit.cli.advice_page import show_advice, show_playbooks
-from tacit.cli.episodes import AsOf, mind_at, moment_of
+from tacit.cli.episodes import AsOf, id_in, mind_at, moment_of
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 from tacit.cli.waiting import PATIENCE, LongestWait, learn
@@ -108,7 +108,7 @@ def _add_advise(app: typer.Typer) -> None:
             left = learn(session.out, mind, wait)
             then = mind_at(mind, as_of)
             if episode is not None:
-                more["steps"] = then.get(episode).steps
+                more["steps"] = then.get(id_in(mind, episode)).steps
             found = then.advise(task, **names, **more, key=key, record=record)
         if prompt is not None:
             text = found.prompt(prompt)
@@ -124,14 +124,14 @@ def _check_options(
     as_of: str | None, *, steps: str | None, episode: str | None, key: str, record: bool, prompt: int | None
 ) -> None:
     """Refuse options that cannot be, or not together, before a store is opened."""
-    from tacit.ids import parse_id
+    from tacit.experience.short_ids import check_id
     from tacit.learning.advising.budget import check_budget
 
     moment_of(as_of)
     if prompt is not None:
         check_budget(prompt)
     if episode is not None:
-        parse_id(episode)
+        check_id(episode)
     if steps is not None and episode is not None:
         raise InvalidInput("--steps and --episode both say what was done so far; give one of them", option="--steps")
     if key and not record:

@@ -26,6 +26,8 @@ def show_advice(out: Output, found: Advice, *, unlearned: int) -> None:
 
 
 def _show_what_is_known(out: Output, found: Advice) -> None:
+    from tacit.learning.advising.advice import LIKELY_END
+
     if found.success is None:
         out.line("Chance of success: too little is known to say")
     else:
@@ -39,6 +41,8 @@ def _show_what_is_known(out: Output, found: Advice) -> None:
             for each in found.next_steps
         ]
         out.table(("tool", "action", "usual", "score", "why"), rows)
+    if found.end is not None and found.end > LIKELY_END:
+        out.line(f"Mostly ({likely(found.end)}) no tool is called any more here: what is left is to answer.")
     if found.tools:
         out.heading("Tools, likeliest first (how likely each is the right one)")
         out.table(("tool", "likely", "why"), [(each.name, likely(each.score), each.why) for each in found.tools])

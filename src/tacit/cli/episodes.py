@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tacit.experience.views import EpisodeSummary
     from tacit.mind import Mind, PastMind
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The episode's id.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The episode's id, or at least 8 characters of its beginning.")]
 Tags = Annotated[list[str], typer.Argument(metavar="TAG…", help="One or more tags.")]
 AsOf = Annotated[
     str | None,
@@ -45,7 +45,7 @@ After = Annotated[
     str, typer.Option("--after", metavar="ID", help="Go on behind this episode: the last one of the page before.")
 ]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="parent, depends_on, blocks, follows, duplicates or refers.")]
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="The id of the other episode.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The other episode, named likewise.")]
 
 
 def moment_of(text: str | None) -> datetime | None:
@@ -53,6 +53,19 @@ def moment_of(text: str | None) -> datetime | None:
     from tacit.clock import parse_moment
 
     return None if text is None else parse_moment(text)
+
+
+def id_in(mind: Mind, given: str) -> str:
+    """The id of the episode that is named by its id or by the beginning of it.
+
+    Raises:
+        NotFound: none begins so.
+        InvalidInput: it is neither, or several begin so.
+    """
+    from tacit.experience.short_ids import whole_id
+
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        return whole_id(snapshot, mind.recorder.mind.id, given)
 
 
 def mind_at(mind: Mind, when: str | None) -> PastMind:
@@ -115,7 +128,8 @@ def show_page(session: Session, when: str | None, *, text: str = "", limit: int,
         known = ", ".join(get_args(EpisodeStatus))
         raise InvalidInput(f"--status is {wanted['status']!r}; use one of {known}", option="--status")
     with session.open_mind() as mind:
-        found = mind_at(mind, when).episodes(text, limit=limit, after=after, **wanted)
+        last = id_in(mind, after) if after else ""
+        found = mind_at(mind, when).episodes(text, limit=limit, after=last, **wanted)
     session.out.result(found, lambda: show_summaries(session.out, found, limit))
 
 
@@ -150,7 +164,7 @@ def _add_show(app: typer.Typer) -> None:
         from tacit.cli.episode_page import show_episode, told
 
         with session.open_mind() as mind:
-            page = told(mind, id, moment_of(as_of))
+            page = told(mind, id_in(mind, id), moment_of(as_of))
         session.out.result(page, lambda: show_episode(session.out, page, full=full))
 
 
@@ -168,6 +182,7 @@ def _add_tags(app: typer.Typer) -> None:
 
 def _change(session: Session, id: str, **changes: Any) -> None:
     with session.open_mind() as mind:
+        id = id_in(mind, id)
         task = mind.update(id, **changes).task
     tags = ", ".join(task.tags) or "no tags"
     session.out.result({"id": id, "task": task}, lambda: session.out.line(f"{brief(task.description, 60)}: {tags}"))
@@ -178,14 +193,16 @@ def _add_relations(app: typer.Typer) -> None:
     def relate(session: Session, id: Id, kind: Kind, target: Target) -> None:
         """Say how an episode stands to another, such as 'tacit episode relate ID depends_on TARGET'."""
         with session.open_mind() as mind:
-            mind.relate(id, kind, target)
+            id = id_in(mind, id)
+            mind.relate(id, kind, id_in(mind, target))
             _show_relations(session, mind, id)
 
     @verb(app, "unrelate")
     def unrelate(session: Session, id: Id, kind: Kind, target: Target) -> None:
         """Take a relation back."""
         with session.open_mind() as mind:
-            mind.unrelate(id, kind, target)
+            id = id_in(mind, id)
+            mind.unrelate(id, kind, id_in(mind, target))
             _show_relations(session, mind, id)
 
 

@@ -59,10 +59,13 @@ def text_of(path: str) -> str:
         raise InvalidInput(f"{path} cannot be read as text: {error}", path=path) from error
 
 
-def is_id(text: str) -> bool:
-    """Whether a text is an id."""
+def is_episode(text: str) -> bool:
+    """Whether a text is an id, or is no file and could be the beginning of an id."""
+    from tacit.experience.short_ids import is_short
     from tacit.ids import parse_id
 
+    if is_short(text):
+        return not Path(text).exists()
     try:
         parse_id(text)
     except InvalidInput:

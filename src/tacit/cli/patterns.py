@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tacit.cli.episodes import AsOf, mind_at, moment_of
-from tacit.cli.output import Output, brief, chance_of, moment
+from tacit.cli.output import Output, brief, chance_of, counted, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 from tacit.cli.waiting import PATIENCE, LongestWait, learn
@@ -27,9 +27,17 @@ Strategy = Annotated[
         show_default=False,
     ),
 ]
-Standing = Annotated[bool, typer.Option("--standing", help="Only those that stand beyond chance.")]
+All = Annotated[bool, typer.Option("--all", help="Also those that do not stand: they may be chance.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The pattern's id.")]
+
+_LIFT = ("alike, with it", "alike, without", "lift in points")
+"""What a lift compares: success among episodes that others are like, with the pattern and without, each counting on
+both sides alike; and the difference."""
+_NO_PATTERNS = (
+    "no such patterns: they need three episodes in which the same occurs, and to stand they have to differ from the"
+    " others beyond chance"
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,12 +47,12 @@ def add_to(app: typer.Typer) -> None:
     def list_patterns(
         session: Session,
         strategy: Strategy = "",
-        standing: Standing = False,
+        all: All = False,
         limit: Limit = 20,
         wait: LongestWait = PATIENCE,
         as_of: AsOf = None,
     ) -> None:
-        """List patterns, the strongest first."""
+        """List the patterns that stand beyond chance, the strongest first."""
         from tacit.learning.patterns.pattern import STRATEGIES
 
         if strategy and strategy not in STRATEGIES:
@@ -54,12 +62,10 @@ def add_to(app: typer.Typer) -> None:
             rules = list(book.heuristics[:limit])
             session.out.result(rules, lambda: _show_rules(session.out, rules))
             return
-        found = [
-            each
-            for each in book.patterns
-            if (not strategy or each.strategy == strategy) and (each.stands or not standing)
-        ][:limit]
-        session.out.result(found, lambda: _show_list(session.out, found))
+        known = [each for each in book.patterns if not strategy or each.strategy == strategy]
+        found = [each for each in known if each.stands or all][:limit]
+        kept_back = 0 if all else sum(not each.stands for each in known)
+        session.out.result(found, lambda: _show_list(session.out, found, kept_back))
 
     @verb(app, "show")
     def show(session: Session, id: Id, wait: LongestWait = PATIENCE, as_of: AsOf = None) -> None:
@@ -93,39 +99,39 @@ def _pattern(book: Book, id: str) -> Pattern:
     raise NotFound(f"there is no pattern {id}; 'tacit pattern list' shows those that there are", pattern=id)
 
 
-def _show_list(out: Output, found: list[Pattern]) -> None:
-    columns = ("id", "strategy", "what", "episodes", "succeeded", "lift in points", "stands")
+def _show_list(out: Output, found: list[Pattern], kept_back: int) -> None:
+    """Write patterns; ``kept_back`` is how many more there are that do not stand."""
+    columns = ("id", "strategy", "what", "episodes", "succeeded", *_LIFT, "stands")
     rows = [
-        (
-            each.id,
-            each.strategy,
-            brief(each.text),
-            each.support,
-            each.successes,
-            _lift(each),
-            "yes" if each.stands else "",
-        )
+        (each.id, each.strategy, brief(each.text), each.support, each.successes, *_lift(each), _stands(each))
         for each in found
     ]
-    out.table(
-        columns,
-        rows,
-        empty="no such patterns: they need three episodes in which the same occurs, and to stand they"
-        " have to differ from the others beyond chance",
-    )
+    out.table(columns, rows, empty="no pattern stands" if kept_back else _NO_PATTERNS)
+    if kept_back:
+        more = counted(kept_back, "more pattern" if found else "pattern")
+        out.note(f"{more} {'does' if kept_back == 1 else 'do'} not stand: they may be chance (--all shows them)")
 
 
 def _show_rules(out: Output, found: list[Heuristic]) -> None:
-    columns = ("id", "what", "episodes", "succeeded", "lift")
-    rows = [(each.id, brief(each.text), each.support, each.successes, _lift(each)) for each in found]
+    columns = ("id", "what", "episodes", "succeeded", *_LIFT)
+    rows = [(each.id, brief(each.text), each.support, each.successes, *_lift(each)) for each in found]
     out.table(columns, rows, empty="no heuristics yet: they are made of patterns that stand beyond chance")
 
 
-def _lift(pattern: Pattern | Heuristic) -> str:
-    if pattern.lift is None:
-        return ""
+def _lift(pattern: Pattern | Heuristic) -> tuple[str, str, str]:
+    """What a lift compares, and the lift; see ``_LIFT``."""
     lift = pattern.lift
-    return f"{lift.difference * 100:+.0f} ({lift.low * 100:+.0f} … {lift.high * 100:+.0f})"
+    if lift is None:
+        return "", "", ""
+    return (
+        f"{lift.with_rate * 100:.0f} % of {lift.with_episodes}",
+        f"{lift.without_rate * 100:.0f} % of {lift.without_episodes}",
+        f"{lift.difference * 100:+.0f} ({lift.low * 100:+.0f} … {lift.high * 100:+.0f})",
+    )
+
+
+def _stands(pattern: Pattern) -> str:
+    return "yes" if pattern.stands else "no"
 
 
 def _show(out: Output, found: Pattern) -> None:
@@ -141,8 +147,8 @@ def _show(out: Output, found: Pattern) -> None:
         ("episodes without it", found.others),
         ("succeeded without it", found.other_successes),
         ("chance of success", chance_of(found.posterior)),
-        ("lift in points", _lift(found)),
-        ("stands beyond chance", "yes" if found.stands else "no"),
+        *zip(_LIFT, _lift(found), strict=True),
+        ("stands beyond chance", _stands(found)),
         ("last seen", moment(found.last_seen)),
         ("same as", f"{len(found.merged)} other patterns" if found.merged else ""),
     )

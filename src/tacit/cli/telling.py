@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tacit.cli.episodes import Id
+from tacit.cli.episodes import Id, id_in
 from tacit.cli.options import option
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def live(mind: Mind, id: str) -> LiveEpisode:
-    """A handle on an episode that was begun by an earlier command.
+    """A handle on an episode that was begun by an earlier command, by its id or the beginning of it.
 
     Raises:
         NotFound: there is none of that id.
@@ -44,6 +44,7 @@ def live(mind: Mind, id: str) -> LiveEpisode:
     from tacit.experience.live import LiveEpisode
     from tacit.ids import parse_id
 
+    id = id_in(mind, id)
     mind.get(id)
     return LiveEpisode(mind.recorder, parse_id(id))
 
@@ -119,8 +120,9 @@ def _add_step(app: typer.Typer) -> None:
             "metadata": json_object(metadata, "--metadata") if metadata else None,
         }
         with session.open_mind() as mind:
-            event = live(mind, id).step(**fields, key=key) or ""
-        session.out.result({"episode": id, "event": event}, lambda: session.out.line(event))
+            episode = live(mind, id)
+            event = episode.step(**fields, key=key) or ""
+        session.out.result({"episode": episode.id, "event": event}, lambda: session.out.line(event))
 
 
 def _complete(
@@ -131,6 +133,7 @@ def _complete(
     kept = [{"name": path.name, "content": text_of(str(path))} for path in artifacts or ()]
     object_of_details = json_object(details, "--details") if details else None
     with session.open_mind() as mind:
+        id = id_in(mind, id)
         live(mind, id).complete(kind, artifacts=kept, details=object_of_details, **fields)
         reward = mind.reward(id)
     total = reward.total if reward else 0.0
@@ -203,7 +206,7 @@ def _add_handoff(app: typer.Typer) -> None:
         from tacit.cli.given import json_object, write_new
 
         with session.open_mind() as mind:
-            pack = mind.handoff(id, note=note, state=json_object(state, "--state") if state else None)
+            pack = mind.handoff(id_in(mind, id), note=note, state=json_object(state, "--state") if state else None)
         raw = pack.to_json()
         if output is None:
             session.out.line(raw.decode())
@@ -223,10 +226,10 @@ def _add_resume(app: typer.Typer) -> None:
         agent: str = option("--agent", "NAME", "Who goes on.", ""),
     ) -> None:
         """Go on with an open episode, and print its id. A pack from elsewhere brings its episode with it."""
-        from tacit.cli.given import is_id, text_of
+        from tacit.cli.given import is_episode, text_of
         from tacit.experience.handoff import HandOff
 
-        pack = given if is_id(given) else HandOff.from_json(text_of(given))
+        pack = given if is_episode(given) else HandOff.from_json(text_of(given))
         with session.open_mind(create=isinstance(pack, HandOff)) as mind:
-            id = mind.resume(pack, agent=agent).id
+            id = mind.resume(id_in(mind, pack) if isinstance(pack, str) else pack, agent=agent).id
         session.out.result({"id": id}, lambda: session.out.line(id))

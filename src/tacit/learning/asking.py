@@ -31,8 +31,8 @@ def question_of(
     *,
     tags: Sequence[str],
     metadata: Mapping[str, Any] | None,
-    tools: Sequence[Tool | str | Mapping[str, str]],
-    steps: Sequence[Step | Mapping[str, object]],
+    tools: Sequence[Tool | str | Mapping[str, str]] | None,
+    steps: Sequence[Step | Mapping[str, object]] | None,
     limits: Limits,
     fit: LiveFit = "refuse",
 ) -> Question:
@@ -40,6 +40,8 @@ def question_of(
 
     Args:
         context: the fields of a task that are names, such as its type and domain; None leaves one empty.
+        tools: those at hand; None, as none at all, leaves it open which there are.
+        steps: those taken so far; None is none.
         limits: the bounds that an episode of this task would have to keep.
         fit: "truncate" shortens and cleans steps that break a bound.
 
@@ -56,7 +58,8 @@ def question_of(
     task: Task = entrance.build(Task, {"description": description, **fields, **more}, "task")
     entrance.check_task(task, limits)
     _check_storable(task, limits)
-    return Question(task=task, tools=_tools_of(tools, limits), steps=_steps_of(steps, limits, fit))
+    at_hand, so_far = () if tools is None else tools, () if steps is None else steps
+    return Question(task=task, tools=_tools_of(at_hand, limits), steps=_steps_of(so_far, limits, fit))
 
 
 def _tools_of(given: object, limits: Limits) -> tuple[Tool, ...]:

@@ -16,6 +16,8 @@ _PROMPT_TOOLS, _PROMPT_STEPS = 5, 3
 LEAST_TOLD = 0.05
 """The chance or the score that a next step must have to be told in a prompt, where neither is said."""
 """Tools and next steps that are told in a prompt."""
+LIKELY_END = 0.5
+"""With a higher chance that no call follows, that is the next step."""
 _PROMPT_ITEMS = 3
 """Of what helps, and of pitfalls: those that stand before the less important parts of a prompt."""
 
@@ -59,10 +61,12 @@ class ToolAdvice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NextStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What usually comes next where this has gone well, best first.
+    """The call of a tool that usually comes next where this has gone well, best first; what is said to somebody in
+    between is not counted.
 
-    ``chance`` is that it comes next, among all that could; it is no chance of success. ``score``, by which next steps
-    are ranked, weighs that by how the step has turned out; the scores of all that could come add up to 1.
+    ``chance`` is that it comes next, among all that could, the end of the run included; it is no chance of success.
+    ``score``, by which next steps are ranked, weighs that by how the step has turned out; the scores of all that could
+    come add up to 1.
     """
 
     tool: str
@@ -128,6 +132,9 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """Events recorded that learning has not seen yet."""
     tools: tuple[ToolAdvice, ...] = ()
     next_steps: tuple[NextStep, ...] = ()
+    end: float | None = None
+    """How likely it is that no tool is called any more where this has gone well: what is left is to answer, or to
+    refuse. None when nothing is known of next steps."""
     pitfalls: tuple[Item, ...] = ()
     heuristics: tuple[Item, ...] = ()
     playbook: Playbook | None = None
@@ -160,6 +167,8 @@ def _advice_lines(advice: Advice) -> list[Line]:
         lines.append(
             Line(0, f"Tasks like this succeed in {advice.success.mean * 100:.0f} % of cases ({low:.0f} … {high:.0f}).")
         )
+    if advice.end is not None and advice.end > LIKELY_END:
+        lines.append(Line(1, "Mostly no tool is called any more here: answer, and end."))
     worth_telling = [each for each in advice.next_steps if max(each.chance, each.score) >= LEAST_TOLD]
     following = [f"{each.tool}{f' ({each.action})' if each.action else ''}" for each in worth_telling[:_PROMPT_STEPS]]
     if following:
@@ -199,4 +208,4 @@ def _items(title: str, items: Sequence[Item]) -> list[Line]:
 
 def _short(why: str) -> str:
     """The first part of a reason, which says how often; the rest compares, and is for people who want to judge it."""
-    return why.partition(", ")[0]
+    return why.partition("; ")[0]

@@ -25,6 +25,7 @@ from tacit.learning.ranking.ranker import Described, ToolRanker
 
 if TYPE_CHECKING:
     from tacit.learning.lessons.embedder import Vector
+    from tacit.learning.next_step.model import Forecast
 
 MOST_TOOLS = 10
 MOST_NEXT = 5
@@ -62,8 +63,8 @@ class SuccessForecaster(Protocol):
 class StepForecaster(Protocol):
     """Says which tool comes next where this goes well."""
 
-    def predict(self, task: Task, steps: Sequence[Step]) -> list[tuple[str, float]]:
-        """Tools with their chances, most likely first; empty when nothing is known."""
+    def forecast(self, task: Task, steps: Sequence[Step]) -> Forecast:
+        """Tools with their chances, most likely first, and the chance that none comes any more."""
         ...
 
 
@@ -129,12 +130,15 @@ def advise(
     worth = Worth((trace for _, trace in precedents), here.last)
     told = settled(rules((each for each in book.heuristics if each.id not in hidden), here), here)
     told, playbook = with_playbook(told, _playbook(here, book))
-    told, following = with_steps(told, _next_steps(here, models, question, precedents, worth), here, worth.is_usual)
+    coming = None if models.next_step is None else models.next_step.forecast(task, steps)
+    following = () if coming is None else _next_steps(here, coming, models, question, precedents, worth)
+    told, following = with_steps(told, following, here, worth.is_usual)
     found = Advice(
         success=_chance(models.success, task, steps),
         abstained=False,
         tools=_tools(question, near, models.tools, vectors, shelf.model),
         next_steps=following,
+        end=None if coming is None else coming.end,
         pitfalls=items(told, "avoid"),
         heuristics=items(told, "do"),
         playbook=playbook,
@@ -248,12 +252,15 @@ def _tool(name: str, score: float, voters: Sequence[Near]) -> ToolAdvice:
 
 
 def _next_steps(
-    here: Situation, models: Models, question: Question, precedents: Sequence[tuple[str, Trace]], worth: Worth
+    here: Situation,
+    coming: Forecast,
+    models: Models,
+    question: Question,
+    precedents: Sequence[tuple[str, Trace]],
+    worth: Worth,
 ) -> tuple[NextStep, ...]:
     """Tools that could come next, by how usual they are where it goes well, and by how they have turned out."""
-    if models.next_step is None:
-        return ()
-    chances = dict(models.next_step.predict(question.task, question.steps))
+    chances = dict(coming.tools)
     if question.tools:
         chances = {tool.name: chances.get(tool.name, 0.0) for tool in question.tools}
     weights = {tool: (chance + _UNUSUAL) * worth.of(tool) ** _WORTH_POWER for tool, chance in chances.items()}

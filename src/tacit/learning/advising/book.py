@@ -11,7 +11,7 @@ from tacit.learning.patterns.pattern import Pattern
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
-VERSION = 2
+VERSION = 3
 """Of the form of a book and of what goes into it; an older book is not read, and soon replaced."""
 GROWTH = 1.1
 """Older books are kept for reading the past, each with a tenth more episodes than the one before."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tacit.learning.advising.advice import Evidence, Item
 from tacit.learning.advising.situation import Situation, applies, suits
 from tacit.learning.patterns.heuristics import Heuristic, Polarity
-from tacit.learning.patterns.pattern import Pattern
+from tacit.learning.patterns.pattern import Key, Pattern
 from tacit.learning.patterns.recoveries import how_it_ended, is_remedy
 
 MOST_ITEMS = 10
@@ -50,16 +50,31 @@ def items(found: Iterable[Rule], polarity: Polarity) -> tuple[Item, ...]:
 
 
 def why(each: Heuristic | Pattern) -> str:
-    """The reason in words: how often it occurred, how that went, and how much that differs from elsewhere."""
+    """The reason in words: how often it occurred and how that went; then, of those episodes only that others are like,
+    how it went with it and without it, and how much that differs."""
     if is_remedy(each.key):
-        share = f"in {each.successes} of the {each.support} episodes in which it occurred, {how_it_ended(each.key)}"
+        share = f"in {each.successes} of {each.support} episodes with it, {how_it_ended(each.key)}"
     else:
-        share = f"{each.successes} of the {each.support} episodes in which it occurred went well"
-    if each.lift is None:
+        share = f"{each.successes} of {each.support} episodes with it went well"
+    lift = each.lift
+    if lift is None:
         return share
-    gap = each.lift.difference * 100
-    told = f"{abs(gap):.0f} points {'more' if gap >= 0 else 'less'} often than without it, like compared with like"
-    return f"{share}, {told} ({each.lift.low * 100:+.0f} … {each.lift.high * 100:+.0f})"
+    gap, more = abs(lift.difference) * 100, "more" if lift.difference >= 0 else "less"
+    return (
+        f"{share}; like with like, {lift.with_rate * 100:.0f} % of {lift.with_episodes} and "
+        f"{lift.without_rate * 100:.0f} % of {lift.without_episodes} {_others(each.key)}: "
+        f"{gap:.0f} points {more} ({lift.low * 100:+.0f} … {lift.high * 100:+.0f})"
+    )
+
+
+def _others(key: Key) -> str:
+    """What a pattern is compared with."""
+    match key[0]:
+        case "choice":
+            return "that called another tool then"
+        case "remedy":
+            return "that went on otherwise"
+    return "without it"
 
 
 def cited(episodes: Sequence[str]) -> tuple[Evidence, ...]:

@@ -11,6 +11,8 @@ from statistics import NormalDist
 
 import msgspec
 
+from tacit.learning.assessment.few import Table, least_p_value
+
 LEVEL = 0.95
 """The share of intervals that hold the true value."""
 NORMAL_QUANTILE = NormalDist().inv_cdf(0.5 + LEVEL / 2)
@@ -30,12 +32,20 @@ class Lift(msgspec.Struct, frozen=True):
     """How much higher the share of successes is with something than without, from -1 to 1, with its interval.
 
     ``p_value`` is two-sided: how often chance alone would show a difference at least this large.
+
+    What is compared are not all episodes, but those that others are like: ``with_rate`` and ``without_rate`` are their
+    rates of success, each stratum counting on both sides alike, so that ``difference`` is what lies between the two.
     """
 
     difference: float
     low: float
     high: float
     p_value: float
+    with_rate: float
+    without_rate: float
+    with_episodes: int
+    """How many episodes the rate with it rests on."""
+    without_episodes: int
 
 
 class Stratum(msgspec.Struct, frozen=True):
@@ -47,6 +57,8 @@ class Stratum(msgspec.Struct, frozen=True):
     without_successes: float
     episodes: int = 0
     """How many episodes these are, when the counts are decayed; 0 when they are not."""
+    with_episodes: int = 0
+    """How many of them are with it."""
     times: int = 1
     """How many strata there are with these very counts."""
 
@@ -54,6 +66,18 @@ class Stratum(msgspec.Struct, frozen=True):
     def weight(self) -> float:
         """What one of these adds to a comparison; nothing unless there are episodes both with and without."""
         return self.with_ * self.without / (self.with_ + self.without) if self.with_ > 0 and self.without > 0 else 0.0
+
+    @property
+    def table(self) -> Table:
+        """The counts alone."""
+        return Table(self.with_, self.with_successes, self.without, self.without_successes, self.times)
+
+    @property
+    def counted(self) -> tuple[float, float]:
+        """Episodes with and without, before they are decayed."""
+        if not self.episodes:
+            return self.with_, self.without
+        return self.with_episodes, self.episodes - self.with_episodes
 
 
 def posterior(successes: float, trials: float, *, prior_mean: float = 0.5, prior_trials: float = 2.0) -> Estimate:
@@ -78,30 +102,63 @@ def lift(strata: Iterable[Stratum]) -> Lift | None:
     the Mantel-Haenszel risk difference", Biometrics 45, 1989), which holds for few large strata, such as kinds of task,
     and for many small ones, such as the attempts at one task; and the Cochran-Mantel-Haenszel test with a continuity
     correction for the p-value. For the variance half a success and half a failure are added on each side, spread over
-    the strata by their weight, so that it is not zero where all went alike. None when no stratum has episodes both with
-    and without.
+    the strata by their weight, so that it is not zero where all went alike. Where the episodes are too few for a normal
+    distribution, the p-value is no lower than ``few.least_p_value``, and the interval not narrower than that allows.
+    None when no stratum has episodes both with and without.
     """
     compared = [each for each in strata if each.weight > 0]
     if not compared:
         return None
     weights = sum(each.times * each.weight for each in compared)
-    excess = hypergeometric = spread_p = spread_q = 0.0
+    shares = [(each, each.times * each.weight / weights) for each in compared]
+    with_rate = sum(share * each.with_successes / each.with_ for each, share in shares)
+    without_rate = sum(share * each.without_successes / each.without for each, share in shares)
+    difference = with_rate - without_rate
+    reach, p_value = NORMAL_QUANTILE * _deviation(compared, weights, difference), _test(compared, difference * weights)
+    least = least_p_value(each.table for each in compared)
+    p_value = max(p_value, least)
+    if least > 0 and abs(difference) > reach:  # the interval must not rule out what the test does not
+        sure = NormalDist().inv_cdf(1 - p_value / 2)  # O. Miettinen, Am. J. Epidemiol. 103, 1976
+        reach = max(reach, abs(difference) * NORMAL_QUANTILE / sure if sure > 0 else 2.0)
+    counts = [round(sum(each.times * each.counted[side] for each in compared)) for side in (0, 1)]
+    return Lift(
+        difference=difference,
+        low=max(-1.0, difference - reach),
+        high=min(1.0, difference + reach),
+        p_value=p_value,
+        with_rate=with_rate,
+        without_rate=without_rate,
+        with_episodes=counts[0],
+        without_episodes=counts[1],
+    )
+
+
+def _test(compared: Iterable[Stratum], excess: float) -> float:
+    """The p-value of so many successes more, or fewer, than there would be by chance."""
+    variance = 0.0
     for each in compared:
-        n, m, a, c = each.with_, each.without, each.with_successes, each.without_successes
-        total, added = n + m, each.weight / weights
-        excess += each.times * (a * m - c * n) / total
+        n, m, well = each.with_, each.without, each.with_successes + each.without_successes
+        total = n + m
         several = each.episodes or total
         if several > 1:
-            share = n * m * (a + c) * (total - a - c) / total**3
-            hypergeometric += each.times * share * several / (several - 1)
-        p, q = _sato(a + added / 2, n + added, c + added / 2, m + added)
-        spread_p, spread_q = spread_p + each.times * p, spread_q + each.times * q
-    difference = excess / weights
-    deviation = math.sqrt(max(0.0, difference * spread_p + spread_q)) / weights
+            variance += each.times * n * m * well * (total - well) / total**3 * several / (several - 1)
     distance = max(0.0, abs(excess) - 0.5)
-    p_value = math.erfc(distance / math.sqrt(2 * hypergeometric)) if hypergeometric > 0 else 1.0
-    reach = NORMAL_QUANTILE * deviation
-    return Lift(difference, max(-1.0, difference - reach), min(1.0, difference + reach), p_value)
+    return math.erfc(distance / math.sqrt(2 * variance)) if variance > 0 else 1.0
+
+
+def _deviation(compared: Iterable[Stratum], weights: float, difference: float) -> float:
+    """The standard deviation of the difference."""
+    spread_p = spread_q = 0.0
+    for each in compared:
+        added = each.weight / weights
+        p, q = _sato(
+            each.with_successes + added / 2,
+            each.with_ + added,
+            each.without_successes + added / 2,
+            each.without + added,
+        )
+        spread_p, spread_q = spread_p + each.times * p, spread_q + each.times * q
+    return math.sqrt(max(0.0, difference * spread_p + spread_q)) / weights
 
 
 def differ(one: Lift, other: Lift) -> float:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tacit.experience.episode import Episode, Step, Task
+from tacit.learning.lessons.trace import id_of
 
 MOST_TEXT = 10_000
 """Characters of a text that are read: of an action, an observation, a description, a context."""
@@ -79,6 +80,8 @@ class Reading(NamedTuple):
     steps: tuple[StepWords, ...]
     success: bool
     group: str
+    wording: str
+    """Equal for tasks that are asked in the same words."""
 
     @property
     def actions(self) -> int:
@@ -95,6 +98,7 @@ def read_episodes(episodes: Iterable[Episode]) -> list[Reading]:
             read_steps(episode.steps, shared),
             is_success(episode),
             group_of(episode.task),
+            wording_of(episode.task),
         )
         for episode in episodes
         if episode.outcome is not None
@@ -107,7 +111,14 @@ def is_success(episode: Episode) -> bool:
 
 
 def group_of(task: Task) -> str:
-    """Equal for attempts at one and the same task."""
+    """Equal for attempts at one and the same task of a kind: by its id in the metadata, whatever words it was asked in,
+    or else by its description."""
+    id = id_of(task)
+    return "\0".join((task.description if id is None else f"\0{id!r}", task.task_type, task.domain))
+
+
+def wording_of(task: Task) -> str:
+    """Equal for tasks of a kind that are asked in the same words."""
     return "\0".join((task.description, task.task_type, task.domain))
 
 

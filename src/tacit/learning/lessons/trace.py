@@ -85,10 +85,15 @@ def trace_of(episode: Episode) -> Trace | None:
 def task_of(task: Task) -> bytes:
     """Equal for attempts at one and the same task of a kind: eight bytes of a digest of its id in the metadata, or else
     of its description."""
-    named = (task.metadata.get(name) for name in TASK_IDS)
-    id = next((each for each in named if isinstance(each, str | int) and each != ""), None)
+    id = id_of(task)
     told = canonical.encode([task.description] if id is None else [id, ""])
     return hashlib.blake2b(told, digest_size=8).digest()
+
+
+def id_of(task: Task) -> str | int | None:
+    """What names a task in its metadata, whatever words it is asked in; None when nothing does."""
+    named = (task.metadata.get(name) for name in TASK_IDS)
+    return next((each for each in named if isinstance(each, str | int) and each != ""), None)
 
 
 def features_of(task: Task) -> tuple[str, ...]:

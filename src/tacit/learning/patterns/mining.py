@@ -16,8 +16,9 @@ import msgspec
 
 from tacit.learning.assessment.evidence import Lift, Stratum, differ, discoveries, lift, posterior, weight_at
 from tacit.learning.fitting.giving_up import Check, checked, go_on
+from tacit.learning.patterns.attempts import attempts_in, design_effect, likeness_of_attempts
 from tacit.learning.patterns.catalogue import FINDERS
-from tacit.learning.patterns.claim import Finder
+from tacit.learning.patterns.claim import ANY, Finder
 from tacit.learning.patterns.counts import BUCKET_US, Cell, Group, Kind, PatternCounts, by_kind
 from tacit.learning.patterns.pattern import Key, Pattern, pattern_id, signature_of
 
@@ -64,6 +65,7 @@ def mine(counts: PatternCounts, now: int, policy: MiningPolicy, check: Check = g
         check: is called again and again, and raises when it is to be given up.
     """
     patterns: list[Pattern] = []
+    alike = likeness_of_attempts(counts.groups(ANY))
     by_strategy: dict[str, list[_Found]] = {}
     for found in checked(_candidates(counts, now, policy), check):
         by_strategy.setdefault(found.finder.strategy, []).append(found)
@@ -72,7 +74,7 @@ def mine(counts: PatternCounts, now: int, policy: MiningPolicy, check: Check = g
         stands = discoveries([found.p_value for found in compared], policy.false_discovery_rate)
         alone = [(False, found) for found in group if found.lift is None]
         ranked = sorted([*zip(stands, compared, strict=True), *alone], key=lambda one: _rank(*one))
-        patterns += [_pattern(counts, found, stand) for stand, found in ranked[: policy.most_patterns]]
+        patterns += [_pattern(counts, found, stand, alike) for stand, found in ranked[: policy.most_patterns]]
     return patterns
 
 
@@ -126,7 +128,8 @@ def _strata(
     alike = Counter((tuple(cell.items()), tuple(case[group].items())) for group, cell in with_.items())
     for (cell, whole), times in alike.items():
         episodes = sum(count for _, (count, _) in whole)
-        yield Stratum(*_summed(dict(cell), dict(whole), weight), episodes, times)
+        having = sum(count for _, (count, _) in cell)
+        yield Stratum(*_summed(dict(cell), dict(whole), weight), episodes, having, times)
 
 
 def _summed(cell: Cell, case: Cell, weight: Callable[[int], float]) -> _Sums:
@@ -168,11 +171,13 @@ def _rank(stands: bool, found: _Found) -> tuple[bool, float, float, Key]:
     return (not stands, -surely, -found.exact[0], found.key)
 
 
-def _pattern(counts: PatternCounts, found: _Found, stands: bool) -> Pattern:
+def _pattern(counts: PatternCounts, found: _Found, stands: bool, alike: float) -> Pattern:
+    """A pattern as it is told; ``alike`` is how far attempts at one task end alike."""
     words = found.finder.words(found.key)
     trials, successes, others, other_successes = found.weighed
-    prior_mean = (successes + other_successes + 1) / (trials + others + 2)
     signature = signature_of(*found.key)
+    repeats = design_effect(attempts_in(counts.groups(found.key)), alike)
+    prior_mean = (successes + other_successes + repeats) / (trials + others + 2 * repeats)
     return Pattern(
         id=pattern_id(signature),
         signature=signature,
@@ -185,7 +190,7 @@ def _pattern(counts: PatternCounts, found: _Found, stands: bool) -> Pattern:
         successes=int(found.exact[1]),
         others=int(found.exact[2]),
         other_successes=int(found.exact[3]),
-        posterior=posterior(successes, trials, prior_mean=prior_mean),
+        posterior=posterior(successes / repeats, trials / repeats, prior_mean=prior_mean),
         lift=found.lift,
         stands=stands,
         last_seen=counts.last_seen(found.key),

@@ -31,7 +31,7 @@ MOST_JUDGED = 1_000
 """Actions by which a pointer is judged, those of the newest runs."""
 _FEW_RUNS = 10
 """With fewer runs to judge by, nothing is known of how far the pointer is to be believed, and nothing is told."""
-_FORMAT = 1
+_FORMAT = 2
 _SUREST = 0.999
 
 

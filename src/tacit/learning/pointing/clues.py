@@ -25,7 +25,7 @@ CLUES = (
     # of a thing in this slot
     "used with the tool", "times with the tool", "failed with the tool", "chosen", "like the last and fresh",
     "fresh kind", "filled this name", "called by this name", "rate of its kind", "rate for the goal", "own rate",
-    "rate of its shape",
+    "rate of its shape", "rate of its writing",
 )  # fmt: skip
 """The clues, in the order in which :meth:`Moment.candidates` gives them. The *last* is what the last action was done
 with."""
@@ -67,12 +67,16 @@ class Moment:
         usual = [span for span in self._fillers.usual(slot) if span not in self._scene.mentions]
         things = list(dict.fromkeys([*self._things, *usual]))
         ratios = self._fillers.ratios(slot, [head_of(span) for span in things], self._scene.goal)
-        rates = self._fillers.rates(slot, things)
+        rates = self._fillers.rates(slot, things, [self.text(span) for span in things])
         rows = [
             (*self._of(span), *self._in(slot, span, chosen), *ratios[head_of(span)], *rate)
             for span, rate in zip(things, rates, strict=True)
         ]
         return Candidates(things, numpy.array(rows, dtype=numpy.float64).reshape(len(things), len(CLUES)))
+
+    def names(self, span: Span) -> bool:
+        """Whether the run has named a thing, or it is the next one after what was used last."""
+        return span in self._scene.mentions or span == self._following
 
     def text(self, span: Span) -> str:
         """How a thing is written."""

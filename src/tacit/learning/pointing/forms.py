@@ -1,13 +1,13 @@
 """Forms: how the actions of a tool are written, and where they differ: "put … in … ", or parameters by their names.
 
 Words that nearly all actions of a tool have are its form; what stands between them fills its slots. Parameters have a
-slot for each name.
+slot for each name. What only a few tasks have in common may be somebody's own name or number, and is no form.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import NamedTuple
@@ -21,6 +21,9 @@ MOST_TEXT = 4_000
 """Characters of a text that are looked at: of an action, an observation, a description, a context."""
 _FIXED = 0.8
 """Words in this share of a tool's actions are its form; one action without them is imagined."""
+LEAST_TASKS = 3
+"""Different tasks in which something must have been called with a thing before that passes for what is usual; what
+fewer have named belongs to them, however often they were tried."""
 _LONGEST_VALUE = 200
 """Characters of a parameter's value; a longer one is no name of a thing."""
 
@@ -79,26 +82,17 @@ class Forms:
         """The most frequent form of each tool, and its share of the tool's actions; one other action is imagined."""
 
     @classmethod
-    def of(cls, steps: Iterable[Step]) -> Forms:
-        """Learned from past steps."""
-        actions = [step for step in steps if step.tool]
-        count, words = Counter[str](), defaultdict[str, Counter[str]](Counter)
-        for step in actions:
-            if step.action:
-                count[step.tool] += 1
-                words[step.tool].update(dict.fromkeys(_unnumbered(_argument_words(step)), 1))
-        fixed = {
-            tool: frozenset(word for word, many in words[tool].items() if many >= _FIXED * (count[tool] + 1))
-            for tool in count
-        }
-        variety = _variety(actions)
-        found = cls(fixed, variety, {})
+    def of(cls, runs: Iterable[tuple[str, Sequence[Step]]]) -> Forms:
+        """Learned from past runs: the task of each (equal for attempts at the same one), and its steps."""
+        told = [(task, step) for task, steps in runs for step in steps if step.tool]
+        actions = [step for _, step in told]
+        found = cls(_fixed(told), _variety(actions), {})
         counts = defaultdict[str, Counter[Form]](Counter)
         for step in actions:
             counts[step.tool][found.act(step).form] += 1
         usual = {tool: forms.most_common(1)[0] for tool, forms in counts.items()}
         shares = {tool: (form, many / (counts[tool].total() + 1)) for tool, (form, many) in usual.items()}
-        return cls(fixed, variety, shares)
+        return cls(found.fixed, found.variety, shares)
 
     def act(self, step: Step) -> Act:
         """A step that calls a tool, taken apart."""
@@ -123,6 +117,27 @@ class Forms:
         fillers = tuple(tuple(each.word for each in slot) for slot in slots)
         texts = tuple(text[slot[0].start : slot[-1].end] for slot in slots)
         return Act(step.tool, Form((*around, text[free:])), fillers, texts)
+
+
+def _fixed(told: Iterable[tuple[str, Step]]) -> dict[str, frozenset[str]]:
+    """The words of each tool's form, from actions and the task of each."""
+    count, words = Counter[str](), defaultdict[str, Counter[str]](Counter)
+    tasks = defaultdict[tuple[str, str], set[str]](set)
+    for task, step in told:
+        if step.action:
+            count[step.tool] += 1
+            for word in dict.fromkeys(_unnumbered(_argument_words(step))):
+                words[step.tool][word] += 1
+                if len(tasks[step.tool, word]) < LEAST_TASKS:
+                    tasks[step.tool, word].add(task)
+    return {
+        tool: frozenset(
+            word
+            for word, many in words[tool].items()
+            if many >= _FIXED * (count[tool] + 1) and len(tasks[tool, word]) >= LEAST_TASKS
+        )
+        for tool in count
+    }
 
 
 def _variety(actions: Iterable[Step]) -> dict[str, dict[str, int]]:

@@ -20,7 +20,7 @@ from tacit.learning.pointing.clues import CLUES, Moment
 from tacit.learning.pointing.fillers import Fillers, Slot
 from tacit.learning.pointing.forms import Forms
 from tacit.learning.pointing.pointer import Pointer, Weights
-from tacit.learning.pointing.spans import LONGEST, Lexicon, has_number, shape_of
+from tacit.learning.pointing.spans import Lexicon, Span, has_number, shape_of
 from tacit.learning.pointing.story import MOST_STEPS, Story, read_story
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ def learn_pointer(episodes: Sequence[Episode], most_choices: int = MOST_CHOICES,
     import numpy
 
     goals = GoalWords.of(read_task(episode.task) for episode in episodes)
-    forms = Forms.of(step for episode in checked(episodes, check) for step in episode.steps[-MOST_STEPS:])
+    forms = Forms.of((group_of(each.task), each.steps[-MOST_STEPS:]) for each in checked(episodes, check))
     fillers = Fillers()
     groups: dict[str, list[Episode]] = {}
-    for episode in checked(reversed(exemplary(episodes)), check):
-        _count(fillers, read_story(goals, forms, episode.task, episode.steps), 1)
+    for episode in reversed(exemplary(episodes)):
         groups.setdefault(group_of(episode.task), []).append(episode)
+    for group in checked(groups.values(), check):
+        _count(fillers, [read_story(goals, forms, episode.task, episode.steps) for episode in group], 1)
     names = [(tool, slot) for tool, (form, _) in forms.usual.items() for slot in form.slots]
     slots = {slot: number for number, slot in enumerate(names)}
     nothing = Weights(slots, numpy.zeros((len(slots) + 1, len(CLUES))), numpy.zeros(len(slots)))
@@ -95,12 +96,15 @@ def lexicon_of(fillers: Fillers) -> Lexicon:
     return Lexicon(usual, [span for span in spans if not has_number(shape_of(span))])
 
 
-def _count(fillers: Fillers, story: Story, times: int) -> None:
-    for act in story.acts:
-        for slot, span, text in zip(act.form.slots, act.fillers, act.texts, strict=True):
-            fillers.count((act.tool, slot), span, story.goal, times)
-            if 0 < len(span) <= LONGEST and times > 0:
-                fillers.texts.setdefault(span, text)
+def _count(fillers: Fillers, stories: Sequence[Story], times: int) -> None:
+    """Count the runs of one task, or take them away again with −1."""
+    filled: list[tuple[Slot, Span]] = []
+    for story in stories:
+        for act in story.acts:
+            for slot, span, text in zip(act.form.slots, act.fillers, act.texts, strict=True):
+                fillers.count((act.tool, slot), span, text, story.goal, times)
+                filled.append(((act.tool, slot), span))
+    fillers.count_task(filled, times)
 
 
 def _choices(pointer: Pointer, groups: Iterable[Sequence[Episode]], most: int) -> Iterator[Choice]:
@@ -108,14 +112,12 @@ def _choices(pointer: Pointer, groups: Iterable[Sequence[Episode]], most: int) -
     told = 0
     for episodes in groups:
         stories = [pointer.story(episode.task, episode.steps) for episode in episodes]
-        for story in stories:
-            _count(pointer.fillers, story, -1)
+        _count(pointer.fillers, stories, -1)
         for story in stories:
             for choice in _choices_of(pointer, story):
                 yield choice
                 told += 1
-        for story in stories:
-            _count(pointer.fillers, story, 1)
+        _count(pointer.fillers, stories, 1)
         if told >= most:
             break
 

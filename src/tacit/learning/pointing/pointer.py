@@ -88,7 +88,7 @@ class Pointer(NamedTuple):
 
     def guess(self, moment: Moment, tool: str) -> Guess | None:
         """How a tool would be called now: its usual form, each slot filled by the likeliest thing, from left to right.
-        None where the tool is not known, or nothing is there to fill it."""
+        None where the tool is not known, nothing is there to fill it, or that may be somebody else's."""
         if tool not in self.forms.usual:
             return None
         form, chance = self.forms.usual[tool]
@@ -97,6 +97,10 @@ class Pointer(NamedTuple):
             ranked = self.ranked(moment, (tool, slot), fillers)
             if not ranked:
                 return None
-            fillers += (ranked[0][0],)
-            chance *= ranked[0][1] * float(self.weights.present[self.weights.slots[(tool, slot)]])
+            likeliest, share = ranked[0]
+            if not moment.names(likeliest) and not self.fillers.is_common((tool, slot), likeliest):
+                return None
+            fillers += (likeliest,)
+            chance *= share * float(self.weights.present[self.weights.slots[(tool, slot)]])
+            chance *= self.fillers.likely_sort((tool, slot), moment.text(likeliest))
         return Guess(form.written(tuple(map(moment.text, fillers))), form, fillers, chance)

@@ -103,6 +103,14 @@ def has_number(shape: str) -> bool:
 
 
 @lru_cache(maxsize=_CACHE)
+def writing_of(text: str) -> str:
+    """The sorts of characters that a text is written with, each once: ``a`` for small letters, ``A`` for capitals,
+    ``9`` for digits, and any other character for itself. Numbers of one sort of thing are mostly written alike."""
+    return "".join(sorted({"9" if each.isdigit() else "A" if each.isupper() else "a" if each.isalpha() else each
+                           for each in text}))  # fmt: skip
+
+
+@lru_cache(maxsize=_CACHE)
 def head_of(span: Span) -> Span:
     """A span without its numbers: what kind of thing it names."""
     return tuple(word for word in span if not word.isdigit())

@@ -23,7 +23,7 @@ from tacit.learning.success.model import SuccessModel
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
-VERSION = 3
+VERSION = 4
 """Of the models' form; an older fit is not read, and soon replaced."""
 FIT_EPISODES = 1_000
 """The newest finished episodes that models are fitted to."""

@@ -124,7 +124,7 @@ def _next_tools(episode: Episode, models: Models) -> tuple[int, int]:
     apart = max(1, math.ceil(len(places) / MOST_STEPS))
     asked = hits = 0
     for place in places[::apart]:
-        ranked = models.next_step.predict(episode.task, episode.steps[:place])
+        ranked = models.next_step.forecast(episode.task, episode.steps[:place]).tools
         if ranked:
             asked += 1
             hits += ranked[0][0] == episode.steps[place].tool

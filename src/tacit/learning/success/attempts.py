@@ -39,7 +39,7 @@ class Attempts(msgspec.Struct, frozen=True):
         """
         by_task: dict[str, list[Reading]] = {}
         for reading in readings:
-            by_task.setdefault(key_of(reading.group, reading.task), []).append(reading)
+            by_task.setdefault(key_of(reading.wording, reading.task), []).append(reading)
         repeated = [each for each in by_task.values() if len(each) > 1]
         stories = [(chance(each[0]), [reading.success for reading in each]) for each in repeated]
         worth = USUAL_WORTH
@@ -56,10 +56,10 @@ class Attempts(msgspec.Struct, frozen=True):
         return _rate(*self.tasks[task], mean, self.worth)
 
 
-def key_of(group: str, task: TaskWords) -> str:
-    """Equal for attempts at one task in the same surroundings: the words of its context, in whatever order, belong to
-    it."""
-    text = "\0".join((group, *sorted(task.context)))
+def key_of(wording: str, task: TaskWords) -> str:
+    """Equal for attempts at one task in the same surroundings, as far as whoever asks can tell: by the words in which
+    it is asked, and those of its context in whatever order."""
+    text = "\0".join((wording, *sorted(task.context)))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 

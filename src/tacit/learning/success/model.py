@@ -21,7 +21,7 @@ from tacit.learning.assessment.evidence import NORMAL_QUANTILE, Estimate
 from tacit.learning.fitting.giving_up import Check, go_on
 from tacit.learning.fitting.goals import GoalWords
 from tacit.learning.fitting.kept import read_kept
-from tacit.learning.fitting.reading import Reading, TaskWords, group_of, read_episodes, read_steps, read_task
+from tacit.learning.fitting.reading import Reading, TaskWords, read_episodes, read_steps, read_task, wording_of
 from tacit.learning.fitting.ridge import chance_of
 from tacit.learning.success.attempts import Attempts, key_of
 from tacit.learning.success.base_rate import BaseRates
@@ -107,7 +107,7 @@ class SuccessModel:
 
     def _tried(self, task: Task, words: TaskWords, before: Opinion) -> Opinion:
         """An opinion of a task, moved by earlier attempts at it; what they say is added to what was known."""
-        rate = self._kept.attempts.rate(key_of(group_of(task), words), chance_of(before.logit))
+        rate = self._kept.attempts.rate(key_of(wording_of(task), words), chance_of(before.logit))
         if rate is None:
             return before
         return Opinion(rate.logit, 1 / (1 / before.variance + 1 / rate.logit_variance))

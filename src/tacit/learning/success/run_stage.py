@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zlib import crc32
 
 import msgspec
 
@@ -77,7 +76,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
         carried = 1 + float(weights[-1]) / _OFFSET_SCALE
         variance = carried * carried * before.variance + float(row @ self.covariance.array @ row)
         logit = self.calibration.corrected(before.logit + float(row @ weights))
-        return Opinion(logit, self.calibration.slope**2 * variance)
+        # that less could be learned than was thought makes nothing surer
+        return Opinion(logit, max(1.0, self.calibration.slope) ** 2 * variance)
 
 
 class _Moments(NamedTuple):
@@ -113,7 +113,8 @@ def _moments(readings: Sequence[Reading], log: EventLog, check: Check) -> _Momen
     """The runs at the checkpoints at which they were not over yet."""
     import numpy
 
-    folds = [crc32(reading.group.encode("utf-8", "surrogatepass")) % FOLDS for reading in readings]
+    tasks: dict[str, int] = {}
+    folds = [tasks.setdefault(reading.group, len(tasks)) % FOLDS for reading in readings]
     rows: list[tuple[int, float, list[float], bool, int, int]] = []
     for fold in sorted(set(folds)):
         others = [number for number, of in enumerate(folds) if of != fold]

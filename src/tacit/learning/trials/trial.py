@@ -109,4 +109,5 @@ def difference(successes: int, trials: int, other_successes: int, other_trials: 
     high = gap + math.hypot(one.high - one.value, other.value - other.low)
     pooled = (successes + other_successes) / (trials + other_trials)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / trials + 1 / other_trials))
-    return Lift(gap, low, high, math.erfc(abs(gap) / deviation / math.sqrt(2)) if deviation else 1.0)
+    p_value = math.erfc(abs(gap) / deviation / math.sqrt(2)) if deviation else 1.0
+    return Lift(gap, low, high, p_value, one.value, other.value, trials, other_trials)
