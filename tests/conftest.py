@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import settings
 
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")  # tests run side by side: more threads would only wait
+"""Read when numpy is first imported. The models of a test are too small to be worth a second thread."""
+
 pytest_plugins = ("postgres_fixture", "embedding_provider")
 
 settings.register_profile("ci", derandomize=True, deadline=None)

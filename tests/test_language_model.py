@@ -119,7 +119,7 @@ def test_the_pause_that_the_server_asks_for_is_obeyed(server: ModelServer) -> No
     assert set(waits) == {0.05}
 
 
-@pytest.mark.parametrize("pause", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1))])
+@pytest.mark.parametrize("pause", ["3600", format_datetime(datetime.now(UTC) + timedelta(hours=1))], ids=["s", "date"])
 def test_a_server_that_asks_for_too_long_a_pause_is_not_asked_again(server: ModelServer, pause: str) -> None:
     server.replies = [refused(429, Retry_After=pause)]
     with pytest.raises(ModelError, match="429") as caught:
