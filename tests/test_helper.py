@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -42,6 +43,10 @@ def answer(greeting: str, store: Store, question: Any) -> Any:
             return "written"
     if question == "sleep":
         time.sleep(600)
+    if question == "work":
+        time.sleep(10)
+    if question == "half an answer":
+        send_half()
     if question == "die":
         os._exit(7)
     if question == "print":
@@ -51,6 +56,16 @@ def answer(greeting: str, store: Store, question: Any) -> Any:
     if question == "raise":
         raise StoreError("it cannot be read")
     return f"{greeting} {question}"
+
+
+def send_half() -> None:
+    """The first bytes of an answer of a thousand, and no more."""
+    errors = Path("/proc/self/fd/2").readlink()
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if each.readlink() != errors:
+                os.write(int(each.name), struct.pack("!i", 1_000) + b"half")
+    time.sleep(600)
 
 
 @pytest.fixture
@@ -72,7 +87,7 @@ def children() -> list[psutil.Process]:
     found = []
     for each in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it has just ended
-            if helpers.__name__ in each.cmdline():
+            if helpers._BEGIN in each.cmdline():
                 found.append(each)
     return found
 
@@ -154,6 +169,58 @@ def test_it_ends_by_itself_when_it_is_asked_nothing(helper: Helper, monkeypatch:
     assert process.wait(30) == 0
     assert not helper.running
     assert helper.ask("pid") != process.pid
+
+
+def test_one_that_gives_no_sign_of_life_is_given_up(helper: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helpers, "SILENCE_SECONDS", 1.0)
+    os.kill(helper.ask("pid"), signal.SIGSTOP)
+    with pytest.raises(HelperFailed, match="no sign of life"):
+        helper.ask("world")
+    assert not children()
+    assert helper.ask("world") == "hello world"
+
+
+def test_one_that_works_for_long_gives_signs_of_life(helper: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helpers, "SILENCE_SECONDS", 7.0)
+    assert helper.ask("work") == "hello work"
+
+
+def test_one_that_stops_in_the_middle_of_an_answer_holds_up_nobody(helper: Helper) -> None:
+    class GivenUp(Exception):  # noqa: N818 - as the store's closing is one
+        pass
+
+    helper.ask("world")
+    started = time.monotonic()
+
+    def check() -> None:
+        if time.monotonic() > started + 1:
+            raise GivenUp
+
+    with pytest.raises(GivenUp):
+        helper.ask("half an answer", check)
+    assert not children()
+
+
+def test_one_that_ends_before_it_has_begun_is_none(
+    helper: Helper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    false = tmp_path / "python-false"
+    false.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+    false.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(false))
+    with pytest.raises(NoHelper, match="ended with 3"):
+        helper.ask("world")
+
+
+@pytest.mark.requirement("SE-05")
+def test_it_imports_nothing_unasked_from_the_agents_folder(
+    helper: Helper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit(9)", encoding="utf-8")
+    (tmp_path / "tacit.py").write_text("raise SystemExit(9)", encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.chdir(tmp_path)
+    assert helper.ask("world") == "hello world"
 
 
 @pytest.mark.requirement("SE-05")

@@ -59,7 +59,7 @@ def children() -> list[psutil.Process]:
     found = []
     for each in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if helpers.__name__ in each.cmdline():
+            if helpers._BEGIN in each.cmdline():
                 found.append(each)
     return found
 

@@ -8,16 +8,20 @@ nothing goes to a disk.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeAlias
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
 
 from tacit.stores.forking import GATE
 from tacit.stores.port import Store
@@ -28,9 +32,15 @@ _GLANCE_SECONDS = 0.1
 """So often it is looked whether an answer is still wanted."""
 _NICE = 5
 """Whoever is at work comes before whoever learns from it."""
+SILENCE_SECONDS = 60.0
+"""A helper that gives no sign of life for so long has been stopped, or hangs."""
+_SIGN_SECONDS = 5.0
 _PARENT_SECONDS = 1.0
+_BEGIN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import tacit.journal.helper as it; it.main()"
+"""The search path comes after Python's own start, which would import a sitecustomize.py from the agent's folder."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+_T = TypeVar("_T")
 Answering: TypeAlias = Callable[[Any], Any]
 """The answer to a question."""
 Maker: TypeAlias = Callable[[Store], Answering]
@@ -58,7 +68,8 @@ class Helper:
         self._maker = maker
         self._process: subprocess.Popen[bytes] | None = None
         self._questions: Connection | None = None
-        self._answers: Connection | None = None
+        self._listener: threading.Thread | None = None
+        self._heard: SimpleQueue[Any] = SimpleQueue()
 
     @staticmethod
     def of(store: Store, maker: Maker) -> Helper | None:
@@ -84,46 +95,67 @@ class Helper:
         if not self.running:
             self.end()
             self._start()
-        assert self._process is not None
+            self._hear(check, _Ready, NoHelper)
         assert self._questions is not None
-        assert self._answers is not None
         try:
             self._questions.send(question)
-            while not self._answers.poll(_GLANCE_SECONDS):
-                check()
-            answer = self._answers.recv()
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
-            process = self._process
-            self.end()
-            raise HelperFailed(f"the process that helps ended with {process.returncode}") from error
+        except OSError as error:
+            raise self._failed(HelperFailed) from error
+        answer = self._hear(check, _Answer, HelperFailed)
+        if answer.failure:
+            raise HelperFailed(answer.failure)
+        return answer.found
+
+    def _hear(self, check: Callable[[], None], wanted: type[_T], failed: type[Exception]) -> _T:
+        """The next message of that sort."""
+        deadline = time.monotonic() + SILENCE_SECONDS
+        try:
+            while time.monotonic() < deadline:
+                try:
+                    message = self._heard.get(timeout=_GLANCE_SECONDS)
+                except Empty:
+                    check()
+                    continue
+                if message is None:
+                    raise self._failed(failed)
+                if isinstance(message, wanted):
+                    return message
+                deadline = time.monotonic() + SILENCE_SECONDS  # a sign of life
         except BaseException:
             self.end()
             raise
-        if isinstance(answer, _Failure):
-            raise HelperFailed(answer.text)
-        return answer
+        self.end()
+        raise failed(f"the process that helps gave no sign of life for {SILENCE_SECONDS:g} s")
+
+    def _failed(self, failed: type[Exception]) -> Exception:
+        process = self._process
+        self.end()
+        assert process is not None
+        return failed(f"the process that helps ended with {process.returncode}")
 
     def end(self) -> None:
         """End the process, whatever it is doing; the next question starts another one."""
         process, self._process = self._process, None
-        for pipe in (self._questions, self._answers):
-            if pipe is not None:
-                pipe.close()
-        self._questions = self._answers = None
-        if process is not None:
-            process.kill()
-            process.wait()
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        if self._questions is not None:
+            self._questions.close()
+        if self._listener is not None:
+            self._listener.join(_PARENT_SECONDS)  # it hears that the process has ended
+        self._questions = self._listener = None
 
     def _start(self) -> None:
-        path = os.pathsep.join(part for part in sys.path if part and isinstance(part, str))
+        path = json.dumps([part for part in sys.path if part and isinstance(part, str)])
         secretless = {name: value for name, value in os.environ.items() if not name.startswith("TACIT_")}
         try:
             with GATE.entered():  # who forks meanwhile would inherit the pipes, and keep them open
                 process = self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(IDLE_SECONDS)],
+                    [sys.executable, "-I", "-c", _BEGIN, path, str(IDLE_SECONDS)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    env={**secretless, **_ONE_THREAD, "PYTHONPATH": path},
+                    env={**secretless, **_ONE_THREAD},
                     start_new_session=True,  # a Ctrl-C is for the agent, which ends this process itself
                 )
         except (OSError, ValueError) as error:  # no room for another process, or a path with a NUL
@@ -132,16 +164,44 @@ class Helper:
         assert process.stdout is not None
         with process.stdin, process.stdout:
             self._questions = Connection(os.dup(process.stdin.fileno()), readable=False)
-            self._answers = Connection(os.dup(process.stdout.fileno()), writable=False)
-        with contextlib.suppress(OSError):  # it has ended already, which is found out by whoever asks
+            answers = Connection(os.dup(process.stdout.fileno()), writable=False)
+        self._heard = SimpleQueue()
+        listener = threading.Thread(target=_listen, args=(answers, self._heard), name="tacit-helper", daemon=True)
+        try:
+            listener.start()
+        except RuntimeError as error:  # no room for another thread
+            answers.close()
+            self.end()
+            raise NoHelper(str(error)) from error
+        self._listener = listener
+        with contextlib.suppress(OSError):  # it has ended already, which is heard
             self._questions.send((self._opener, self._maker))
 
 
-class _Failure:
-    """Says why a question has no answer."""
+class _Ready(msgspec.Struct, frozen=True):
+    """The helper has started."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What was found, or why there is no answer."""
+
+    found: Any = None
+    failure: str = ""
+
+
+class _Sign(msgspec.Struct, frozen=True):
+    """The helper is alive, and still at work."""
+
+
+def _listen(answers: Connection, heard: SimpleQueue[Any]) -> None:
+    """Pass on what comes through the pipe, and None at its end: an answer that stops half-way holds up nobody else."""
+    with answers:
+        while True:
+            try:
+                heard.put(answers.recv())
+            except (OSError, EOFError, pickle.UnpicklingError):
+                heard.put(None)
+                return
 
 
 def _is_python(executable: str | None) -> bool:
@@ -150,32 +210,56 @@ def _is_python(executable: str | None) -> bool:
     return not getattr(sys, "frozen", False) and ("python" in name or "pypy" in name)
 
 
-def main(parent: int, idle: float) -> None:
-    """Answer questions from the standard input until there are no more."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+def main() -> None:
+    """In the helper: answer questions from the standard input until there are no more."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(_NICE)
     questions = Connection(os.dup(sys.stdin.fileno()), writable=False)
-    answers = Connection(os.dup(sys.stdout.fileno()), readable=False)
+    answers = _Out(Connection(os.dup(sys.stdout.fileno()), readable=False))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into an answer
     with contextlib.suppress(EOFError, OSError):
         opener, maker = questions.recv()
+        answers.send(_Ready())
         answering = None
-        while questions.poll(idle):
+        while questions.poll(float(sys.argv[2])):
             question = questions.recv()
-            try:
-                answering = answering or maker(opener())
-                answer = answering(question)
-            except Exception as error:  # noqa: BLE001 - whoever asked is told
-                answer = _failure(error)
+            with answers.alive():
+                try:
+                    answering = answering or maker(opener())
+                    answer = _Answer(answering(question))
+                except Exception as error:  # noqa: BLE001 - whoever asked is told
+                    answer = _Answer(failure=f"{type(error).__name__}: {error}")
             answers.send(answer)
 
 
-def _failure(error: Exception) -> object:
-    """An answer that says what went wrong."""
-    from tacit.journal import helper  # whose class the other process knows; here it is that of __main__
+class _Out:
+    """Where answers go to, and signs of life while one is worked out."""
 
-    return helper._Failure(f"{type(error).__name__}: {error}")
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._busy = threading.Event()
+        self._sending = threading.Lock()
+        threading.Thread(target=self._give_signs, daemon=True).start()
+
+    def send(self, message: object) -> None:
+        with self._sending:
+            self._pipe.send(message)
+
+    @contextlib.contextmanager
+    def alive(self) -> Iterator[None]:
+        """While the block lasts, signs of life are given."""
+        self._busy.set()
+        try:
+            yield
+        finally:
+            self._busy.clear()
+
+    def _give_signs(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._busy.wait():
+                self.send(_Sign())
+                time.sleep(_SIGN_SECONDS)
 
 
 def _end_with(parent: int) -> None:
@@ -183,7 +267,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
