@@ -32,7 +32,7 @@ run: setup  ## import TRACES=path (DOMAIN=name, TASK_TYPE=name) and report on it
 		$(if $(DOMAIN),--domain "$(DOMAIN)") $(if $(TASK_TYPE),--task-type "$(TASK_TYPE)")) $(if $(STORE),--store "$(STORE)")
 
 test: export PYTHONDONTWRITEBYTECODE :=  # hundreds of processes are started: each would compile everything anew
-test: setup  ## the whole suite on all processors, measuring branch coverage (TESTS="tests/test_ids.py -x" for a part)
+test: setup  ## the whole suite on all processors, measuring branch coverage (TESTS="tests/test_canonical.py -x" for a part)
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal --cov --cov-report= --cov-fail-under=0 $(TESTS)
 
 coverage: setup  ## what the last `make test` did not reach; fails below the floor in pyproject.toml

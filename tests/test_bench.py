@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tacit.bench import command
+from tacit.bench import closed_loop, command, demotion, intervals, soak
 from tacit.bench.command import BENCHES, Options
 from tacit.bench.episodes import STEPS, records, write_messages
 from tacit.bench.gate import compare, passed, read
@@ -118,10 +118,13 @@ def test_the_backup_bench_restores_what_it_backed_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("QU-04", "JR-13")
-def test_the_soak_keeps_its_pace_and_tells_memory_lag_and_errors(tmp_path: Path) -> None:
-    report = measured("soak", tmp_path, burst_seconds=0.2)
+def test_the_soak_keeps_its_pace_and_tells_memory_lag_and_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(soak, "_SAMPLES_A_RUN", 30)
+    report = measured("soak", tmp_path, burst_seconds=0.04)
     assert report.timings["soak_record"].n == 50  # half a second at 100 a second
-    assert report.timings["burst_record"].n == 200
+    assert report.timings["burst_record"].n == 40
     assert report.figures["soak_errors"].value == report.figures["burst_errors"].value == 0
     low, slope, high = (report.figures[f"soak_memory_slope{end}"].value for end in ("_low", "", "_high"))
     assert low <= slope <= high
@@ -166,7 +169,10 @@ def test_only_what_takes_long_is_left_out_of_the_quick_look() -> None:
 
 
 @pytest.mark.requirement("LE-11")
-def test_without_data_learning_is_measured_on_a_made_up_world_with_intervals(tmp_path: Path) -> None:
+def test_without_data_learning_is_measured_on_a_made_up_world_with_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intervals, "DRAWS", 200)
     figures = {name: figure.value for name, figure in command.run("learning", Options(folder=tmp_path)).figures.items()}
     ours, trigram = figures["made_up_next_tool_tacit"], figures["made_up_next_tool_trigram"]
     assert ours > trigram > figures["made_up_next_tool_majority"]
@@ -177,7 +183,11 @@ def test_without_data_learning_is_measured_on_a_made_up_world_with_intervals(tmp
 
 
 @pytest.mark.requirement("LE-10", "LE-11")
-def test_the_simulated_agent_is_measured_with_every_sort_of_memory(tmp_path: Path) -> None:
+def test_the_simulated_agent_is_measured_with_every_sort_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closed_loop, "LEARNING_TASKS", 40)
+    monkeypatch.setattr(demotion, "_AGENTS", 60)
     found = command.run("closed-loop", Options(folder=tmp_path, size=1))
     sorts = ("off", "on", "random", "shuffled", "stale", "poisoned")
     assert {f"simulated_success_memory_{sort}" for sort in sorts} <= found.figures.keys()

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from tacit.experience import fold, views
-from tacit.journal import append, consumer, minds, notary, read
+from tacit.journal import append, consumers, minds, notary, read
 from tacit.stores import schema
 from tacit.stores.opening import open_store
 from tacit.stores.port import Row, Store
@@ -58,8 +58,8 @@ HOT = {
         views._listing(views.EpisodeFilter(), present=True).limit(20),
         {"mind": MIND, "position": views.NOW},
     ),
-    "minds that a consumer has to catch up with": (consumer._behind, {"named": "tally"}),
-    "lag of a consumer": (consumer._lag_of_mind, {"named": "tally", "mind": MIND}),
+    "minds that a consumer has to catch up with": (consumers._behind, {"named": "tally"}),
+    "lag of a consumer": (consumers._lag_of_mind, {"named": "tally", "mind": MIND}),
     "chains that are not signed": (notary._unsigned, {"origin": ORIGIN}),
 }
 

@@ -74,10 +74,16 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(path)))
+
+
 def nodes_in(*folders: str) -> Iterator[tuple[str, ast.AST]]:
     for path in source_files(*folders):
-        for node in ast.walk(tree_of(path)):
-            yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}", node
+        name = path.relative_to(ROOT)
+        for node in nodes_of(path):
+            yield f"{name}:{getattr(node, 'lineno', 1)}", node
 
 
 @cache
@@ -99,10 +105,11 @@ def absolute_name(module: str, node: ast.ImportFrom) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
+@cache
 def imported_by(module: str) -> set[str]:
     """The modules of this package that a module imports anywhere in it, also inside functions and for types only."""
     names: set[str] = set()
-    for node in ast.walk(tree_of(modules()[module])):
+    for node in nodes_of(modules()[module]):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -152,7 +159,7 @@ def lengths() -> Iterator[tuple[str, int, int]]:
     for path in source_files("src", "tests", "bench"):
         where = str(path.relative_to(ROOT))
         yield where, len(path.read_text(encoding="utf-8").splitlines()), FILE_LINES
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{where}::{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1, FUNCTION_LINES
 
