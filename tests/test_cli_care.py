@@ -288,8 +288,9 @@ def test_the_configuration_page_is_printed_from_the_definitions() -> None:
 
 @pytest.mark.requirement("OP-02", "AP-04")
 def test_log_lines_go_to_standard_error_when_they_are_asked_for(cli: CommandLine) -> None:
-    assert cli("episode", "show", "nonsense").err.count("\n") == 1
-    said = cli("episode", "show", "nonsense", "--log-level", "DEBUG")
+    nobodys = "0190b7c2-6e1f-7a52-9d3c-000000000000"
+    assert cli("episode", "show", nobodys).err.count("\n") == 1
+    said = cli("episode", "show", nobodys, "--log-level", "DEBUG")
     assert said.err.count("\n") > 1
     assert "episode.get" in said.err
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Vector: TypeAlias = NDArray[numpy.float32]
 
-_END_SECONDS = 5.0
+_END_SECONDS = 10.0
 """So long the end of the program waits for an answer. A thread that is inside a model when the interpreter goes would
 abort the process; one that waits for a server may be left behind."""
 _numbers = count(1)
