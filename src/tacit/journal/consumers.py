@@ -148,7 +148,9 @@ class Consumers:
                 self._do(chore)
             if not moved:
                 self._wake.wait(self._pace.poll_seconds)
-            spent = time.monotonic() - started - self._helped  # what took nothing from writers is no reason to rest
+            spent = time.monotonic() - started
+            if not self.rest.bursting:
+                spent -= self._helped  # it took nothing from writers
             self._hurry.wait(self.rest.seconds(spent, moved=moved, put_off=self._put_off))
 
     def _do(self, chore: Callable[[], object]) -> None:
