@@ -103,7 +103,7 @@ def _show_lesson(out: Output, mind: Mind, told: list[dict[str, Any]]) -> None:
     total, id = min(failed)
     episode: Episode = mind.get(id)
     reflection = mind.reflection(id)
-    out.heading(f"A look back at the worst of them: {episode.task.description} (reward {total + 0.0:.2f})")
+    out.heading(f"A look back at the worst of them: {episode.task.description} (reward {round(total, 2) + 0.0:.2f})")
     for remark in (*reflection.improvements, *reflection.insights):
         out.line(f"- {remark.text}")
 

@@ -74,7 +74,8 @@ def show_trials(out: Output, found: Sequence[AdviceTrial]) -> None:
     """Write for people whether each piece of advice helps."""
     if not found:
         out.line(
-            "No outcomes of advice yet: begin the episode with exposure=advice.exposure_id, or tell 'tacit feedback'."
+            "No outcomes of advice yet. One counts once advice has shown a heuristic or a pitfall, and the episode "
+            "that was begun with exposure=advice.exposure_id has ended (or 'tacit feedback' has told how it went)."
         )
         return
     columns = ("id", "advice", "shown", "succeeded", "steps per success", "withheld", "succeeded", "steps per success",
