@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -285,7 +286,11 @@ def test_heuristics_are_listed_and_whatever_is_listed_has_the_id_by_which_it_is_
     assert {rule["polarity"] for rule in rules} == {"do", "avoid"}
     assert rules[0]["text"] in cli("pattern", "list", "--strategy", "heuristic").out
     for id in (rules[0]["id"], patterns[0]["id"]):
-        assert cli.json("pattern", "show", id)["id"] == id
+        assert cli.json("pattern", "show", id)["id"] == cli.json("pattern", "show", id[:10])["id"] == id
+    assert "there is no pattern" in cli("pattern", "show", "").err
+    every = [each["id"] for each in cli.json("pattern", "list", "--all", "--limit", "1000")]
+    first, many = Counter(id[0] for id in every).most_common(1)[0]
+    assert f"{many} patterns begin with {first}" in cli("pattern", "why", first).err
 
 
 @pytest.mark.requirement("AP-04", "LE-01")

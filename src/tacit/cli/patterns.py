@@ -93,9 +93,13 @@ def _book(session: Session, as_of: str | None, wait: float) -> Book:
 
 
 def _pattern(book: Book, id: str) -> Pattern:
-    for each in book.patterns:
-        if each.id == id:
-            return each
+    """The pattern of that id, or the only one whose id begins so."""
+    found = [each for each in book.patterns if id and each.id.startswith(id)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(each.id for each in found[:3])
+        raise InvalidInput(f"{len(found)} patterns begin with {id}: {several} …; give more of the id", pattern=id)
     raise NotFound(f"there is no pattern {id}; 'tacit pattern list' shows those that there are", pattern=id)
 
 
