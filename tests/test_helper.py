@@ -24,6 +24,7 @@ from tacit.stores import schema
 from tacit.stores.forking import GATE
 from tacit.stores.port import Store
 from tacit.stores.sqlite import SqliteStore
+from trials import children
 
 pytestmark = pytest.mark.requirement("LE-04")
 
@@ -81,15 +82,6 @@ def helper(store: SqliteStore) -> Iterator[Helper]:
     yield found
     found.end()
     assert not children()
-
-
-def children() -> list[psutil.Process]:
-    found = []
-    for each in psutil.Process().children():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it has just ended
-            if helpers._BEGIN in each.cmdline():
-                found.append(each)
-    return found
 
 
 def test_it_answers_from_another_process_that_reads_the_same_database(helper: Helper) -> None:

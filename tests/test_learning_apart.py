@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tacit.experience.episode import Outcome, Record, Step, Task
@@ -19,7 +17,7 @@ from tacit.learning.advising.book import Book
 from tacit.learning.studying import student, study
 from tacit.learning.studying.work import Work, do
 from tacit.mind import Mind
-from trials import assert_sound, open_mind
+from trials import assert_sound, children, open_mind
 
 pytestmark = pytest.mark.requirement("LE-08")
 
@@ -53,15 +51,6 @@ def fill(mind: Mind, first: int, last: int) -> None:
 def told(book: Book) -> list[object]:
     """What a book says, but for times and ids."""
     return [[each.key for each in book.patterns], len(book.playbooks), book.episodes, book.success_rate]
-
-
-def children() -> list[psutil.Process]:
-    found = []
-    for each in psutil.Process().children():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            if helpers._BEGIN in each.cmdline():
-                found.append(each)
-    return found
 
 
 @pytest.mark.usefixtures("eager")

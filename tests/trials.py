@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 import tacit
 from tacit.clock import Clock, SystemClock
 from tacit.experience.fold import EpisodeProjection
+from tacit.journal import helper
 from tacit.journal.event import Recorded
 from tacit.journal.minds import MindProjection
 from tacit.journal.read import all_events
@@ -61,3 +65,13 @@ def assert_sound(path: Path, passphrase: str | None = None) -> int:
         return report.events
     finally:
         store.close()
+
+
+def children() -> list[psutil.Process]:
+    """The helpers that work for this process."""
+    found = []
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # it has just ended
+            if helper._BEGIN in each.cmdline():
+                found.append(each)
+    return found
