@@ -11,6 +11,7 @@ import hmac
 import os
 import random
 import uuid
+from collections import deque
 from typing import Protocol
 
 from tacit.errors import InvalidInput, shown
@@ -27,10 +28,26 @@ class Entropy(Protocol):
 
 
 class SystemEntropy:
-    """The operating system's random source."""
+    """The operating system's random source.
+
+    It is asked for many small pieces at once: each question is a chance for every other thread to take the interpreter.
+    """
 
     def bytes(self, count: int) -> bytes:
-        return os.urandom(count)
+        if count > _PIECE_BYTES:
+            return os.urandom(count)
+        while True:
+            try:
+                return _pieces.pop()[:count]  # at once for all threads, and no two get the same
+            except IndexError:
+                many = os.urandom(_PIECE_BYTES * _PIECES)
+                _pieces.extend(many[at : at + _PIECE_BYTES] for at in range(0, len(many), _PIECE_BYTES))
+
+
+_PIECE_BYTES, _PIECES = 16, 256
+_pieces: deque[bytes] = deque()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pieces.clear)  # else the child would hand out what its parent does
 
 
 class SeededEntropy:
