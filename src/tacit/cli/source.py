@@ -12,6 +12,7 @@ from typing import IO
 
 from tacit.cli.output import Output
 from tacit.errors import InvalidInput
+from tacit.stores.paths import path_of
 
 STANDARD_INPUT = "-"
 NAME = "standard input"
@@ -27,10 +28,10 @@ def source_of(out: Output, path: str) -> Iterator[Path]:
     it stands in no folder, so that nothing of it stays when the program is killed.
 
     Raises:
-        InvalidInput: nothing came in.
+        InvalidInput: nothing came in, or it is no path.
     """
     if path != STANDARD_INPUT:
-        yield Path(path)
+        yield path_of(path, "the path")
         return
     if sys.stdin.isatty():
         out.note("reading standard input; Ctrl-D ends it")

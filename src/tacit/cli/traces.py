@@ -72,8 +72,8 @@ def _add_import(app: typer.Typer) -> None:
         Context that is given holds for what is new: an episode that is there already stays as it was, which is told.
         No store is made for a source in which nothing can be read.
         Then waits until they have been learned from, so that advice is there at once. Interrupting that loses nothing.
-        Exits 0 when at least one record could be read, 2 when all of them were rejected. A script sees what was left out,
-        such as a last line that was cut off, in 'rejected' of the JSON.
+        Exits 0 when at least one record could be read, 2 when all of them were rejected. A script sees in 'rejected'
+        of the JSON what was left out, such as a last line that was cut off.
         """
         out = session.out
         options = {"task_type": task_type, "domain": domain, "agent": agent, "fit": fit, "tags": tag or ()}

@@ -37,7 +37,9 @@ def files_of(path: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Path] 
     elif path.is_file():
         yield "", path
     elif path.exists():
-        raise InvalidInput(f"{path} is neither a file nor a folder", path=str(path))
+        raise InvalidInput(
+            f"{path} is neither a file nor a folder; 'tacit import -' takes what a pipe gives", path=str(path)
+        )
     else:
         raise NotFound(f"there is no file or folder {path}; check the path", path=str(path))
 
