@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import Any
 
 from tacit.cli.output import printable
-from tacit.errors import InvalidInput, TacitError
+from tacit.errors import InvalidInput, PermissionDenied, TacitError
 
 INTERNAL = 70
 INTERRUPTED = 130
@@ -76,6 +76,8 @@ def report_system(error: OSError, *, as_json: bool, debug: bool) -> int:
     message = what if error.filename is None else f"{error.filename}: {what}"
     if debug:
         traceback.print_exception(error)
+    if isinstance(error, PermissionError):
+        return report(PermissionDenied(message), as_json=as_json)
     if as_json:
         _write_json({"code": "system_error", "message": message, "retryable": False, "context": {}, "cause": None})
     else:

@@ -31,6 +31,7 @@ def files_of(path: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Path] 
 
     In a folder, all files with these suffixes, recursively and in sorted order. Symbolic links inside a folder are
     not followed: one that leads out of it is rejected, and the target of one that stays inside is read anyway.
+    A folder inside it that cannot be read is rejected, too.
     """
     if path.is_dir():
         yield from _files_in(path, suffixes)
@@ -46,7 +47,14 @@ def files_of(path: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Path] 
 
 def _files_in(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Path] | Rejected]:
     root = folder.resolve()
-    for place, folders, names in os.walk(folder, followlinks=False):
+    unreadable: list[OSError] = []
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        unreadable.append(error)
+
+    for place, folders, names in os.walk(folder, onerror=note, followlinks=False):
         folders.sort()
         for name in sorted([*names, *(name for name in folders if (Path(place) / name).is_symlink())]):
             found = Path(place) / name
@@ -56,6 +64,8 @@ def _files_in(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Pat
                     yield Rejected(shown, "is a symbolic link that leads out of the folder; name its target instead")
             elif found.suffix.lower() in suffixes and found.is_file():
                 yield shown, found
+    for error in unreadable:
+        yield Rejected(Path(error.filename).relative_to(folder).as_posix(), f"cannot be read: {error.strerror}")
 
 
 def decode(raw: bytes | msgspec.Raw) -> Any:
