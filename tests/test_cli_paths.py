@@ -127,7 +127,7 @@ def test_an_export_takes_the_place_of_files_and_never_of_its_own_store(
     assert filled("journal", "verify").code == 0
 
 
-@pytest.mark.requirement("JR-07", "AP-04")
+@pytest.mark.requirement("OP-07", "AP-04")
 def test_a_restore_replaces_neither_its_backup_nor_what_is_no_file(filled: CommandLine, tmp_path: Path) -> None:
     backup = tmp_path / "b.backup"
     assert filled("backup", "create", str(backup)).code == 0
@@ -137,7 +137,7 @@ def test_a_restore_replaces_neither_its_backup_nor_what_is_no_file(filled: Comma
     assert run_here("backup", "verify", str(backup)).code == 0
 
 
-@pytest.mark.requirement("JR-07", "AP-04")
+@pytest.mark.requirement("OP-07", "AP-04")
 def test_backups_are_listed_of_a_folder_that_is_there(tmp_path: Path) -> None:
     refused = run_here("backup", "list", str(tmp_path / "nowhere"), "--json")
     assert (refused.code, refused.error["code"]) == (3, "not_found")
