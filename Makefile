@@ -28,8 +28,8 @@ $(STAMP): requirements/runtime.txt requirements/dev.txt pyproject.toml
 	@touch $@
 
 run: setup  ## import TRACES=path (DOMAIN=name, TASK_TYPE=name) and report on it, or show the live example; STORE=path instead of tacit.db
-	@$(BIN)/tacit run $(if $(TRACES),--traces "$(TRACES)" \
-		$(if $(DOMAIN),--domain "$(DOMAIN)") $(if $(TASK_TYPE),--task-type "$(TASK_TYPE)")) $(if $(STORE),--store "$(STORE)")
+	@$(BIN)/tacit run $(if $(TRACES),--traces "$(TRACES)") $(if $(DOMAIN),--domain "$(DOMAIN)") \
+		$(if $(TASK_TYPE),--task-type "$(TASK_TYPE)") $(if $(STORE),--store "$(STORE)")
 
 test: export PYTHONDONTWRITEBYTECODE :=  # hundreds of processes are started: each would compile everything anew
 test: setup  ## the whole suite on all processors, measuring branch coverage (TESTS="tests/test_canonical.py -x" for a part)

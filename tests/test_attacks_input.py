@@ -222,7 +222,8 @@ def test_a_terminal_without_the_characters_gets_escapes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "given", "code", "said"),
     [
-        (("import", "a" * 300), b"", 1, "File name too long"),
+        (("import", "a" * 300), b"", 2, "longer than a path may be"),
+        (("backup", "verify", "a" * 300), b"", 1, "File name too long"),
         (("episode", "resume", "-"), b"\xa8\xff", 2, "cannot be read as text"),
     ],
 )

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_a_wrong_command_line_exits_with_2_and_shows_how_it_is_used(cli: Command
 
 
 @pytest.mark.requirement("AP-04")
-@pytest.mark.parametrize("arguments", [[], ["episode"], ["journal"], ["journal", "--quiet"]])
+@pytest.mark.parametrize("arguments", [[], ["--quiet"], ["episode"], ["journal"], ["journal", "--quiet"]])
 def test_a_group_without_a_command_shows_its_help(arguments: list[str]) -> None:
     said = run_here(*arguments)
     assert (said.code, said.err) == (2, "")
@@ -162,13 +163,20 @@ def test_a_group_without_a_command_shows_its_help(arguments: list[str]) -> None:
 
 
 @pytest.mark.requirement("AP-04", "AP-07")
-@pytest.mark.parametrize("arguments", [["journal", "--json"], ["--json", "journal"]])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["journal", "--json"], "'tacit journal' needs one of its commands: verify, replay"),
+        (["--json", "journal"], "'tacit journal' needs one of its commands: verify, replay"),
+        (["--json"], "'tacit' needs one of its commands: run, demo, import"),
+    ],
+)
 def test_a_group_without_a_command_is_an_error_that_names_its_commands_where_json_is_wanted(
-    arguments: list[str],
+    arguments: list[str], told: str
 ) -> None:
     said = run_here(*arguments)
     assert (said.code, said.out, said.error["code"]) == (2, "", "invalid_input")
-    assert said.error["message"].startswith("'tacit journal' needs one of its commands: verify, replay")
+    assert said.error["message"].startswith(told)
 
 
 @pytest.mark.requirement("AP-04")
@@ -184,8 +192,9 @@ def test_notes_are_left_out_when_quiet(cli: CommandLine) -> None:
 
 
 @pytest.mark.requirement("AP-04")
-def test_a_reader_that_stops_reading_ends_the_program_quietly(cli: CommandLine) -> None:
-    command = [sys.executable, "-m", "tacit", "--store", str(cli.store), "export", "-"]
+@pytest.mark.parametrize("arguments", [["export", "-"], ["--help"], ["journal"], ["--version"]])
+def test_a_reader_that_stops_reading_ends_the_program_quietly(cli: CommandLine, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "tacit", "--store", str(cli.store), *arguments]
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -193,6 +202,60 @@ def test_a_reader_that_stops_reading_ends_the_program_quietly(cli: CommandLine) 
     finally:
         os.close(writing)
     assert (ran.returncode, ran.stderr) == (141, "")
+
+
+@pytest.mark.requirement("AP-04")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_cannot_be_written_is_told_by_one_line_or_the_exit_code_alone() -> None:
+    command = [sys.executable, "-m", "tacit"]
+    with Path("/dev/full").open("wb") as full:
+        helped = subprocess.run([*command, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        unsaid = subprocess.run([*command, "nonsense"], stdout=subprocess.PIPE, stderr=full, text=True, timeout=60)
+    assert (helped.returncode, helped.stderr) == (1, "error: No space left on device\n")
+    assert (unsaid.returncode, unsaid.stdout) == (2, "")
+
+
+@pytest.mark.requirement("AP-04")
+@pytest.mark.parametrize("loaded", ["tacit.cli", "typer", "tacit.cli.verb", "tacit.cli.traces", "tacit.cli.app"])
+def test_ctrl_c_leaves_no_traceback_while_the_program_starts(cli: CommandLine, loaded: str) -> None:
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "tacit",
+        "--store",
+        str(cli.store),
+        "journal",
+        "tail",
+        "--follow",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert any(line.split("|")[-1].strip() == loaded for line in running.stderr)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+    assert "Traceback" not in said
+    assert running.returncode in (130, -signal.SIGINT)  # a shell says 130 of both
+
+
+def test_the_installed_program_begins_where_ctrl_c_is_seen_to() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"tacit": "tacit.__main__:main"}
+
+
+@pytest.mark.requirement("AP-04")
+def test_ctrl_c_is_ignored_where_the_caller_wants_it(cli: CommandLine) -> None:
+    code = (
+        "import signal, os, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, sys.executable, "-X", "importtime", "-m", "tacit", "--version"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert any(line.split("|")[-1].strip() == "typer" for line in running.stderr)
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=60)
+    assert (running.returncode, said) == (0, f"tacit {tacit.__version__}\n")
 
 
 @pytest.mark.requirement("AP-04")

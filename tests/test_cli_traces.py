@@ -182,8 +182,8 @@ def test_standard_input_is_taken_in_pieces_and_leaves_nothing_behind(
     monkeypatch.setattr(sys, "stdin", stream)
     before = {path.name for path in tmp_path.iterdir()}
     with source_of(Output(json=False, quiet=True), "-") as source:
-        assert source.read_bytes() == traces.read_bytes()
-        assert source.parent.stat().st_mode & 0o077 == 0
+        assert source.read_bytes() == source.read_bytes() == traces.read_bytes()
+        assert source.stat().st_mode & 0o077 == 0
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
@@ -336,18 +336,20 @@ def test_run_imports_traces_and_says_what_they_show(cli: CommandLine, traces: Pa
 def test_run_says_of_traces_what_is_given(cli: CommandLine, traces: Path) -> None:
     cli("run", "--traces", str(traces), "--task-type", "errand", "--domain", "mall")
     assert {(each["task_type"], each["domain"]) for each in cli.json("episode", "list")} == {("errand", "mall")}
-    refused = cli("run", "--domain", "mall", "--json")
-    assert refused.code == 2
-    assert "--traces" in refused.error["message"]
+    for said in (("--domain", "mall"), ("--task-type", "errand"), ("--format", "react")):
+        refused = cli("run", *said, "--json")
+        assert refused.code == 2
+        assert "'--traces PATH', or 'make run TRACES=PATH'" in refused.error["message"]
 
 
 @pytest.mark.requirement("AP-04", "EP-07")
-def test_make_run_hands_on_what_is_said_of_traces() -> None:
-    given = ["TRACES=a b.json", "DOMAIN=air line", "TASK_TYPE=support", "STORE=x.db"]
-    command = ["make", "--dry-run", "--silent", "run", *given]
+@pytest.mark.parametrize("traces", [["TRACES=a b.json"], []])
+def test_make_run_hands_on_what_is_said_of_traces_even_without_them(traces: list[str]) -> None:
+    command = ["make", "--dry-run", "--silent", "run", *traces, "DOMAIN=air line", "TASK_TYPE=support", "STORE=x.db"]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=ROOT).stdout
-    assert shlex.split(said.splitlines()[-1])[1:] == [
-        *("run", "--traces", "a b.json", "--domain", "air line", "--task-type", "support", "--store", "x.db")
+    assert shlex.split(said.replace("\\\n", "").splitlines()[-1])[1:] == [
+        *("run", *(["--traces", "a b.json"] if traces else []), "--domain", "air line"),
+        *("--task-type", "support", "--store", "x.db"),
     ]
 
 

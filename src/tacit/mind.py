@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from tacit.clock import to_micros
-from tacit.errors import Conflict, InvalidInput, ModelError, NotFound, ReadOnly, beside, shown
+from tacit.errors import Conflict, InvalidInput, ModelError, ReadOnly, beside, shown
 from tacit.experience import entrance
-from tacit.experience.draft import draft_of, taken
+from tacit.experience.draft import check_target, draft_of
 from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, Task
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, importer_for, line_of, record_of
@@ -37,6 +37,7 @@ from tacit.learning.trials.report import AdviceTrial, read_trials
 from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
+from tacit.stores.sqlite_file import own_files
 
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
@@ -445,13 +446,15 @@ class Mind(PastMind):
     def export(
         self, path: str | Path, *, overwrite: bool = False, progress: Callable[[int], None] = lambda done: None
     ) -> int:
-        """Write every episode as Tacit's own JSONL, which ``ingest`` reads back without loss; how many there were."""
+        """Write every episode as Tacit's own JSONL, which ``ingest`` reads back without loss; how many there were.
+
+        Raises:
+            Conflict: there is something at the path that nobody said may be overwritten, is no file, or is the store.
+            NotFound: its folder does not exist.
+        """
         path = path_of(path, "the path")
         entrance.check_progress(progress)
-        if path.exists() and not overwrite:
-            raise taken(path)
-        if not path.parent.is_dir():
-            raise NotFound(f"the folder {path.parent} does not exist", path=str(path.parent))
+        check_target(path, overwrite=overwrite, kept=own_files(Path(self.recorder.journal.store.location)))
         count = 0
         with draft_of(path, overwrite=overwrite) as draft:
             for count, episode in enumerate(self.all_episodes(), start=1):

@@ -30,16 +30,12 @@ from tacit.cli import (
     telling,
     traces,
 )
-from tacit.cli.failure import INTERRUPTED, report_usage
-from tacit.cli.session import options_from
-from tacit.cli.streams import prepare_streams
-from tacit.cli.verb import described, group, remember
-from tacit.errors import InvalidInput
+from tacit.cli.failure import INTERRUPTED, report_any, report_usage
+from tacit.cli.verb import described, group, needing_command
 
 app = typer.Typer(
     name="tacit",
     help="A mind that lasts and learns for AI agents: what an agent did goes in, know-how with evidence comes out.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -59,9 +55,8 @@ def _root(
     """A mind that lasts and learns for AI agents: what an agent did goes in, know-how with evidence comes out."""
 
 
-def _keep_options(*, context: typer.Context, **values: Any) -> None:
-    values.pop("version")
-    remember(context, options_from(values))
+def _without_version(*, version: bool, **values: Any) -> None:
+    needing_command(**values)
 
 
 def _build() -> None:
@@ -69,7 +64,7 @@ def _build() -> None:
 
     own = list(inspect.signature(_root, eval_str=True).parameters.values())
     keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    app.callback()(described(_keep_options, _root, keyword))
+    app.callback(invoke_without_command=True)(described(_without_version, _root, keyword))
     run.add_to(app)
     demo.add_to(app)
     traces.add_to(app)
@@ -94,20 +89,20 @@ _build()
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run a command line without the program's name; its exit code. ``sys.argv`` when None."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in arguments
     try:
         code = get_command(app).main(args=list(arguments), prog_name="tacit", standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
-        if not error.format_message():  # a group without a command has shown its help
-            return InvalidInput.exit_code
         context = getattr(error, "ctx", None)
         usage = f"{context.get_usage()}\nTry '{context.command_path} --help'." if context is not None else ""
-        return report_usage(error.format_message(), usage, as_json="--json" in arguments)
-    except typer.Abort:
+        return report_usage(error.format_message(), usage, as_json=as_json)
+    except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except OSError as error:
+        return report_any(error, as_json=as_json)
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return report_any(ended.__context__, as_json=as_json)
     return code if isinstance(code, int) else 0
-
-
-def main() -> None:
-    """The entry point of the program."""
-    prepare_streams()
-    sys.exit(run_command())

@@ -10,7 +10,7 @@ import typer
 from tacit.cli.output import Output, counted
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
-from tacit.errors import IntegrityError
+from tacit.errors import IntegrityError, NotFound
 
 if TYPE_CHECKING:
     from tacit.ops.backup import BackupCheck
@@ -74,6 +74,8 @@ def _add_list(app: typer.Typer) -> None:
         """List the backups in a folder, newest first. Damaged ones are named."""
         from tacit.ops.backup_catalog import list_backups
 
+        if folder is not None and not folder.is_dir():
+            raise NotFound(f"there is no folder {folder}", path=str(folder))
         found = list_backups(folder_of(session, folder))
         rows = [
             (each.path, f"{each.created_at:%Y-%m-%d %H:%M:%SZ}", each.events, each.bytes, each.problem or "ok")

@@ -24,10 +24,11 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from tacit.cli.output import printable
-from tacit.errors import InvalidInput, TacitError
+from tacit.errors import InvalidInput, PermissionDenied, TacitError
 
 INTERNAL = 70
 INTERRUPTED = 130
@@ -37,13 +38,25 @@ EXIT_CODES = (__doc__ or "").partition("\n\n")[2].strip()
 """The table of exit codes, as Markdown."""
 
 
+def report_any(error: Exception, *, as_json: bool, debug: bool = False) -> int:
+    """Say whatever it was that ended a command; the exit code."""
+    if isinstance(error, BrokenPipeError):
+        _close_output()
+        return PIPE_CLOSED
+    if isinstance(error, TacitError):
+        return report(error, as_json=as_json)
+    if isinstance(error, OSError):
+        return report_system(error, as_json=as_json, debug=debug)
+    return report_fault(error, as_json=as_json, debug=debug)
+
+
 def report(error: TacitError, *, as_json: bool) -> int:
     """Say what was wrong on standard error: as JSON, or in red at a terminal; the exit code."""
     if as_json:
         _write_json(error.as_dict())
     else:
         said = [f"error: {error.message}", *getattr(error, "__notes__", ())]
-        sys.stderr.write("".join(_red(printable(line)) + "\n" for line in said))
+        _say("".join(_red(printable(line)) + "\n" for line in said))
     return error.exit_code
 
 
@@ -52,8 +65,8 @@ def report_usage(message: str, usage: str, *, as_json: bool) -> int:
     if as_json:
         _write_json(InvalidInput(message).as_dict())
     else:
-        sys.stderr.write(f"{usage}\n" if usage else "")
-        sys.stderr.write(_red(f"error: {printable(message)}") + "\n")
+        _say(f"{usage}\n" if usage else "")
+        _say(_red(f"error: {printable(message)}") + "\n")
     return InvalidInput.exit_code
 
 
@@ -63,10 +76,12 @@ def report_system(error: OSError, *, as_json: bool, debug: bool) -> int:
     message = what if error.filename is None else f"{error.filename}: {what}"
     if debug:
         traceback.print_exception(error)
+    if isinstance(error, PermissionError):
+        return report(PermissionDenied(message), as_json=as_json)
     if as_json:
         _write_json({"code": "system_error", "message": message, "retryable": False, "context": {}, "cause": None})
     else:
-        sys.stderr.write(_red(f"error: {printable(message)}") + "\n")
+        _say(_red(f"error: {printable(message)}") + "\n")
     return TacitError.exit_code
 
 
@@ -79,11 +94,11 @@ def report_fault(error: Exception, *, as_json: bool, debug: bool) -> int:
         _write_json({"code": "internal_error", "message": message, "retryable": False, "context": {}, "cause": None})
     else:
         hint = "" if debug else "\nThis is a fault of Tacit; '--log-level DEBUG' shows where it happened."
-        sys.stderr.write(_red(f"error: {printable(message)}") + hint + "\n")
+        _say(_red(f"error: {printable(message)}") + hint + "\n")
     return INTERNAL
 
 
-def close_output() -> None:
+def _close_output() -> None:
     """Nobody reads standard output any more: make sure that the interpreter does not try to write there at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -92,8 +107,13 @@ def close_output() -> None:
         os.close(nowhere)
 
 
+def _say(text: str) -> None:
+    with suppress(OSError):  # where nobody can read it, the exit code alone has to tell
+        sys.stderr.write(text)
+
+
 def _write_json(data: dict[str, Any]) -> None:
-    sys.stderr.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+    _say(json.dumps(data, ensure_ascii=False, default=str) + "\n")
 
 
 def _red(text: str) -> str:

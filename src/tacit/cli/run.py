@@ -45,8 +45,11 @@ def add_to(app: typer.Typer) -> None:
         if traces is not None:
             report_on(session, traces, format, task_type=task_type, domain=domain)
             return
-        if task_type or domain:
-            raise InvalidInput("--task-type and --domain are said of traces; name them with --traces")
+        if task_type or domain or format != "auto":
+            raise InvalidInput(
+                "a format, a task type and a domain are said of traces, and no traces were given; "
+                "name them with '--traces PATH', or 'make run TRACES=PATH'"
+            )
         if not session.out.json:
             session.out.line(
                 "No traces were given. 'make run TRACES=path/to/traces.json' (or 'tacit run --traces PATH')"
@@ -63,7 +66,7 @@ def report_on(session: Session, traces: str, format: str, **options: Any) -> Non
     with source_of(out, traces) as source:
         nothing = check_source(session, source, format, name_of(traces), **options)
         if nothing is None:
-            report = _import(session, source, format, **options)
+            report = _import(session, source, name_of(traces), format, **options)
         else:
             report = nothing
             out.result({"import": nothing, "statistics": None, "lag": {}}, lambda: show_report(out, nothing))
@@ -71,10 +74,10 @@ def report_on(session: Session, traces: str, format: str, **options: Any) -> Non
     exit_if_all_rejected(report)
 
 
-def _import(session: Session, source: Path, format: str, **options: Any) -> IngestReport:
+def _import(session: Session, source: Path, called: str, format: str, **options: Any) -> IngestReport:
     out = session.out
     with session.open_mind(create=True) as mind:
-        report = ingest(out, mind, source, format=format, **options)
+        report = ingest(out, mind, source, called, format=format, **options)
         behind = catch_up(mind, LONGEST_COUNT)
         found = mind.statistics()
         location = mind.recorder.journal.store.location

@@ -72,7 +72,8 @@ def _add_import(app: typer.Typer) -> None:
         Context that is given holds for what is new: an episode that is there already stays as it was, which is told.
         No store is made for a source in which nothing can be read.
         Then waits until they have been learned from, so that advice is there at once. Interrupting that loses nothing.
-        Exits 0 when at least one record could be read, 2 when all of them were rejected.
+        Exits 0 when at least one record could be read, 2 when all of them were rejected. A script sees in 'rejected'
+        of the JSON what was left out, such as a last line that was cut off.
         """
         out = session.out
         options = {"task_type": task_type, "domain": domain, "agent": agent, "fit": fit, "tags": tag or ()}
@@ -84,7 +85,7 @@ def _add_import(app: typer.Typer) -> None:
                 exit_if_all_rejected(nothing)
                 return
             with session.open_mind(create=True) as mind:
-                report = ingest(out, mind, source, format=format, **options)
+                report = ingest(out, mind, source, name_of(path), format=format, **options)
                 out.result(report, lambda: show_report(out, report))
                 learn_imported(out, mind, wait)
         exit_if_all_rejected(report)
@@ -119,9 +120,9 @@ def exit_if_all_rejected(report: IngestReport) -> None:
         raise typer.Exit(InvalidInput.exit_code)
 
 
-def ingest(out: Output, mind: Mind, path: Path, **options: Any) -> IngestReport:
+def ingest(out: Output, mind: Mind, path: Path, called: str, **options: Any) -> IngestReport:
     """Import with a counter; the options are those of ``Mind.ingest``."""
-    with out.progress(f"importing {path.name}", unit="records") as progress:
+    with out.progress(f"importing {Path(called).name}", unit="records") as progress:
         return mind.ingest(path, progress=progress, **options)
 
 

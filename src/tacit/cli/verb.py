@@ -11,7 +11,7 @@ import typer
 
 from tacit.cli import failure
 from tacit.cli.session import SHARED, Options, Session, options_from
-from tacit.errors import InvalidInput, TacitError
+from tacit.errors import InvalidInput
 
 Command = TypeVar("Command", bound=Callable[..., None])
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -41,16 +41,17 @@ def group(parent: typer.Typer, name: str, help: str) -> typer.Typer:
     """A new group of commands. Called without one it shows its help; with ``--json``, an error that names them."""
     made = typer.Typer(name=name, help=help)
     parent.add_typer(made)
-    made.callback(invoke_without_command=True)(described(_without_command, _without_command, []))
+    made.callback(invoke_without_command=True)(described(needing_command, needing_command, []))
     return made
 
 
 def needs_command(group: Any) -> bool:
     """Whether a group does nothing by itself, and only holds its commands."""
-    return getattr(group.callback, "__wrapped__", None) is _without_command
+    return getattr(group.callback, "__wrapped__", None) is needing_command
 
 
-def _without_command(*, context: typer.Context, **values: Any) -> None:
+def needing_command(*, context: typer.Context, **values: Any) -> None:
+    """Keep the options for the command that follows; without one show the help, or an error as JSON."""
     options = _options(context, values)
     if context.invoked_subcommand is not None:
         remember(context, options)
@@ -89,21 +90,10 @@ def with_session(function: Callable[..., None]) -> Callable[..., None]:
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - the border of the program: whatever comes is told and becomes an exit code
-            raise typer.Exit(_exit_code(error, options)) from None
+            debug = (options.log_level or "").upper() == "DEBUG"
+            raise typer.Exit(failure.report_any(error, as_json=options.json, debug=debug)) from None
 
     return described(command, function, [parameter.replace(kind=_KEYWORD) for parameter in own])
-
-
-def _exit_code(error: Exception, options: Options) -> int:
-    if isinstance(error, BrokenPipeError):
-        failure.close_output()
-        return failure.PIPE_CLOSED
-    if isinstance(error, TacitError):
-        return failure.report(error, as_json=options.json)
-    debug = (options.log_level or "").upper() == "DEBUG"
-    if isinstance(error, OSError):
-        return failure.report_system(error, as_json=options.json, debug=debug)
-    return failure.report_fault(error, as_json=options.json, debug=debug)
 
 
 def described(

@@ -7,11 +7,11 @@ import errno
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from tacit.errors import Conflict
+from tacit.errors import Conflict, NotFound
 
 _PREFIX = ".tacit-draft-"
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
@@ -40,8 +40,24 @@ def draft_of(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
             raise
 
 
-def taken(path: Path) -> Conflict:
-    """The error that says that there is such a file already."""
+def check_target(path: Path, *, overwrite: bool, kept: Iterable[Path]) -> None:
+    """Raise before anything is done when no file can be made at ``path``, or must not. ``kept`` are never overwritten.
+
+    Raises:
+        Conflict: it is one of those, or no file, or a file that nobody said may be overwritten.
+        NotFound: its folder does not exist.
+    """
+    if path.resolve() in {each.resolve() for each in kept}:
+        raise Conflict(f"{path} belongs to the store itself; name another file", path=str(path))
+    if path.exists() and not path.is_file():
+        raise Conflict(f"{path} is not a regular file, which could be replaced; name another", path=str(path))
+    if path.exists() and not overwrite:
+        raise _taken(path)
+    if not path.parent.is_dir():
+        raise NotFound(f"the folder {path.parent} does not exist", path=str(path.parent))
+
+
+def _taken(path: Path) -> Conflict:
     return Conflict(f"{path} exists already; name another file, or say that it may be overwritten", path=str(path))
 
 
@@ -50,12 +66,12 @@ def _publish(draft: Path, path: Path, *, overwrite: bool) -> None:
         try:
             os.link(draft, path)
         except FileExistsError as error:
-            raise taken(path) from error
+            raise _taken(path) from error
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
             if path.exists():  # as near as one comes without links
-                raise taken(path) from error
+                raise _taken(path) from error
         else:
             draft.unlink()
             return

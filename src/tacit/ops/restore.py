@@ -92,7 +92,7 @@ def restore_backup(
     passphrase = passphrase if checked.info.encrypted else None
     if is_postgres(destination):
         return _restore_into_database(path, destination, checked.info, passphrase, clock, entropy, anchor)
-    target = _target(destination, force=force)
+    target = _target(destination, path, force=force)
     anchor = anchor or sqlite_file.anchor_path(target)
     return _restore_into_file(path, target, checked.info, passphrase, clock, entropy, anchor, force=force)
 
@@ -181,8 +181,8 @@ def _renew_node(transaction: Transaction, entropy: Entropy, now: int) -> tuple[N
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _target(destination: str, *, force: bool) -> Path:
-    """The file to make."""
+def _target(destination: str, backup: Path, *, force: bool) -> Path:
+    """The file to make of the backup."""
     name = file_path(destination)
     if name == MEMORY:
         raise InvalidInput("a backup is restored to a path or into a database, not into memory")
@@ -190,6 +190,9 @@ def _target(destination: str, *, force: bool) -> Path:
     if not target.parent.is_dir():
         raise NotFound(f"the folder {target.parent} does not exist; create it first", path=str(target))
     sqlite_file.refuse_network(target)
+    if target.exists() and (not target.is_file() or target.samefile(backup)):
+        what = "the backup itself" if target.is_file() else "not a regular file"
+        raise Conflict(f"{target} is {what}, which is not replaced; restore elsewhere", path=str(target))
     _refuse_to_overwrite(target, force=force)
     return target
 

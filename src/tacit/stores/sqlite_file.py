@@ -52,6 +52,11 @@ def log_paths(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
 
 
+def own_files(path: Path) -> tuple[Path, ...]:
+    """What belongs to the store at ``path``, whether or not it is there just now."""
+    return path, *log_paths(path), anchor_path(path)
+
+
 def has_log(path: Path) -> bool:
     """Whether there is a log beside the file, from which SQLite may bring it up to date."""
     log = log_paths(path)[0]

@@ -31,20 +31,30 @@ def files_of(path: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Path] 
 
     In a folder, all files with these suffixes, recursively and in sorted order. Symbolic links inside a folder are
     not followed: one that leads out of it is rejected, and the target of one that stays inside is read anyway.
+    A folder inside it that cannot be read is rejected, too.
     """
     if path.is_dir():
         yield from _files_in(path, suffixes)
     elif path.is_file():
         yield "", path
     elif path.exists():
-        raise InvalidInput(f"{path} is neither a file nor a folder", path=str(path))
+        raise InvalidInput(
+            f"{path} is neither a file nor a folder; 'tacit import -' takes what a pipe gives", path=str(path)
+        )
     else:
         raise NotFound(f"there is no file or folder {path}; check the path", path=str(path))
 
 
 def _files_in(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Path] | Rejected]:
     root = folder.resolve()
-    for place, folders, names in os.walk(folder, followlinks=False):
+    unreadable: list[OSError] = []
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        unreadable.append(error)
+
+    for place, folders, names in os.walk(folder, onerror=note, followlinks=False):
         folders.sort()
         for name in sorted([*names, *(name for name in folders if (Path(place) / name).is_symlink())]):
             found = Path(place) / name
@@ -54,6 +64,8 @@ def _files_in(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, Pat
                     yield Rejected(shown, "is a symbolic link that leads out of the folder; name its target instead")
             elif found.suffix.lower() in suffixes and found.is_file():
                 yield shown, found
+    for error in unreadable:
+        yield Rejected(Path(error.filename).relative_to(folder).as_posix(), f"cannot be read: {error.strerror}")
 
 
 def decode(raw: bytes | msgspec.Raw) -> Any:

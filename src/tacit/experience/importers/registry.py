@@ -64,6 +64,8 @@ def importer_for(format: Format, path: Path, called: str = "") -> Importer:
         if not isinstance(found, Rejected) and (importer := _recognised(found[1])):
             return EachByItsContent() if path.is_dir() else importer
     called = called or str(path)
+    if path.is_file() and path.stat().st_size == 0:
+        raise InvalidInput(f"{called} is empty; there is nothing to import", path=called)
     raise InvalidInput(
         f"nothing in {called} looks like a format that can be imported; name its format: {_listing()}", path=called
     )
