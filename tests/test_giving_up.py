@@ -70,7 +70,7 @@ class Watch:
 def test_a_fit_looks_at_least_every_second_whether_it_is_wanted() -> None:
     lived, watch = episodes(400, 12), Watch()
     ranker = ToolRanker.fit(examples(2_000), "", watch)
-    fit_to(lived, ranker, len(lived), watch)
+    fit_to(lived, lambda: ranker, len(lived), watch)
     watch()
     assert watch.longest < LONGEST_SECONDS
 

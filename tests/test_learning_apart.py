@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +18,11 @@ from tacit.journal import consumers
 from tacit.journal import helper as helpers
 from tacit.journal.helper import Helper, HelperFailed
 from tacit.learning.advising.book import Book
-from tacit.learning.studying import student, study
+from tacit.learning.lessons import vectors
+from tacit.learning.lessons.vectors import Vectors
+from tacit.learning.studying import awaiting, student, study
+from tacit.learning.studying.awaiting import Awaiting
+from tacit.learning.studying.fits import Fit, read_fit
 from tacit.learning.studying.work import Work, do
 from tacit.mind import Mind
 from trials import assert_sound, children, open_mind
@@ -79,6 +87,58 @@ def test_processes_of_their_own_come_to_the_same_as_the_agents(
 
 
 @pytest.mark.usefixtures("eager")
+def test_a_helper_studies_while_tasks_are_embedded_and_learns_from_their_vectors_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[int] = []
+
+    def slowly(self: Vectors, found: Sequence[Any], stopped: Callable[[], bool]) -> Any:
+        time.sleep(0.2)
+        embedded.append(len(found))
+        return _embed(self, found, stopped)
+
+    _embed = Vectors._embed
+    monkeypatch.setattr(vectors, "_SHARE", 10)
+    monkeypatch.setattr(Vectors, "_embed", slowly)
+    rankers = []
+    for name in ("apart", "here"):
+        if name == "here":
+            monkeypatch.setattr(study, "WORTH_A_HELPER", 1_000)
+        with open_mind(tmp_path / f"{name}.db") as mind:
+            fill(mind, 0, 60)
+            mind.settle(120)
+            fit = newest_fit(mind)
+            assert fit is not None
+            assert fit.episodes == 60
+            rankers.append(fit.tools)
+    assert len(embedded) >= 12
+    assert rankers[0] == rankers[1]
+
+
+def newest_fit(mind: Mind) -> Fit | None:
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        return read_fit(snapshot, mind.recorder.mind.id, 1_000_000)
+
+
+def test_vectors_are_waited_for_as_long_as_they_will_soon_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, reached = [100.0], [0]
+    monkeypatch.setattr(awaiting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(awaiting, "consumer_position", lambda *_: reached[0])
+    waiting = Awaiting("vectors")
+
+    def worth(seconds: float, position: int) -> bool:
+        now[0], reached[0] = 100 + seconds, position
+        return waiting.worth(None, b"mind", 1_000)  # type: ignore[arg-type]
+
+    assert worth(0, 0), "their pace is not known yet"
+    assert worth(2, 0)
+    assert worth(5, 200), "20 s more at this pace"
+    assert not worth(10, 200), "40 s more"
+    assert not worth(20, 1_000)
+    assert not Awaiting("").worth(None, b"mind", 1_000)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("eager")
 def test_helpers_that_are_killed_lose_nothing(tmp_path: Path) -> None:
     with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
         for round in range(3):
@@ -120,7 +180,7 @@ def test_little_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_of_very_large_episodes_only_the_newest_are_fitted_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     works: list[Work] = []
     monkeypatch.setattr(student, "_MOST_BYTES", 20_000)
-    monkeypatch.setattr(student, "do", lambda work, check: works.append(work) or do(work, check))
+    monkeypatch.setattr(student, "do", lambda work, *rest: works.append(work) or do(work, *rest))
     with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
         for number in range(12):
             with mind.episode(f"read book {number}") as live:

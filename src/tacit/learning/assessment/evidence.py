@@ -74,10 +74,10 @@ class Stratum(msgspec.Struct, frozen=True):
 
     @property
     def counted(self) -> tuple[float, float]:
-        """Episodes with and without, before they are decayed."""
+        """Episodes with and without in all of them, before they are decayed."""
         if not self.episodes:
-            return self.with_, self.without
-        return self.with_episodes, self.episodes - self.with_episodes
+            return self.times * self.with_, self.times * self.without
+        return self.times * self.with_episodes, self.times * (self.episodes - self.with_episodes)
 
 
 def posterior(successes: float, trials: float, *, prior_mean: float = 0.5, prior_trials: float = 2.0) -> Estimate:
@@ -106,21 +106,24 @@ def lift(strata: Iterable[Stratum]) -> Lift | None:
     distribution, the p-value is no lower than ``few.least_p_value``, and the interval not narrower than that allows.
     None when no stratum has episodes both with and without.
     """
-    compared = [each for each in strata if each.weight > 0]
-    if not compared:
+    weighed = [(each, weight) for each in strata if (weight := each.weight) > 0]
+    if not weighed:
         return None
-    weights = sum(each.times * each.weight for each in compared)
-    shares = [(each, each.times * each.weight / weights) for each in compared]
-    with_rate = sum(share * each.with_successes / each.with_ for each, share in shares)
-    without_rate = sum(share * each.without_successes / each.without for each, share in shares)
-    difference = with_rate - without_rate
-    reach, p_value = NORMAL_QUANTILE * _deviation(compared, weights, difference), _test(compared, difference * weights)
-    least = least_p_value(each.table for each in compared)
+    weights = with_rate = without_rate = 0.0
+    for each, weight in weighed:
+        share = each.times * weight
+        weights += share
+        with_rate += share * each.with_successes / each.with_
+        without_rate += share * each.without_successes / each.without
+    with_rate, without_rate = with_rate / weights, without_rate / weights
+    difference, compared = with_rate - without_rate, [each for each, _ in weighed]
+    reach, p_value = NORMAL_QUANTILE * _deviation(weighed, weights, difference), _test(compared, difference * weights)
+    least = least_p_value([each.table for each in compared])
     p_value = max(p_value, least)
     if least > 0 and abs(difference) > reach:  # the interval must not rule out what the test does not
         sure = NormalDist().inv_cdf(1 - p_value / 2)  # O. Miettinen, Am. J. Epidemiol. 103, 1976
         reach = max(reach, abs(difference) * NORMAL_QUANTILE / sure if sure > 0 else 2.0)
-    counts = [round(sum(each.times * each.counted[side] for each in compared)) for side in (0, 1)]
+    counts = [round(sum(side)) for side in zip(*[each.counted for each in compared], strict=True)]
     return Lift(
         difference=difference,
         low=max(-1.0, difference - reach),
@@ -146,11 +149,11 @@ def _test(compared: Iterable[Stratum], excess: float) -> float:
     return math.erfc(distance / math.sqrt(2 * variance)) if variance > 0 else 1.0
 
 
-def _deviation(compared: Iterable[Stratum], weights: float, difference: float) -> float:
+def _deviation(weighed: Iterable[tuple[Stratum, float]], weights: float, difference: float) -> float:
     """The standard deviation of the difference."""
     spread_p = spread_q = 0.0
-    for each in compared:
-        added = each.weight / weights
+    for each, weight in weighed:
+        added = weight / weights
         p, q = _sato(
             each.with_successes + added / 2,
             each.with_ + added,

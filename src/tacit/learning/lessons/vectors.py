@@ -33,7 +33,7 @@ BEGIN_SECONDS = 3.0
 """Nothing is embedded unasked so soon after the store was opened: a short command would have to wait for it."""
 _GLANCE_SECONDS = 0.1
 """So often it is looked whether an answer is still wanted."""
-_SHARE = 64
+_SHARE = 128
 """Episodes that are embedded in one go: nobody should wait long for their turn, and the model's memory stays small."""
 
 _Embedded: TypeAlias = tuple[bytes, int, bytes | None]

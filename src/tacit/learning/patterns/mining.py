@@ -8,9 +8,9 @@ fulfilled. So what helps everywhere is said once, without conditions that only h
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -41,15 +41,16 @@ MOST_FULFIL = 0.5
 _MOST_KEPT = 100
 """Keys without their condition whose counts are kept at hand."""
 _Sums: TypeAlias = tuple[float, float, float, float]
+"""Episodes in which something occurred, and how many of them went well; the same for the others of its case."""
+Weight: TypeAlias = Callable[[int], float]
+"""What an episode of that month counts for."""
 
 
 class _Found(msgspec.Struct):
     finder: Finder
+    case: Key
     key: Key
-    exact: _Sums
-    """Episodes in which it occurred, and how many of them went well; the same for the others of these kinds of task."""
-    weighed: _Sums
-    """The same, weighed by age."""
+    support: int
     lift: Lift | None
     p_value: float
     """How often chance alone would show as much of all that the pattern says."""
@@ -66,21 +67,21 @@ def mine(counts: PatternCounts, now: int, policy: MiningPolicy, check: Check = g
     """
     patterns: list[Pattern] = []
     alike = likeness_of_attempts(counts.groups(ANY))
+    bucket, half_life = now // BUCKET_US, policy.half_life_days * 24 * 3600 * 1_000_000 / BUCKET_US
+    weight = cache(lambda month: weight_at(bucket - month, half_life))
     by_strategy: dict[str, list[_Found]] = {}
-    for found in checked(_candidates(counts, now, policy), check):
+    for found in checked(_candidates(counts, weight, policy), check):
         by_strategy.setdefault(found.finder.strategy, []).append(found)
     for _, group in sorted(by_strategy.items()):
         compared = [found for found in group if found.lift is not None]
         stands = discoveries([found.p_value for found in compared], policy.false_discovery_rate)
         alone = [(False, found) for found in group if found.lift is None]
         ranked = sorted([*zip(stands, compared, strict=True), *alone], key=lambda one: _rank(*one))
-        patterns += [_pattern(counts, found, stand, alike) for stand, found in ranked[: policy.most_patterns]]
+        patterns += [_pattern(counts, found, stand, alike, weight) for stand, found in ranked[: policy.most_patterns]]
     return patterns
 
 
-def _candidates(counts: PatternCounts, now: int, policy: MiningPolicy) -> Iterator[_Found]:
-    bucket, half_life = now // BUCKET_US, policy.half_life_days * 24 * 3600 * 1_000_000 / BUCKET_US
-    weight = cache(lambda month: weight_at(bucket - month, half_life))
+def _candidates(counts: PatternCounts, weight: Weight, policy: MiningPolicy) -> Iterator[_Found]:
     groups_of = lru_cache(maxsize=_MOST_KEPT)(counts.groups)
     by_case: dict[Key, list[tuple[Finder, Key]]] = defaultdict(list)
     for key in counts:
@@ -89,14 +90,15 @@ def _candidates(counts: PatternCounts, now: int, policy: MiningPolicy) -> Iterat
             by_case[finder.case_of(key)].append((finder, key))
     for case, keys in by_case.items():
         groups = counts.groups(case)
-        kinds = by_kind(groups)
         for finder, key in keys:
             wider = finder.wider(key)
             if wider is not None and counts.support(case) > MOST_FULFIL * counts.support(finder.case_of(wider)):
                 continue
-            found = _found(finder, key, counts.groups(key), groups, kinds, weight)
+            with_ = counts.groups(key)
+            here = lift(_strata(with_, groups, weight))
+            found = _Found(finder, case, key, counts.support(key), here, 1.0 if here is None else here.p_value)
             if found.lift is not None and wider is not None and found.p_value <= policy.false_discovery_rate:
-                with_ = _less(groups_of(wider), counts.groups(key))
+                with_ = _less(groups_of(wider), with_)
                 elsewhere = lift(_strata(with_, _less(groups_of(finder.case_of(wider)), groups), weight))
                 # it says two things, and stands only if both do (R. L. Berger, Technometrics 24, 1982)
                 if elsewhere is not None:
@@ -104,35 +106,26 @@ def _candidates(counts: PatternCounts, now: int, policy: MiningPolicy) -> Iterat
             yield found
 
 
-def _found(
-    finder: Finder,
-    key: Key,
-    with_: Mapping[Group, Cell],
-    groups: Mapping[Group, Cell],
-    kinds: Mapping[Kind, Cell],
-    weight: Callable[[int], float],
-) -> _Found:
-    """How it went with a key, by group, beside its case, by group and by kind."""
-    of_kinds = by_kind(with_)
-    exact = [_summed(cell, kinds[kind], _as_it_is) for kind, cell in of_kinds.items()]
-    weighed = [_summed(cell, kinds[kind], weight) for kind, cell in of_kinds.items()]
-    here = lift(_strata(with_, groups, weight))
-    return _Found(finder, key, _total(exact), _total(weighed), here, 1.0 if here is None else here.p_value)
-
-
-def _strata(
-    with_: Mapping[Group, Cell], case: Mapping[Group, Cell], weight: Callable[[int], float]
-) -> Iterator[Stratum]:
+def _strata(with_: Mapping[Group, Cell], case: Mapping[Group, Cell], weight: Weight) -> Iterator[Stratum]:
     """The groups in which it occurred, each month weighed. Tasks that were tried a few times have few ways to go, so
-    groups with the same counts are told once, with how many they are."""
-    alike = Counter((tuple(cell.items()), tuple(case[group].items())) for group, cell in with_.items())
-    for (cell, whole), times in alike.items():
-        episodes = sum(count for _, (count, _) in whole)
-        having = sum(count for _, (count, _) in cell)
-        yield Stratum(*_summed(dict(cell), dict(whole), weight), episodes, having, times)
+    those with the same counts are told once, with how many they are."""
+    alike: Counter[tuple[tuple[Any, ...], tuple[Any, ...]]] = Counter()
+    for group, cell in with_.items():
+        if group[1]:
+            alike[tuple(cell.items()), tuple(case[group].items())] += 1
+        else:
+            yield _stratum(cell, case[group], weight, 1)
+    for (some, whole), times in alike.items():
+        yield _stratum(dict(some), dict(whole), weight, times)
 
 
-def _summed(cell: Cell, case: Cell, weight: Callable[[int], float]) -> _Sums:
+def _stratum(cell: Cell, case: Cell, weight: Weight, times: int) -> Stratum:
+    having = sum([count for count, _ in cell.values()])
+    episodes = sum([count for count, _ in case.values()])
+    return Stratum(*_summed(cell, case, weight), episodes, having, times)
+
+
+def _summed(cell: Cell, case: Cell, weight: Weight) -> _Sums:
     """Episodes with it, successes among them, episodes of the case without it, and successes among those."""
     with_ = with_well = without = without_well = 0.0
     for month, (all_of_case, well_of_case) in case.items():
@@ -161,22 +154,26 @@ def _as_it_is(_month: int) -> float:
     return 1.0
 
 
-def _total(sums: Sequence[_Sums]) -> _Sums:
+def _total(of_kinds: Mapping[Kind, Cell], kinds: Mapping[Kind, Cell], weight: Weight) -> _Sums:
+    """The sums over kinds of task."""
+    sums = [_summed(cell, kinds[kind], weight) for kind, cell in of_kinds.items()]
     with_, with_well, without, without_well = (sum(each) for each in zip(*sums, strict=True))
     return with_, with_well, without, without_well
 
 
 def _rank(stands: bool, found: _Found) -> tuple[bool, float, float, Key]:
     surely = 0.0 if found.lift is None else max(found.lift.low, -found.lift.high, 0.0)
-    return (not stands, -surely, -found.exact[0], found.key)
+    return (not stands, -surely, -found.support, found.key)
 
 
-def _pattern(counts: PatternCounts, found: _Found, stands: bool, alike: float) -> Pattern:
+def _pattern(counts: PatternCounts, found: _Found, stands: bool, alike: float, weight: Weight) -> Pattern:
     """A pattern as it is told; ``alike`` is how far attempts at one task end alike."""
-    words = found.finder.words(found.key)
-    trials, successes, others, other_successes = found.weighed
+    words, groups = found.finder.words(found.key), counts.groups(found.key)
+    of_kinds, kinds = by_kind(groups), by_kind(counts.groups(found.case))
+    exact = _total(of_kinds, kinds, _as_it_is)
+    trials, successes, others, other_successes = _total(of_kinds, kinds, weight)
     signature = signature_of(*found.key)
-    repeats = design_effect(attempts_in(counts.groups(found.key)), alike)
+    repeats = design_effect(attempts_in(groups), alike)
     prior_mean = (successes + other_successes + repeats) / (trials + others + 2 * repeats)
     return Pattern(
         id=pattern_id(signature),
@@ -186,10 +183,10 @@ def _pattern(counts: PatternCounts, found: _Found, stands: bool, alike: float) -
         tools=words.tools,
         condition=words.condition,
         kinds=counts.kinds(found.key),
-        support=int(found.exact[0]),
-        successes=int(found.exact[1]),
-        others=int(found.exact[2]),
-        other_successes=int(found.exact[3]),
+        support=int(exact[0]),
+        successes=int(exact[1]),
+        others=int(exact[2]),
+        other_successes=int(exact[3]),
         posterior=posterior(successes / repeats, trials / repeats, prior_mean=prior_mean),
         lift=found.lift,
         stands=stands,

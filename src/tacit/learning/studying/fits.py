@@ -6,7 +6,7 @@ the past answers with what was fitted then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import bindparam, delete, select
@@ -63,20 +63,21 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Fit).decode
 
 
-def fit_to(episodes: Sequence[Episode], tools: ToolRanker, known: int, check: Check = go_on) -> Fit:
+def fit_to(episodes: Sequence[Episode], ranker: Callable[[], ToolRanker], known: int, check: Check = go_on) -> Fit:
     """Models fitted to these episodes, oldest first.
 
     Args:
-        tools: the ranker of tools, which learns from more episodes, but sees less of each.
+        ranker: fits the ranker of tools, which learns from more episodes, but sees less of each; asked for last.
         known: how many finished episodes there are in all.
         check: is called again and again, and raises when it is to be given up.
     """
-    heap.release()  # what the ranker was made of
     readings = read_episodes(checked(episodes, check))
     success = SuccessModel.learn(readings, check).to_bytes()
     next_step = NextStepModel.learn(readings, check=check).to_bytes()
     del readings  # before the next model takes its share of memory
-    return Fit(VERSION, known, success, next_step, ActionModel.fit(episodes, check).to_bytes(), tools.to_bytes())
+    actions = ActionModel.fit(episodes, check).to_bytes()
+    heap.release()
+    return Fit(VERSION, known, success, next_step, actions, ranker().to_bytes())
 
 
 def models_of(fit: Fit) -> Models:

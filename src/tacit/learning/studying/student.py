@@ -7,6 +7,7 @@ pure function of the journal up to a position, so it does not matter which proce
 from __future__ import annotations
 
 import pickle
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -26,6 +27,7 @@ from tacit.learning.patterns.hybrid import fuse
 from tacit.learning.patterns.mining import MiningPolicy, mine
 from tacit.learning.ranking.examples import read_examples
 from tacit.learning.ranking.ranker import MOST_EXAMPLES, Example
+from tacit.learning.studying.awaiting import Awaiting
 from tacit.learning.studying.desk import Desk
 from tacit.learning.studying.fits import FIT_EPISODES, Fit, fit_head, read_fit
 from tacit.learning.studying.work import Fitting, Work, do
@@ -37,6 +39,8 @@ _MOST_MINDS = 8
 _MOST_RETIRED = 200
 _MOST_BYTES = 32_000_000
 """Of episodes that models are fitted to: a thousand of ten steps have about six million."""
+_GLANCE_SECONDS = 0.2
+"""So often it is looked whether all vectors are there."""
 _MOST_FORECASTS = 100
 """Episodes that are forecast in one study."""
 _WORTH_FITTING = 0.1
@@ -130,15 +134,14 @@ class Student:
         return Fitting(
             known=desk.known,
             model=self._model,
-            examples=self._examples(snapshot, mind, desk.position),
             episodes=[episode for episode, _ in _loaded(snapshot, mind, newest, check)],
         )
 
-    def _examples(self, snapshot: Snapshot, mind: bytes, position: int) -> list[Example]:
+    def examples(self, snapshot: Snapshot, given: Assignment) -> list[Example]:
         """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
-        newest = newest_heads(snapshot, mind, position, MOST_EXAMPLES)
-        after = newest[0][1] - 1 if newest else position
-        return read_examples(snapshot, mind, after, position, self._model)
+        newest = newest_heads(snapshot, given.mind, given.position, MOST_EXAMPLES)
+        after = newest[0][1] - 1 if newest else given.position
+        return read_examples(snapshot, given.mind, after, given.position, self._model)
 
     def _desk(self, mind: bytes) -> Desk:
         desk = self._desks.pop(mind, None) or Desk(self._policy.window)
@@ -148,7 +151,7 @@ class Student:
         return desk
 
 
-def finish(found: Findings, work: Work, check: Check = go_on) -> Findings:
+def finish(found: Findings, work: Work, examples: Callable[[], Sequence[Example]], check: Check = go_on) -> Findings:
     """The findings with what the work has come to.
 
     Meanwhile linear algebra has one thread in this process: matrices are small, and where others are at work more
@@ -157,20 +160,30 @@ def finish(found: Findings, work: Work, check: Check = go_on) -> Findings:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
-        done = do(work, check)
+        done = do(work, examples, check)
     heap.release()
     return msgspec.structs.replace(found, forecasts=done.forecasts, fit=done.fit)
 
 
-def studying(policy: StudyPolicy, model: str, store: Store) -> Callable[[Assignment], Findings]:
-    """What answers in a helper: see ``Student`` and ``journal.helper``."""
-    return partial(_study, store, Student(policy, model))
+def studying(policy: StudyPolicy, model: str, vectors: str, store: Store) -> Callable[[Assignment], Findings]:
+    """What answers in a helper: see ``Student``, ``Awaiting`` and ``journal.helper``."""
+    return partial(_study, store, Student(policy, model), Awaiting(vectors))
 
 
-def _study(store: Store, student: Student, given: Assignment) -> Findings:
+def _study(store: Store, student: Student, awaiting: Awaiting, given: Assignment) -> Findings:
+    """A study while tasks are still being embedded: what learns from vectors comes last."""
     with store.snapshot() as snapshot:
         found, work = student.read(snapshot, given)
-    return finish(found, work)
+        awaiting.worth(snapshot, given.mind, given.position)  # their pace is taken from here
+
+    def examples() -> list[Example]:
+        while True:
+            with store.snapshot() as snapshot:
+                if not awaiting.worth(snapshot, given.mind, given.position):
+                    return student.examples(snapshot, given)
+            time.sleep(_GLANCE_SECONDS)
+
+    return finish(found, work, examples)
 
 
 def _loaded(

@@ -25,6 +25,7 @@ from tacit.learning.fitting.giving_up import Check
 from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons, count_lessons, last_change
 from tacit.learning.lessons.vectors import vectors_kept_as
+from tacit.learning.studying.awaiting import Awaiting
 from tacit.learning.studying.fits import write_fit
 from tacit.learning.studying.forecasts import write_forecasts
 from tacit.learning.studying.student import Assignment, Findings, Student, StudyPolicy, finish, studying
@@ -49,9 +50,6 @@ _LOOK_SECONDS = 0.5
 """Whether a book is worth writing is looked at no more often, mind by mind: the lessons have to be counted for it."""
 BEGIN_SECONDS = 3.0
 """Nothing is studied unasked so soon after the store was opened: a short command would have to wait for it."""
-_VECTORS_SECONDS, _GAUGE_SECONDS = 30.0, 3.0
-"""Vectors are waited for when at their pace they will all be there in so many seconds; it takes so long to know their
-pace. Later ones are learned from when there is more to learn from."""
 
 
 class _GivenUp(Exception):  # noqa: N818 - no error: the store is being closed
@@ -91,17 +89,16 @@ class Study:
         store: Store | None = None,
     ) -> None:
         policy, model = policy or StudyPolicy(), "" if embedder is None else embedder.fingerprint
+        vectors = "" if embedder is None else vectors_kept_as(embedder)
         self._clock = clock
         self._preparer = Preparer(clock, SystemEntropy(), NoMasking())
-        self._embedder = embedder
         self._student = Student(policy, model)
-        self._helper = None if store is None else Helper.of(store, partial(studying, policy, model))
+        self._awaiting = Awaiting(vectors)
+        self._helper = None if store is None else Helper.of(store, partial(studying, policy, model, vectors))
         self._failed = False
         """Whether the helper failed at the last study."""
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
         self._look_at: dict[bytes, float] = {}
-        self._awaiting: dict[bytes, tuple[int, float]] = {}
-        """How far vectors had come when they began to be waited for, and when that was."""
 
     def take(self, snapshot: Snapshot, mind: bytes, span: Span) -> Taken | None:
         """Study what the lessons have brought; None while it is not worth it yet."""
@@ -113,8 +110,6 @@ class Study:
         look_at = self._look_at.get(mind, float("-inf"))
         if (position < span.head and now < self._rest_until + patience) or (now < look_at and not span.hurried):
             return None  # lessons are still coming in, or it was looked at just now
-        if position == span.head and self._awaits_vectors(snapshot, mind, position):
-            return None
         new, worth = self._look(snapshot, mind, span, position)
         self._rest_from_looking(mind, now)
         if not new:
@@ -124,6 +119,8 @@ class Study:
         given, helper, check = Assignment(mind, position, self._clock.now()), self._helper, _checking(span)
         disturbing = span.writing() and not span.hurried
         if helper is None or self._failed or not (disturbing or _is_much(snapshot, given)):
+            if position == span.head and self._awaiting.worth(snapshot, mind, position):
+                return None
             return self._study(snapshot, given, check)
         return Taken(position, think=lambda: self._timed(lambda: self._ask(helper, given, check)))
 
@@ -131,12 +128,13 @@ class Study:
         """The study, in this thread."""
         try:
             found, work = self._student.read(snapshot, given, check)
+            examples = [] if work.fitting is None else self._student.examples(snapshot, given)
         except _GivenUp:
             return None
         if self._failed:  # fitting may have failed for want of memory: not here, too
             self._failed = False
             return Taken(given.position, found)
-        return Taken(given.position, think=lambda: self._timed(lambda: finish(found, work, check)))
+        return Taken(given.position, think=lambda: self._timed(lambda: finish(found, work, lambda: examples, check)))
 
     def _ask(self, helper: Helper, given: Assignment, check: Check) -> Findings | None:
         """The study, by a helper; None when it could not do it, and it is to be done in this thread."""
@@ -196,19 +194,6 @@ class Study:
         for item in effects.harmful:
             id = uuid5(UUID(bytes=mind), f"{self.name} demotes {item}").bytes  # once, however often it is tried
             appender.append(mind, self._preparer.prepare(kinds.ADVICE_DEMOTED, {"item": item}, id=id))
-
-    def _awaits_vectors(self, snapshot: Snapshot, mind: bytes, position: int) -> bool:
-        """Whether tasks are still being embedded, and that will soon be done; a server that embeds may be down."""
-        if self._embedder is None:
-            return False
-        now, reached = time.monotonic(), consumer_position(snapshot, mind, vectors_kept_as(self._embedder))
-        if reached >= position:
-            self._awaiting.pop(mind, None)
-            return False
-        began, since = self._awaiting.setdefault(mind, (reached, now))
-        if now < since + _GAUGE_SECONDS:
-            return True
-        return (position - reached) * (now - since) < (reached - began) * _VECTORS_SECONDS
 
 
 def _harmful(snapshot: Snapshot, mind: bytes, position: int) -> frozenset[str]:

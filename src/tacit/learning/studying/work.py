@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tacit.experience.episode import Episode
@@ -34,10 +34,8 @@ class Fitting(NamedTuple):
     """How many finished episodes there are in all."""
     model: str
     """Of the vectors in the examples."""
-    examples: Sequence[Example]
-    """For the ranker of tools, which learns from more episodes, but sees less of each."""
     episodes: Sequence[Episode]
-    """For the other models; oldest first."""
+    """Oldest first."""
 
 
 class Done(NamedTuple):
@@ -47,10 +45,22 @@ class Done(NamedTuple):
     fit: Fit | None
 
 
-def do(work: Work, check: Check = go_on) -> Done:
-    """Do the work, in this thread."""
+def do(work: Work, examples: Callable[[], Sequence[Example]], check: Check = go_on) -> Done:
+    """Do the work, in this thread.
+
+    Args:
+        examples: for the ranker of tools, which learns from more episodes, but sees less of each. They are asked for
+            when all else is fitted.
+    """
     forecasts = _forecasts(work, check)
-    return Done(forecasts, None if work.fitting is None else _fit(work.fitting, check))
+    fitting = work.fitting
+    if fitting is None:
+        return Done(forecasts, None)
+
+    def ranker() -> ToolRanker:
+        return ToolRanker.fit(examples(), fitting.model, check)
+
+    return Done(forecasts, fit_to(fitting.episodes, ranker, fitting.known, check))
 
 
 def _forecasts(work: Work, check: Check) -> list[Row]:
@@ -61,8 +71,3 @@ def _forecasts(work: Work, check: Check) -> list[Row]:
         forecast_row(work.mind, episode, position, models, work.prior)
         for episode, position in checked(work.fresh, check)
     ]
-
-
-def _fit(fitting: Fitting, check: Check) -> Fit:
-    ranker = ToolRanker.fit(fitting.examples, fitting.model, check)
-    return fit_to(fitting.episodes, ranker, fitting.known, check)
