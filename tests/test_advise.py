@@ -16,7 +16,7 @@ from tacit.learning.advising.advice import NOTHING_KNOWN
 from tacit.learning.advising.advisor import WIDEST
 from tacit.learning.lessons.lessons import forget_lessons
 from tacit.learning.studying.fits import models_of, read_fit
-from tacit.mind import Mind
+from tacit.mind import Mind, PastMind
 from trials import open_mind
 
 pytestmark = pytest.mark.requirement("LE-09")
@@ -82,6 +82,35 @@ def test_it_knows_what_helps_what_to_avoid_and_the_way(taught: Mind) -> None:
     assert advice.success is not None
     assert 0.3 < advice.success.low < advice.success.mean < advice.success.high
     assert advice.lag == 0
+
+
+def test_it_says_what_is_usual_for_the_kind_of_task(taught: Mind) -> None:
+    usual = taught.advise("Change the seat of passenger 99", domain="airline", task_type="seat").usual
+    assert usual is not None
+    assert (usual.value, usual.of) == (0.6, 40)
+    assert taught.advise("Change the seat of passenger 99", domain="airline", task_type="new").usual is None
+
+
+def test_it_says_that_episodes_which_ended_have_not_been_learned_from_and_of_open_ones_nothing(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "a.db", consumers__enabled=False) as mind:  # so that learning goes on only when told to
+
+        def notes(asked: PastMind = mind) -> tuple[str, ...]:
+            return asked.advise(
+                "Change the seat of passenger 99", domain="airline", task_type="seat", record=False
+            ).notes
+
+        for number in range(5):
+            live(mind, number, asked=True, well=True)
+        mind.settle(120)
+        before = datetime.now(UTC)
+        with mind.episode("Change the seat of passenger 50", domain="airline", task_type="seat") as episode:
+            episode.step(tool="ask", observation="answer 50", success=True)
+            assert notes() == ()
+            episode.complete("success")
+        assert notes() == ("learning is 3 events behind the journal, so this does not know of the newest episodes yet",)
+        assert notes(mind.at(before)) == ()
+        mind.settle(120)
+        assert notes() == ()
 
 
 def test_every_claim_cites_episodes_that_exist(taught: Mind) -> None:

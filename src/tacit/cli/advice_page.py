@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tacit.cli.output import Output, brief, chance_of, counted
+from tacit.cli.output import Output, brief, chance_of, counted, percent
 
 if TYPE_CHECKING:
     from tacit.learning.advising.advice import Advice, Item, Playbook
@@ -34,6 +34,12 @@ def _show_what_is_known(out: Output, found: Advice) -> None:
         out.line(
             f"Chance of success: {chance_of(found.success)}; the interval holds the true chance with 95 % confidence"
         )
+    if found.usual is not None:
+        looks = {"alike": "this one does not clearly differ", "": ""}.get(
+            found.beside_usual, f"this one looks {found.beside_usual}"
+        )
+        usual = f"Others of this kind: {percent(found.usual)} of {counted(found.usual.of, 'episode')} succeeded"
+        out.line(f"{usual}; {looks}" if looks else usual)
     if found.next_steps:
         out.heading("Next step, best first (usual: how likely it comes next; score: that, by how it has turned out)")
         rows = [
