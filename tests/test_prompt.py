@@ -63,6 +63,13 @@ def test_a_chance_stands_beside_what_is_usual(usual: float, line: str) -> None:
     assert found.prompt(10_000).splitlines()[0] == line
 
 
+def test_what_may_only_be_how_a_success_ends_is_not_told_to_help() -> None:
+    end = Item(id="e", text="serve", score=0.9, why="9 of 9 went well", closing=True)
+    told = msgspec.structs.replace(ADVICE, heuristics=(*ADVICE.heuristics, end)).prompt(10_000).splitlines()
+    assert "What helps: weigh first (9 of 10 went well)" in told
+    assert "Mostly how a success ends: serve (9 of 9 went well)" in told
+
+
 def test_what_matters_less_is_left_out_first() -> None:
     assert ADVICE.prompt(70).splitlines()[1:] == [
         "Next, the best first: mix (mix flour).",

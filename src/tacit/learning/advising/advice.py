@@ -49,6 +49,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     """From 0 to 1: how much it matters here."""
     why: str
+    closing: bool = False
+    """Whether it mostly came with the last call of a success, so that it may be how one ends and not what brings it."""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -187,8 +189,9 @@ def _advice_lines(advice: Advice) -> list[Line]:
         lines.append(Line(1, f"Next, the best first: {', '.join(following)}."))
     if advice.playbook is not None:
         lines += _playbook_lines(advice.playbook)
-    lines += _items("What helps:", advice.heuristics)
+    lines += _items("What helps:", [each for each in advice.heuristics if not each.closing])
     lines += _items("Pitfall:", advice.pitfalls)
+    lines += _items("Mostly how a success ends:", [each for each in advice.heuristics if each.closing])
     if advice.tools:
         lines.append(
             Line(4, f"Tools used in such tasks: {', '.join(each.name for each in advice.tools[:_PROMPT_TOOLS])}.")
