@@ -36,4 +36,5 @@ def behind_note(snapshot: Snapshot, mind: bytes, position: int, lag: int) -> tup
     row = snapshot.row(_first, mind=mind, after=consumer_position(snapshot, mind, Study.name)) if lag else None
     if row is None or int(row[0]) > position:
         return ()
-    return (f"learning is {lag:,} events behind the journal, so this does not know of the newest episodes yet",)
+    events = "1 event" if lag == 1 else f"{lag:,} events"
+    return (f"learning is {events} behind the journal, so this does not know of the newest episodes yet",)
