@@ -74,10 +74,10 @@ def run_program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environ, **options)
 
 
-def at_a_terminal(*arguments: str, typed: str = "") -> tuple[int, str]:
+def at_a_terminal(*arguments: str, typed: str = "", columns: int = 200) -> tuple[int, str]:
     """Run the program with a terminal of its own; its exit code, and all that the terminal was sent."""
     leader, follower = pty.openpty()
-    environ = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
+    environ = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
     command = [sys.executable, "-m", "tacit", *arguments]
     streams = {"stdin": follower, "stdout": follower, "stderr": follower}
     with subprocess.Popen(command, env=environ, start_new_session=True, **streams) as running:

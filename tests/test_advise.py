@@ -16,7 +16,9 @@ from tacit.learning.advising.advice import NOTHING_KNOWN
 from tacit.learning.advising.advisor import WIDEST
 from tacit.learning.lessons.lessons import forget_lessons
 from tacit.learning.studying.fits import models_of, read_fit
-from tacit.mind import Mind
+from tacit.learning.studying.forecasts import UNIT, Quality, read_quality, write_forecasts
+from tacit.mind import Mind, PastMind
+from tacit.stores.port import Row
 from trials import open_mind
 
 pytestmark = pytest.mark.requirement("LE-09")
@@ -82,6 +84,35 @@ def test_it_knows_what_helps_what_to_avoid_and_the_way(taught: Mind) -> None:
     assert advice.success is not None
     assert 0.3 < advice.success.low < advice.success.mean < advice.success.high
     assert advice.lag == 0
+
+
+def test_it_says_what_is_usual_for_the_kind_of_task(taught: Mind) -> None:
+    usual = taught.advise("Change the seat of passenger 99", domain="airline", task_type="seat").usual
+    assert usual is not None
+    assert (usual.value, usual.of) == (0.6, 40)
+    assert taught.advise("Change the seat of passenger 99", domain="airline", task_type="new").usual is None
+
+
+def test_it_says_that_episodes_which_ended_have_not_been_learned_from_and_of_open_ones_nothing(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "a.db", consumers__enabled=False) as mind:  # so that learning goes on only when told to
+
+        def notes(asked: PastMind = mind) -> tuple[str, ...]:
+            return asked.advise(
+                "Change the seat of passenger 99", domain="airline", task_type="seat", record=False
+            ).notes
+
+        for number in range(5):
+            live(mind, number, asked=True, well=True)
+        mind.settle(120)
+        before = datetime.now(UTC)
+        with mind.episode("Change the seat of passenger 50", domain="airline", task_type="seat") as episode:
+            episode.step(tool="ask", observation="answer 50", success=True)
+            assert notes() == ()
+            episode.complete("success")
+        assert notes() == ("learning is 3 events behind the journal, so this does not know of the newest episodes yet",)
+        assert notes(mind.at(before)) == ()
+        mind.settle(120)
+        assert notes() == ()
 
 
 def test_every_claim_cites_episodes_that_exist(taught: Mind) -> None:
@@ -187,6 +218,41 @@ def test_what_was_expected_of_episodes_that_were_new_is_kept(taught: Mind) -> No
     assert set(found.kinds) == {"seat"}
     assert sum(each.episodes for each in found.calibration) == found.whole.answered
     assert sum(stage.episodes for stage in found.curve) == 20
+
+
+@pytest.mark.parametrize(("episodes", "sizes"), [(19, [19]), (39, [39]), (65, [21, 22, 22]), (400, [50] * 8)])
+def test_a_learning_curve_has_few_stages_of_many_forecasts_each(mind: Mind, episodes: int, sizes: list[int]) -> None:
+    assert [
+        stage.episodes for stage in _forecast(mind, [(0.7, number % 10 < 7) for number in range(episodes)]).curve
+    ] == sizes
+
+
+def test_how_sure_the_figures_of_forecasts_are_is_told(mind: Mind, tmp_path: Path) -> None:
+    sharp = _forecast(mind, [(0.9 if number % 2 else 0.1, number % 2 == 1) for number in range(20)]).whole
+    assert (sharp.brier, sharp.skill) == (pytest.approx(0.01), pytest.approx(0.96))
+    assert sharp.skill_interval == (
+        pytest.approx(0.96),
+        pytest.approx(0.96),
+    )  # it was right to the same extent each time
+    with open_mind(tmp_path / "b.db", consumers__enabled=False) as other:
+        wrong_once = [(0.9 if number % 2 else 0.1, number % 2 == (number != 7)) for number in range(20)]
+        whole = _forecast(other, wrong_once).whole
+    assert whole.brier_interval is not None
+    assert whole.skill_interval is not None
+    assert whole.brier_interval[0] < 0.05 < whole.brier_interval[1]
+    assert 0.2 < whole.skill_interval[0] < 0.8 < whole.skill_interval[1]
+
+
+def _forecast(mind: Mind, told: list[tuple[float, bool]]) -> Quality:
+    """The quality of chances beside a plain rate of a half."""
+    id = mind.recorder.mind.id
+    rows: list[Row] = [
+        (id, number.to_bytes(16), number + 1, "seat", "", round(chance * UNIT), UNIT // 2, int(well), 0, 0)
+        for number, (chance, well) in enumerate(told)
+    ]
+    mind.recorder.journal.run(lambda appender: write_forecasts(appender.transaction, id, rows))
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        return read_quality(snapshot, id, NOW)
 
 
 def test_of_a_task_unlike_all_that_was_seen_nothing_is_said(taught: Mind) -> None:

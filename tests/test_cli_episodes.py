@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tacit
-from command_line import CommandLine, write_traces
+from command_line import CommandLine, at_a_terminal, write_traces
 from tacit.clock import from_micros
 from tacit.errors import InvalidInput, NotFound
 
@@ -366,6 +366,16 @@ def test_an_episode_is_named_by_the_beginning_of_its_id(cli: CommandLine) -> Non
     assert cli.json("advise", "Buy a cup", "--episode", short)["exposure_id"] is None
     assert cli("episode", "resume", short).out.strip() == id
     assert cli.json("episode", "complete", short)["episode"] == id
+
+
+@pytest.mark.requirement("AP-04", "EP-01")
+def test_a_narrow_terminal_shows_ids_whole_since_those_of_one_minute_begin_alike(cli: CommandLine) -> None:
+    ids = [
+        cli("episode", "start", f"Buy the red cup number {number} for the kitchen").out.strip() for number in range(2)
+    ]
+    code, sent = at_a_terminal("--store", str(cli.store), "episode", "list", columns=80)
+    assert code == 0
+    assert all(id in sent for id in ids)
 
 
 @pytest.mark.requirement("AP-04", "EP-01")

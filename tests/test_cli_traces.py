@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -291,6 +292,34 @@ def test_heuristics_are_listed_and_whatever_is_listed_has_the_id_by_which_it_is_
     every = [each["id"] for each in cli.json("pattern", "list", "--all", "--limit", "1000")]
     first, many = Counter(id[0] for id in every).most_common(1)[0]
     assert f"{many} patterns begin with {first}" in cli("pattern", "why", first).err
+
+
+@pytest.mark.requirement("AP-04", "LE-05")
+def test_why_a_pattern_is_believed_is_told_by_episodes_with_it_beside_episodes_without_it(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TACIT_LEARNING__EMBEDDER", "none")
+    asked = []
+    with open_mind(cli.store, learning__embedder="none") as mind:
+        for number in range(40):
+            asks = number % 4 == 0
+            with mind.episode(f"Buy cup {number}") as episode:
+                episode.step(tool="ask" if asks else "guess", observation=number, success=True)
+                episode.step(tool="buy", observation=f"cup {number}", success=True)
+                episode.complete("success" if asks or number < 4 else "failure")
+            asked += [episode.id] if asks else []
+    rules = cli.json("pattern", "list", "--strategy", "heuristic", "--wait", "60")
+    id = next(rule["id"] for rule in rules if rule["polarity"] == "do")
+    told = cli.json("pattern", "why", id)
+    assert [each["episode"] for each in told["with_it"]] == asked[:-6:-1]
+    assert {each["well"] for each in told["with_it"]} == {True}
+    newest = told["without_it"][0]
+    assert (newest["well"], newest["status"], newest["task"]) == (False, "failure", "Buy cup 39")
+    shown = cli("pattern", "why", id).out
+    assert "in 10 of the 40 episodes in which it could have occurred" in shown
+    assert re.search(r"with it +10 +10 +100 %", shown)
+    assert re.search(r"without it +30 +3 +10 %", shown)
+    assert f"{asked[-1]}  yes        success  Buy cup 36" in shown
 
 
 @pytest.mark.requirement("AP-04", "LE-01")

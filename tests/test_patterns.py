@@ -227,6 +227,16 @@ def some_traces(draw: Any) -> list[Trace]:
     return made
 
 
+@pytest.mark.requirement("LE-07")
+def test_what_most_successes_had_by_their_last_call_only_is_told_to_come_with_the_end() -> None:
+    done = [trace(["find", "take", "submit"]) for _ in range(30)]
+    lost = [trace(["look", "look", "find"], "failure") for _ in range(30)]
+    found = found_in([*done, *lost, trace(["take", "submit", "look"])])
+    assert (found["use submit"].at_end, found["use submit"].successes, found["use submit"].closing) == (30, 31, True)
+    assert (found["use take"].at_end, found["use take"].stands, found["use take"].closing) == (0, True, False)
+    assert not found["use look"].closing  # it is a pitfall, and no success ended with it alone
+
+
 @pytest.mark.requirement("LE-08")
 @settings(max_examples=60, deadline=None)
 @given(some_traces(), some_traces(), st.randoms())
@@ -243,6 +253,7 @@ def test_counts_are_those_of_the_episodes_that_are_there_however_they_came_and_w
     for number in chance.sample(range(len(gone)), len(gone)):
         other.remove(f"g{number}", gone[number])
     assert {key: other.groups(key) for key in other} == {key: counts.groups(key) for key in counts}
+    assert {key: other.at_end(key) for key in other} == {key: counts.at_end(key) for key in counts}
     policy = MiningPolicy(least_support=1)
     assert mine(other, NOW, policy) == mine(counts, NOW, policy)
     assert other.episodes == counts.episodes

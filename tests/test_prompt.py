@@ -11,6 +11,7 @@ from tacit.errors import InvalidInput
 from tacit.learning.advising.advice import NOTHING_KNOWN, Advice, Item, NextStep, Playbook, PlaybookStep, ToolAdvice
 from tacit.learning.advising.budget import LEAST_TOKENS, Line, tokens_of, within
 from tacit.learning.assessment.evidence import Estimate
+from tacit.learning.assessment.statistics import Share
 
 pytestmark = pytest.mark.requirement("LE-09")
 PLAYBOOK = Playbook(
@@ -47,6 +48,26 @@ def test_everything_is_said_where_there_is_room() -> None:
         "Pitfall: avoid: guess (1 of 9 went well)",
         "Tools used in such tasks: oven.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("usual", "line"),
+    [
+        (0.9, "Others of this kind succeed in 90 % of cases; this one looks harder: 63 % (41 … 82)."),
+        (0.3, "Others of this kind succeed in 30 % of cases; this one looks easier: 63 % (41 … 82)."),
+        (0.7, "Tasks like this succeed in 63 % of cases (41 … 82), about as others of this kind do (70 %)."),
+    ],
+)
+def test_a_chance_stands_beside_what_is_usual(usual: float, line: str) -> None:
+    found = msgspec.structs.replace(ADVICE, usual=Share(usual, 0.0, 1.0, 20))
+    assert found.prompt(10_000).splitlines()[0] == line
+
+
+def test_what_may_only_be_how_a_success_ends_is_not_told_to_help() -> None:
+    end = Item(id="e", text="serve", score=0.9, why="9 of 9 went well", closing=True)
+    told = msgspec.structs.replace(ADVICE, heuristics=(*ADVICE.heuristics, end)).prompt(10_000).splitlines()
+    assert "What helps: weigh first (9 of 10 went well)" in told
+    assert "Mostly how a success ends: serve (9 of 9 went well)" in told
 
 
 def test_what_matters_less_is_left_out_first() -> None:

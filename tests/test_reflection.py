@@ -121,6 +121,11 @@ def test_the_first_step_that_answered_and_what_preceded_the_end_are_told() -> No
     assert said(found.insights, "The way that succeeded: b → c") == [(2, 3)]
 
 
+def test_the_way_that_did_not_succeed_is_told_with_the_steps_that_failed() -> None:
+    found = reflect_by_rule(attempt(ok("go"), bad("look", "dark"), bad("look", "dark"), ok("look"), outcome=FAILURE))
+    assert said(found.insights, "The way taken: go → look (failed) → look.") == [(1, 2, 4)]
+
+
 def test_a_failure_tells_its_last_step_and_the_reason_that_was_given() -> None:
     after_error = reflect_by_rule(attempt(ok("a"), bad("pay", "refused"), outcome=FAILURE))
     assert said(after_error.insights, "after step 2 (pay), which failed with 'refused'. The reason given: no seat") == [

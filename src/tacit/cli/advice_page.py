@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tacit.cli.output import Output, brief, chance_of, counted
+from tacit.cli.output import Output, brief, chance_of, counted, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tacit.learning.advising.advice import Advice, Item, Playbook
 
 _ACTION, _EPISODE = 60, 80
 """Characters of a call, and of what an episode was, that are shown; JSON has all."""
+
+
+_LOOKS = {
+    "harder": "; this one looks harder",
+    "easier": "; this one looks easier",
+    "alike": "; this one does not clearly differ",
+    "": "",
+}
 
 
 def show_advice(out: Output, found: Advice, *, unlearned: int) -> None:
@@ -28,12 +38,7 @@ def show_advice(out: Output, found: Advice, *, unlearned: int) -> None:
 def _show_what_is_known(out: Output, found: Advice) -> None:
     from tacit.learning.advising.advice import LIKELY_END
 
-    if found.success is None:
-        out.line("Chance of success: too little is known to say")
-    else:
-        out.line(
-            f"Chance of success: {chance_of(found.success)}; the interval holds the true chance with 95 % confidence"
-        )
+    _show_chance(out, found)
     if found.next_steps:
         out.heading("Next step, best first (usual: how likely it comes next; score: that, by how it has turned out)")
         rows = [
@@ -46,8 +51,10 @@ def _show_what_is_known(out: Output, found: Advice) -> None:
     if found.tools:
         out.heading("Tools, likeliest first (how likely each is the right one)")
         out.table(("tool", "likely", "why"), [(each.name, likely(each.score), each.why) for each in found.tools])
-    _show_items(out, "What helps", found.heuristics)
+    ending = [each for each in found.heuristics if each.closing]
+    _show_items(out, "What helps", [each for each in found.heuristics if not each.closing])
     _show_items(out, "Pitfalls", found.pitfalls)
+    _show_items(out, "How a success mostly ends, which may not be what brings it", ending)
     if found.playbook is not None:
         out.heading("Playbook")
         out.line(f"({found.playbook.why})")
@@ -56,6 +63,18 @@ def _show_what_is_known(out: Output, found: Advice) -> None:
         out.heading("Episodes like this one (likeness: 1 is the same task, 0 is nothing in common)")
         alike = [(each.id, round(each.score, 2), brief(each.text, _EPISODE)) for each in found.episodes]
         out.table(("episode", "likeness", "what"), alike)
+
+
+def _show_chance(out: Output, found: Advice) -> None:
+    if found.success is None:
+        out.line("Chance of success: too little is known to say")
+    else:
+        out.line(
+            f"Chance of success: {chance_of(found.success)}; the interval holds the true chance with 95 % confidence"
+        )
+    if found.usual is not None:
+        told = f"Others of this kind: {percent(found.usual)} of {counted(found.usual.of, 'episode')} succeeded"
+        out.line(told + _LOOKS[found.beside_usual])
 
 
 def likely(chance: float) -> str:
@@ -77,7 +96,7 @@ def _show_nothing(out: Output, unlearned: int) -> None:
         )
 
 
-def _show_items(out: Output, title: str, items: tuple[Item, ...]) -> None:
+def _show_items(out: Output, title: str, items: Sequence[Item]) -> None:
     """Each with its reason on a line of its own: beside each other they would be too long to read."""
     if items:
         out.heading(f"{title} (more of each: tacit pattern why ID)")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tacit.experience.views import EpisodeSummary
     from tacit.mind import Mind, PastMind
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The episode's id, or at least 8 characters of its beginning.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The episode's id, or the beginning of it that no other has.")]
 Tags = Annotated[list[str], typer.Argument(metavar="TAG…", help="One or more tags.")]
 AsOf = Annotated[
     str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tacit.cli.output import Output, counted, percent
@@ -33,10 +34,13 @@ def show_quality(out: Output, found: Quality) -> None:
         return
     out.line(
         "Each episode is forecast before it is learned from. Brier: squared error of the chance of success, 0 is "
-        "perfect; skill: how much of the error of the plain success rate is gone."
+        "perfect; skill: how much of the error of the plain success rate is gone. In brackets: the interval that holds "
+        "the true figure with 95 % confidence; skill is sure where all of it lies above 0."
     )
     out.heading("Learning curve, oldest first")
-    _stages(out, {str(number): stage for number, stage in enumerate(found.curve, start=1)} | {"all": found.whole})
+    ends = list(accumulate(stage.episodes for stage in found.curve))
+    parts = {f"{end - stage.episodes + 1} … {end}": stage for end, stage in zip(ends, found.curve, strict=True)}
+    _stages(out, {**(parts if len(parts) > 1 else {}), "all": found.whole})
     out.heading("By kind of task")
     _stages(out, found.kinds)
     if found.calibration:
@@ -53,20 +57,18 @@ def _judged(each: Bin) -> tuple[str, str]:
 
 
 def _stages(out: Output, stages: dict[str, Stage]) -> None:
-    columns = ("", "episodes", "Brier", "of the plain rate", "skill", "next tool right", "")
+    columns = ("", "episodes", "Brier", "of the plain rate", "skill", "next tool right")
     out.table(columns, [(name, each.episodes, *_figures(each)) for name, each in stages.items()])
 
 
-def _figures(each: Stage) -> tuple[str, str, str, str, str]:
+def _figures(each: Stage) -> tuple[str, str, str, str]:
     if each.episodes < _FEW:
-        return "", "", "", "too few", ""
-    right = each.next_tool
+        return "", "", "", "too few"
     return (
-        _figure(each.brier),
+        _figure(each.brier, each.brier_interval),
         _figure(each.brier_prior),
-        _figure(each.skill),
-        percent(right),
-        "" if right is None else _bar(right.value),
+        _figure(each.skill, each.skill_interval),
+        percent(each.next_tool),
     )
 
 
@@ -107,8 +109,10 @@ def _steps(cost: float | None) -> str:
     return "" if cost is None else f"{cost:.1f}"
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _figure(value: float | None, interval: tuple[float, float] | None = None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" + (f" ({interval[0]:.2f} … {interval[1]:.2f})" if interval else "")
 
 
 def _bar(share: float) -> str:

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from tacit.learning.assessment.evidence import Estimate
@@ -25,6 +25,8 @@ _UNSEEN = {**_CONTROLS, **_REORDERING}
 """Stored text is data: a terminal must not obey the control sequences in it."""
 _UNSEEN_IN_JSON = {code: f"\\u{code:04x}" for code in (*range(127, 160), *_REORDERING)}
 """JSON escapes the others itself. These can only stand inside its texts, where an escape means the same."""
+_IDS = ("id", "episode")
+"""Columns that are not folded: who copies a part of an id from a line of its own may name several things by it."""
 _ONE_LINE = {9: " ", 10: " "}
 
 
@@ -201,7 +203,8 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Any:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(columns):
         numeric = all(isinstance(row[place], int | float | None) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in _IDS)
     for row in rows:
         table.add_row(*(Text(printable(one_line(_shown(cell)))) for cell in row))
     return table

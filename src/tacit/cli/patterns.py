@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from tacit.learning.advising.book import Book
     from tacit.learning.patterns.heuristics import Heuristic
     from tacit.learning.patterns.pattern import Pattern
+    from tacit.mind import PastMind
 
 Strategy = Annotated[
     str,
@@ -75,21 +78,27 @@ def add_to(app: typer.Typer) -> None:
 
     @verb(app, "why")
     def why(session: Session, id: Id, wait: LongestWait = PATIENCE, as_of: AsOf = None) -> None:
-        """Say why a pattern is believed: in words, with the episodes it rests on and the history of its heuristic."""
-        from tacit.learning.advising.items import why as reason
+        """Say why a pattern is believed: how it went with it and without it, episodes of either sort, its history."""
+        from tacit.cli.pattern_page import grounds_of, show_why
 
-        book = _book(session, as_of, wait)
-        found = _pattern(book, id)
-        heuristic = next((each for each in (*book.heuristics, *book.retired) if each.id == found.id), None)
-        told = {"pattern": found, "why": reason(found), "heuristic": heuristic}
-        session.out.result(told, lambda: _show_why(session.out, found, reason(found), heuristic))
+        with _learned(session, as_of, wait) as mind:
+            book = mind.book()
+            told = grounds_of(mind, book, _pattern(book, id))
+        session.out.result(told, lambda: show_why(session.out, told))
 
 
-def _book(session: Session, as_of: str | None, wait: float) -> Book:
+@contextmanager
+def _learned(session: Session, as_of: str | None, wait: float) -> Iterator[PastMind]:
+    """The mind, or as it was, once it has been learned from."""
     moment_of(as_of)  # what is no time is refused before a store is opened
     with session.open_mind() as mind:
         learn(session.out, mind, wait)
-        return mind_at(mind, as_of).book()
+        yield mind_at(mind, as_of)
+
+
+def _book(session: Session, as_of: str | None, wait: float) -> Book:
+    with _learned(session, as_of, wait) as mind:
+        return mind.book()
 
 
 def _pattern(book: Book, id: str) -> Pattern:
@@ -156,15 +165,3 @@ def _show(out: Output, found: Pattern) -> None:
         ("last seen", moment(found.last_seen)),
         ("same as", f"{len(found.merged)} other patterns" if found.merged else ""),
     )
-
-
-def _show_why(out: Output, found: Pattern, reason: str, heuristic: Heuristic | None) -> None:
-    out.line(f"{found.text}: {reason}.")
-    stands = "It stands" if found.stands else "It does not stand"
-    out.line(f"{stands} beyond chance, among all that was looked at.")
-    out.heading("Episodes it rests on, newest first")
-    out.table(("episode",), [(each,) for each in found.evidence])
-    if heuristic is not None:
-        out.heading(f"History of the heuristic to {heuristic.polarity} it")
-        rows = [(moment(turn.at), turn.change, f"{turn.surely * 100:+.0f}", turn.support) for turn in heuristic.history]
-        out.table(("when", "change", "lift to count on, in points", "episodes"), rows)

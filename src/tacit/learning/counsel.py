@@ -26,6 +26,7 @@ from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import has_vectors
 from tacit.learning.repeats import check_same, fingerprints
+from tacit.learning.studying.backlog import behind_note
 from tacit.learning.studying.fits import fit_head, models_of, read_fit
 from tacit.learning.studying.study import Study
 from tacit.learning.trials.exposure import (
@@ -130,7 +131,8 @@ class Counsel:
             with ground.lock:
                 book, models = ground.catch_up(snapshot, mind, min(position, reached))
                 found = advise(question, book, ground.shelf, models, vectors, hidden)
-        return msgspec.structs.replace(found, lag=lag)
+            notes = (*found.notes, *behind_note(snapshot, mind, position, lag))
+        return msgspec.structs.replace(found, lag=lag, notes=notes)
 
     def _vectors(self, recorder: Recorder, question: Question) -> dict[str, Vector]:
         """Of the question's texts, where there is anything to compare them with."""

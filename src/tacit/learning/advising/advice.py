@@ -10,6 +10,7 @@ import msgspec
 from tacit.experience.episode import Data
 from tacit.learning.advising.budget import Line, within
 from tacit.learning.assessment.evidence import Estimate
+from tacit.learning.assessment.statistics import Share
 
 NOTHING_KNOWN = "Nothing is known yet that would help with this task."
 _PROMPT_TOOLS, _PROMPT_STEPS = 5, 3
@@ -48,6 +49,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     """From 0 to 1: how much it matters here."""
     why: str
+    closing: bool = False
+    """Whether it mostly came with the last call of a success, so that it may be how one ends and not what brings it."""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -124,6 +127,9 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     success: Estimate | None
     """The chance of success; None when too little is known to say: nothing like the task was seen, or the interval
     would be wider than half of everything."""
+    usual: Share | None = None
+    """How often the finished episodes of this kind of task succeeded, the newest 500 at most: what one would expect
+    without advice. None when there are fewer than ten."""
     abstained: bool
     """Whether nothing here rests on enough experience to be said, as for a task unlike all that was seen."""
     withheld: bool = False
@@ -141,9 +147,20 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     episodes: tuple[Item, ...] = ()
     """The finished episodes most like this task."""
     notes: tuple[str, ...] = ()
-    """What was not as usual when this was made, such as an embedder that could not be reached."""
+    """What was not as usual when this was made, such as an embedder that could not be reached, or episodes that have
+    not been learned from yet."""
     exposure_id: str | None = None
     """Under which this was recorded as advised; None when it was not recorded."""
+
+    @property
+    def beside_usual(self) -> Literal["harder", "easier", "alike", ""]:
+        """How the task looks beside others of its kind: harder or easier where the interval of its chance says so;
+        empty when either chance is not known."""
+        if self.success is None or self.usual is None:
+            return ""
+        if self.success.high < self.usual.value:
+            return "harder"
+        return "easier" if self.success.low > self.usual.value else "alike"
 
     def prompt(self, tokens: int = 800) -> str:
         """The advice as text for a model's prompt, within a budget of tokens (estimated, rather too high).
@@ -163,10 +180,7 @@ def _advice_lines(advice: Advice) -> list[Line]:
         return [Line(0, NOTHING_KNOWN)]
     lines = []
     if advice.success is not None:
-        low, high = advice.success.low * 100, advice.success.high * 100
-        lines.append(
-            Line(0, f"Tasks like this succeed in {advice.success.mean * 100:.0f} % of cases ({low:.0f} … {high:.0f}).")
-        )
+        lines.append(Line(0, _chance(advice, advice.success)))
     if advice.end is not None and advice.end > LIKELY_END:
         lines.append(Line(1, "Mostly no tool is called any more here: answer, and end."))
     worth_telling = [each for each in advice.next_steps if max(each.chance, each.score) >= LEAST_TOLD]
@@ -175,13 +189,27 @@ def _advice_lines(advice: Advice) -> list[Line]:
         lines.append(Line(1, f"Next, the best first: {', '.join(following)}."))
     if advice.playbook is not None:
         lines += _playbook_lines(advice.playbook)
-    lines += _items("What helps:", advice.heuristics)
+    lines += _items("What helps:", [each for each in advice.heuristics if not each.closing])
     lines += _items("Pitfall:", advice.pitfalls)
+    lines += _items("Mostly how a success ends:", [each for each in advice.heuristics if each.closing])
     if advice.tools:
         lines.append(
             Line(4, f"Tools used in such tasks: {', '.join(each.name for each in advice.tools[:_PROMPT_TOOLS])}.")
         )
     return lines
+
+
+def _chance(advice: Advice, success: Estimate) -> str:
+    """The chance of success, beside what is usual for the kind of task."""
+    chance, interval = f"{success.mean * 100:.0f} %", f"({success.low * 100:.0f} … {success.high * 100:.0f})"
+    if advice.usual is None:
+        return f"Tasks like this succeed in {chance} of cases {interval}."
+    usual = f"{advice.usual.value * 100:.0f} %"
+    if advice.beside_usual == "alike":
+        return f"Tasks like this succeed in {chance} of cases {interval}, about as others of this kind do ({usual})."
+    return (
+        f"Others of this kind succeed in {usual} of cases; this one looks {advice.beside_usual}: {chance} {interval}."
+    )
 
 
 def _playbook_lines(playbook: Playbook) -> list[Line]:

@@ -20,6 +20,7 @@ from tacit.learning.advising.items import cited, items, rules
 from tacit.learning.advising.nearest import Near, Shelf
 from tacit.learning.advising.situation import Situation, situation
 from tacit.learning.assessment.evidence import Estimate
+from tacit.learning.assessment.statistics import Share, share
 from tacit.learning.lessons.trace import Trace, words_of
 from tacit.learning.ranking.ranker import Described, ToolRanker
 
@@ -46,6 +47,8 @@ LEAST_LIKENESS = 0.2
 LEAST_CHANCE_TO_ACT = 0.1
 """How a tool is called is told only if the tool is at least so likely: what is said of the others was learned from
 other moments, and would be done to somebody else."""
+LEAST_USUAL = 10
+"""Finished episodes of a kind of which it is said how often they succeed."""
 BY_WORDS_ALONE = "the embedder gave no vector of this task, so its like was looked for by words alone"
 WIDEST = 0.5
 """Of an interval of a chance. One that leaves more than half of everything open says less than one yes or no would: the
@@ -135,6 +138,7 @@ def advise(
     told, following = with_steps(told, following, here, worth.is_usual)
     found = Advice(
         success=_chance(models.success, task, steps),
+        usual=_usual(precedents),
         abstained=False,
         tools=_tools(question, near, models.tools, vectors, shelf.model),
         next_steps=following,
@@ -172,6 +176,12 @@ def _chance(forecaster: SuccessForecaster | None, task: Task, steps: Sequence[St
     """The chance of success; None where its interval leaves more than half of everything open."""
     found = None if forecaster is None else forecaster.predict(task, steps)
     return None if found is None or found.high - found.low > WIDEST else found
+
+
+def _usual(precedents: Sequence[tuple[str, Trace]]) -> Share | None:
+    """How often a kind of task succeeds; None of few episodes."""
+    well = sum(trace.success for _, trace in precedents)
+    return share(well, len(precedents)) if len(precedents) >= LEAST_USUAL else None
 
 
 def _told(tool: Tool) -> bool:

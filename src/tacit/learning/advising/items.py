@@ -40,10 +40,18 @@ def rules(found: Iterable[Heuristic], here: Situation) -> list[Rule]:
 
 
 def items(found: Iterable[Rule], polarity: Polarity) -> tuple[Item, ...]:
-    """The rules to do something, or those to avoid it, as pieces of advice."""
+    """The rules to do something, or those to avoid it, as pieces of advice; last what may only come with the end of a
+    success."""
     told = [
-        Item(id=each.id, text=each.text, score=score, why=why(each), evidence=cited(each.evidence))
-        for each, score in found
+        Item(
+            id=each.id,
+            text=each.text,
+            score=score,
+            why=why(each),
+            closing=each.closing,
+            evidence=cited(each.evidence),
+        )
+        for each, score in sorted(found, key=lambda rule: rule.heuristic.closing)
         if each.polarity == polarity
     ]
     return tuple(told[:MOST_ITEMS])
@@ -56,6 +64,8 @@ def why(each: Heuristic | Pattern) -> str:
         share = f"in {each.successes} of {each.support} episodes with it, {how_it_ended(each.key)}"
     else:
         share = f"{each.successes} of {each.support} episodes with it went well"
+    if each.closing:
+        share += f", {each.at_end} of them by the last call"
     lift = each.lift
     if lift is None:
         return share

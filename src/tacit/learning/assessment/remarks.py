@@ -238,19 +238,22 @@ def how_it_ended(episode: Episode) -> Iterator[Remark]:
 
 
 def the_way(episode: Episode) -> Iterator[Remark]:
-    """The calls that did not fail, without repetitions, as a sequence of names; other steps when none is a call."""
-    numbered = [(number, step) for number, step in enumerate(episode.steps, start=1) if not has_failed(step)]
-    calls = [(number, step) for number, step in numbered if step.tool]
-    way = [(number, name_of(step)) for number, step in calls or numbered]
-    if not way:
+    """The calls, without repetitions, as a sequence of names; other steps when none is a call. Of a success only those
+    that did not fail: that is the way to go. Otherwise also the others, marked: there it went wrong."""
+    if all(map(has_failed, episode.steps)):
         numbers = range(1, len(episode.steps) + 1)
         if episode.steps:
             yield remark(episode, f"None of the {len(episode.steps)} steps worked.", numbers)
         return
+    succeeded = episode.status == "success"
+    numbered = enumerate(episode.steps, start=1)
+    told = [(number, step) for number, step in numbered if not (succeeded and has_failed(step))]
+    calls = [(number, step) for number, step in told if step.tool]
+    way = [(number, name_of(step) + (" (failed)" if has_failed(step) else "")) for number, step in calls or told]
     distinct = [next(group) for _, group in groupby(way, key=lambda item: item[1])]
     shown = distinct[:LONGEST_PATH]
     more = f" and {len(distinct) - len(shown)} more" if len(distinct) > len(shown) else ""
-    verb = "The way that succeeded" if episode.status == "success" else "The way taken"
+    verb = "The way that succeeded" if succeeded else "The way taken"
     yield remark(
         episode, f"{verb}: {' → '.join(name for _, name in shown).rstrip('.')}{more}.", [number for number, _ in shown]
     )

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from tacit.learning.assessment.contribution import MICROS_PER_MS, decode_key
-from tacit.learning.assessment.histogram import quantile, rank_value
+from tacit.learning.assessment.histogram import quantile, rank_value, rounded
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
@@ -49,7 +49,7 @@ class KindStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """The calls of one tool. Quantiles of latency are within 3.2 %."""
+    """The calls of one tool. Quantiles of latency are rounded to what is known of them, within 5 %."""
 
     name: str
     calls: int
@@ -185,7 +185,7 @@ def _tool(name: str, counts: dict[str, int], latencies: dict[int, int]) -> ToolS
 
 
 def _milliseconds(micros: float | None) -> float | None:
-    return None if micros is None else micros / MICROS_PER_MS
+    return None if micros is None else rounded(micros) / MICROS_PER_MS
 
 
 def _surely(latencies: dict[int, int], timed: int) -> float:

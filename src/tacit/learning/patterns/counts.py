@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from heapq import nlargest
 from typing import NamedTuple, TypeAlias
 
+import msgspec
+
 from tacit.learning.lessons.trace import Trace
 from tacit.learning.patterns.catalogue import FINDERS
 from tacit.learning.patterns.claim import ANY, Claim
@@ -23,6 +25,9 @@ from tacit.learning.patterns.pattern import Key
 
 BUCKET_US = 30 * 24 * 3600 * 1_000_000
 """Counts are told by the month in which episodes ended, so that decay can be applied when they are read."""
+_WELL, _AT_END = 1, 2
+"""Marks of what occurred in an episode: that it went well; and that the episode succeeded, and it would not have
+occurred but for the last call."""
 MOST_EVIDENCE = 5
 """Newest episodes named for each key."""
 
@@ -48,7 +53,7 @@ class _Order(NamedTuple):
 
     places: list[tuple[Group, int]]
     entries: list[int]
-    """For each entry of a key's array, its place and whether it went well, put together as entries are."""
+    """For each entry of a key's array, its place and whether it went well: twice the place's number, and one if so."""
 
 
 class PatternCounts:
@@ -56,7 +61,7 @@ class PatternCounts:
 
     def __init__(self) -> None:
         self._entries: dict[Key, array[int]] = {}
-        """For each key, of each episode in which it occurred, twice the episode's number and one if it went well."""
+        """For each key, of each episode in which it occurred, four times the episode's number and its marks."""
         self._lived: list[_Lived | None] = []
         """Episodes by number; a number that nobody has waits to be used again."""
         self._numbers: dict[str, int] = {}
@@ -79,19 +84,19 @@ class PatternCounts:
         self._lived[number] = _Lived(trace.ended_at, id, trace.kind, trace.task)
         self._numbers[id] = number
         self._order_now = None
-        for key, well in occurrences(trace).items():
+        for key, marks in _marked(trace).items():
             entries = self._entries.get(key)
             if entries is None:
-                self._entries[key] = array("I", (2 * number + well,))
+                self._entries[key] = array("I", (4 * number + marks,))
             else:
-                entries.append(2 * number + well)
+                entries.append(4 * number + marks)
 
     def remove(self, id: str, trace: Trace) -> None:
         """Take an episode away that was added before, exactly as it was."""
         number = self._numbers.pop(id)
-        for key, well in occurrences(trace).items():
+        for key, marks in _marked(trace).items():
             entries = self._entries[key]
-            entries.remove(2 * number + well)
+            entries.remove(4 * number + marks)
             if not entries:
                 del self._entries[key]
         self._lived[number] = None
@@ -126,13 +131,17 @@ class PatternCounts:
         """Ids of up to five of the newest episodes in which a key occurred, newest first."""
         return tuple(each.id for each in nlargest(MOST_EVIDENCE, self._occurred_in(key)))
 
+    def at_end(self, key: Key) -> int:
+        """In how many of the episodes that succeeded it occurred, and would not have but for the last call."""
+        return sum(entry & _AT_END > 0 for entry in self._entries.get(key, ()))
+
     def last_seen(self, key: Key) -> int:
         """When the newest of them ended, in µs since 1970 UTC; 0 when there is none."""
         return max((each.ended_at for each in self._occurred_in(key)), default=0)
 
     def _occurred_in(self, key: Key) -> Iterator[_Lived]:
         for entry in self._entries.get(key, ()):
-            lived = self._lived[entry >> 1]
+            lived = self._lived[entry >> 2]
             if lived is not None:  # a number in an array is always somebody's
                 yield lived
 
@@ -143,7 +152,9 @@ class PatternCounts:
             of = [None if each is None else _place(each, tried) for each in self._lived]
             places = sorted({place for place in of if place is not None})
             numbers = {place: number for number, place in enumerate(places)}
-            entries = [2 * (-1 if place is None else numbers[place]) + well for place in of for well in (0, 1)]
+            entries = [
+                2 * (-1 if place is None else numbers[place]) + (marks & _WELL) for place in of for marks in range(4)
+            ]
             self._order_now = _Order(places, entries)
         return self._order_now
 
@@ -173,6 +184,15 @@ def occurrences(trace: Trace) -> Mapping[Key, bool]:
             found.setdefault(key, False)
             found.setdefault(case, False)
     return found
+
+
+def _marked(trace: Trace) -> dict[Key, int]:
+    """Every key that occurred in an episode, with its marks."""
+    found = occurrences(trace)
+    if not trace.success or not trace.calls:
+        return {key: _WELL * well for key, well in found.items()}
+    before = occurrences(msgspec.structs.replace(trace, calls=trace.calls[:-1]))
+    return {key: _WELL * well | _AT_END * (key not in before) for key, well in found.items()}
 
 
 def _claims(trace: Trace) -> Iterator[Claim]:

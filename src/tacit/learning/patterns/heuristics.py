@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tacit.learning.assessment.evidence import Estimate, Lift
-from tacit.learning.patterns.pattern import Key, Pattern
+from tacit.learning.patterns.pattern import Key, Pattern, closes
 
 Polarity: TypeAlias = Literal["do", "avoid"]
 Change: TypeAlias = Literal["adopted", "strengthened", "weakened", "turned round", "pruned", "demoted"]
@@ -51,6 +51,8 @@ class Heuristic(msgspec.Struct, frozen=True, kw_only=True):
     lift: Lift
     support: int
     successes: int
+    at_end: int = 0
+    """As of the pattern."""
     priority: float
     """From 0 to 1: the lift that can be counted on; narrower conditions come first among equals."""
     exception_to: tuple[str, ...] = ()
@@ -59,6 +61,11 @@ class Heuristic(msgspec.Struct, frozen=True, kw_only=True):
     """Signatures of the patterns it rests on."""
     evidence: tuple[str, ...] = ()
     history: tuple[Turn, ...] = ()
+
+    @property
+    def closing(self) -> bool:
+        """Whether it comes with the end of a success, and may be no cause of it."""
+        return self.polarity == "do" and closes(self.at_end, self.successes)
 
     @property
     def key(self) -> Key:
@@ -138,6 +145,7 @@ def _of(pattern: Pattern) -> Heuristic | None:
         lift=pattern.lift,
         support=pattern.support,
         successes=pattern.successes,
+        at_end=pattern.at_end,
         priority=surely,
         sources=(pattern.signature, *pattern.merged),
         evidence=pattern.evidence,

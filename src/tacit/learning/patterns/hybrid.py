@@ -41,9 +41,9 @@ def fuse(patterns: Iterable[Pattern], counts: PatternCounts) -> list[Pattern]:
     return [_merged(same) for same in members.values()]
 
 
-def _strength(pattern: Pattern) -> tuple[bool, float, int, int, str]:
+def _strength(pattern: Pattern) -> tuple[bool, bool, float, int, int, str]:
     surely = 0.0 if pattern.lift is None else max(pattern.lift.low, -pattern.lift.high, 0.0)
-    return (not pattern.stands, -surely, -pattern.support, len(pattern.condition), pattern.signature)
+    return (not pattern.stands, pattern.closing, -surely, -pattern.support, len(pattern.condition), pattern.signature)
 
 
 def _same(one: Pattern, other: Pattern, first: dict[object, float], second: dict[object, float]) -> bool:

@@ -192,4 +192,5 @@ def _pattern(counts: PatternCounts, found: _Found, stands: bool, alike: float, w
         stands=stands,
         last_seen=counts.last_seen(found.key),
         evidence=counts.evidence(found.key),
+        at_end=0 if found.finder.strategy == "recovery" else counts.at_end(found.key),
     )

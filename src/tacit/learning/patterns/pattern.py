@@ -50,6 +50,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     """µs since 1970 UTC."""
     evidence: tuple[str, ...] = ()
     """Ids of the newest episodes in which it occurred."""
+    at_end: int = 0
+    """Of its successes, in how many it occurred by their last call only. 0 of a recovery, which is judged otherwise."""
     merged: tuple[str, ...] = ()
     """Signatures of the patterns that say the same, which a hybrid has taken in."""
 
@@ -64,9 +66,20 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
         return self.stands and self.lift is not None and self.lift.low > 0
 
     @property
+    def closing(self) -> bool:
+        """Whether it comes with the end of a success, and may be no cause of it."""
+        return self.helpful and closes(self.at_end, self.successes)
+
+    @property
     def harmful(self) -> bool:
         """Whether they succeed less often, beyond chance."""
         return self.stands and self.lift is not None and self.lift.high < 0
+
+
+def closes(at_end: int, successes: int) -> bool:
+    """Whether most successes had something by their last call only. When it came they were done; so whether others that
+    came as far would have succeeded by it, the counts cannot tell."""
+    return 2 * at_end > successes
 
 
 def signature_of(*parts: str) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeAlias
 
 import msgspec
 from sqlalchemy import bindparam, delete, select
@@ -17,6 +19,7 @@ from sqlalchemy import bindparam, delete, select
 from tacit.experience.episode import Episode
 from tacit.ids import parse_id
 from tacit.learning.advising.advisor import Models
+from tacit.learning.assessment.evidence import NORMAL_QUANTILE
 from tacit.learning.assessment.statistics import Share, share
 from tacit.stores import schema
 from tacit.stores.port import Row, Snapshot, Transaction
@@ -27,8 +30,10 @@ MOST_STEPS = 8
 """Steps of an episode at which the next tool is forecast, spread over it."""
 BINS = 10
 """Of the calibration, by the chance that was given."""
-_STAGES = 8
-"""Of the learning curve."""
+MOST_STAGES, LEAST_OF_STAGE = 8, 20
+"""Of the learning curve: so many stages at most, of about equal size, and each of so many episodes at least."""
+_Interval: TypeAlias = tuple[float, float]
+"""Holds the true value with 95 % confidence."""
 _forecast = schema.forecast
 _all = (
     select(
@@ -53,10 +58,13 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """Of those, how many were given a chance; at the others the models abstained."""
     brier: float | None
     """Mean squared error of the chances (G. Brier, 1950): 0 is perfect, 0.25 a coin's."""
+    brier_interval: _Interval | None
     brier_prior: float | None
     """The same for the success rate so far of all episodes, which is what one would say without advice."""
     skill: float | None
     """1 − brier / brier_prior: above 0 the chances are worth something."""
+    skill_interval: _Interval | None
+    """By the errors that the two made in the same episodes. While it holds 0, nobody knows whether they are."""
     next_tool: Share | None
     """How often the tool that was forecast as the most likely came next."""
 
@@ -107,10 +115,11 @@ def read_quality(snapshot: Snapshot, mind: bytes, position: int) -> Quality:
     kinds: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         kinds[row[0] or row[1] or "(unspecified)"].append(row)
-    size = max(1, math.ceil(len(rows) / _STAGES))
+    stages = min(MOST_STAGES, max(1, len(rows) // LEAST_OF_STAGE))
+    ends = [len(rows) * number // stages for number in range(stages + 1)]
     return Quality(
         whole=_stage(rows),
-        curve=tuple(_stage(rows[start : start + size]) for start in range(0, len(rows), size)),
+        curve=tuple(_stage(rows[start:end]) for start, end in pairwise(ends) if end),
         kinds={kind: _stage(of) for kind, of in sorted(kinds.items())},
         calibration=_calibration(rows),
     )
@@ -132,23 +141,37 @@ def _next_tools(episode: Episode, models: Models) -> tuple[int, int]:
 
 
 def _stage(rows: Sequence[Row]) -> Stage:
-    answered = [row for row in rows if row[2] is not None]
-    brier = _brier((row[2], row[4]) for row in answered)
-    prior = _brier((row[3], row[4]) for row in answered)
+    errors = [(_error(row[2], row[4]), _error(row[3], row[4])) for row in rows if row[2] is not None]
+    brier, prior = (sum(each) / len(errors) for each in zip(*errors, strict=True)) if errors else (None, None)
+    skill = None if brier is None or not prior else 1 - brier / prior
     steps, hits = sum(row[5] for row in rows), sum(row[6] for row in rows)
     return Stage(
         episodes=len(rows),
-        answered=len(answered),
+        answered=len(errors),
         brier=brier,
+        brier_interval=None if brier is None else _interval(brier, [error - brier for error, _ in errors]),
         brier_prior=prior,
-        skill=None if brier is None or not prior else 1 - brier / prior,
+        skill=skill,
+        skill_interval=None
+        if not prior or skill is None
+        else _interval(  # W. Cochran, "Sampling Techniques", 6.4
+            skill, [(error - (1 - skill) * plain) / prior for error, plain in errors]
+        ),
         next_tool=share(hits, steps) if steps else None,
     )
 
 
-def _brier(pairs: Iterable[tuple[int, int]]) -> float | None:
-    errors = [(chance / UNIT - success) ** 2 for chance, success in pairs]
-    return sum(errors) / len(errors) if errors else None
+def _error(chance: int, success: int) -> float:
+    return float(chance / UNIT - success) ** 2
+
+
+def _interval(figure: float, off: Sequence[float]) -> _Interval | None:
+    """The interval of a mean; ``off`` is how far each of the episodes is off it. None of a single one."""
+    many = len(off)
+    if many < 2:
+        return None
+    reach = NORMAL_QUANTILE * math.sqrt(sum(each * each for each in off) / (many * (many - 1)))
+    return figure - reach, figure + reach
 
 
 def _calibration(rows: Sequence[Row]) -> tuple[Bin, ...]:
