@@ -191,7 +191,8 @@ def _marked(trace: Trace) -> dict[Key, int]:
     found = occurrences(trace)
     if not trace.success or not trace.calls:
         return {key: _WELL * well for key, well in found.items()}
-    before = occurrences(msgspec.structs.replace(trace, calls=trace.calls[:-1]))
+    earlier = msgspec.structs.replace(trace, calls=trace.calls[:-1])
+    before = {key for claim in _claims(earlier) for key in claim[:2]}
     return {key: _WELL * well | _AT_END * (key not in before) for key, well in found.items()}
 
 
