@@ -6,7 +6,7 @@ import math
 import threading
 import warnings
 import weakref
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ class OpenStore:
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
         self._counsel = Counsel(embedder, window=settings.learning.window, withholding=_withholding(settings))
-        self.journal.start(self.backups.run_due)
+        self.journal.start(self.backups.run_due, partial(self._counsel.keep_up, store))
         self._abandoned = weakref.finalize(self, _abandon, self.journal, store)
         self._abandoned.atexit = False
 

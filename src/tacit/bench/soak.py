@@ -127,11 +127,12 @@ def _measure_burst(run: Run, mind: Mind) -> int:
         mind.advise(task.description, task_type=task.task_type, domain=task.domain, record=False)
         return time.perf_counter() - start
 
+    sources = [_endless(seed) for seed in range(_BURST_AGENTS)]
     ask()
     run.timing("idle_read_episode", [read() for _ in range(_IDLE_SAMPLES)])
     run.timing("idle_advise", [ask() for _ in range(_IDLE_SAMPLES)])
     with _Every(_READ_EVERY_SECONDS, read) as reads, _Every(_ASK_EVERY_SECONDS, ask) as answers:
-        done = _fleet(mind, run.burst_seconds)
+        done = _fleet(mind, run.burst_seconds, sources)
         lag, start = max(mind.lag().values(), default=0), time.perf_counter()
         mind.settle(_DRAIN_SECONDS)
         drain = time.perf_counter() - start
@@ -145,11 +146,11 @@ def _measure_burst(run: Run, mind: Mind) -> int:
     return len(done.calls)
 
 
-def _fleet(mind: Mind, seconds: float) -> _Paced:
+def _fleet(mind: Mind, seconds: float, sources: Sequence[Iterator[Record]]) -> _Paced:
     """Several agents at once, together at the pace of the burst."""
     with ThreadPoolExecutor(_BURST_AGENTS, thread_name_prefix="bench-agent") as pool:
         pace = _BURST_PACE / _BURST_AGENTS
-        running = [pool.submit(_paced, mind, _endless(seed), pace, seconds) for seed in range(_BURST_AGENTS)]
+        running = [pool.submit(_paced, mind, source, pace, seconds) for source in sources]
         parts = [each.result() for each in running]
     return _Paced(
         max(part.seconds for part in parts),
@@ -179,9 +180,10 @@ def _paced(mind: Mind, source: Iterator[Record], pace: float, seconds: float) ->
 
 
 def _endless(seed: int = 0) -> Iterator[Record]:
-    """The same thousand episodes over and over, without their keys, so that each is a new one."""
-    for record in cycle(list(records(_GENERATED, seed=seed))):
-        yield msgspec.structs.replace(record, key="")
+    """The same thousand episodes over and over, without their keys, so that each is a new one. They are made before
+    the first is asked for: that takes seconds, which are the bench's own."""
+    generated = list(records(_GENERATED, seed=seed))
+    return (msgspec.structs.replace(record, key="") for record in cycle(generated))
 
 
 def _together(process: psutil.Process, measure: Callable[[psutil.Process], float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from tacit.errors import InvalidInput, shown
 from tacit.experience import kinds
 from tacit.experience.episode import OUTCOME_KINDS, OutcomeKind, Task
 from tacit.experience.recorder import Recorder, plain
+from tacit.experience.views import NOW
 from tacit.ids import format_id, keyed_id, parse_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import consumer_position
@@ -39,13 +41,15 @@ from tacit.learning.trials.exposure import (
     given_lots,
     given_payload,
 )
-from tacit.stores.port import Snapshot
+from tacit.stores.port import Snapshot, Store
 
 if TYPE_CHECKING:
     from tacit.learning.lessons.embedder import Vector
 
 _MOST_SHELVES = 8
 """Minds whose episodes are kept in memory for advice."""
+_RECENTLY_SECONDS = 60.0
+"""For a mind that was asked about no longer ago, what advice stands on is kept up to date."""
 _Place = tuple[bytes, bool]
 """A mind, and whether its past is asked: the past has a shelf of its own, so that neither has to be laid out anew."""
 
@@ -55,6 +59,7 @@ class _Ground:
 
     def __init__(self, window: int, model: str) -> None:
         self.lock = threading.Lock()  # it is brought up to date and read by one thread at a time
+        self.asked_at = float("-inf")
         self.shelf = Shelf(window, model)
         self._fitted_at = 0
         self._models = Models()
@@ -113,6 +118,16 @@ class Counsel:
             _without(found, undrawn), exposure_id=exposure, withheld=bool(lots) and not shown
         )
 
+    def keep_up(self, store: Store) -> None:
+        """Bring up to date what advice stands on, so that whoever asks next need not wait for that."""
+        with self._lock:
+            grounds = list(self._grounds.items())
+        for (mind, is_past), ground in grounds:
+            if is_past or time.monotonic() > ground.asked_at + _RECENTLY_SECONDS:
+                continue
+            with ground.lock, store.snapshot() as snapshot:
+                ground.catch_up(snapshot, mind, consumer_position(snapshot, mind, Lessons.name))
+
     def _found(
         self,
         recorder: Recorder,
@@ -123,14 +138,14 @@ class Counsel:
     ) -> Advice:
         """The advice, as if there were nothing of what was demoted or is held back: that must not act on the rest."""
         mind = recorder.mind.id
-        with recorder.journal.store.snapshot() as snapshot:
+        ground = self._ground((mind, position < NOW))
+        with ground.lock, recorder.journal.store.snapshot() as snapshot:  # read later than what others have laid here
             reached = consumer_position(snapshot, mind, Lessons.name)
             lag = max(0, head_position(snapshot, mind) - consumer_position(snapshot, mind, Study.name))
             hidden = held_back | demoted_items(snapshot, mind, position)
-            ground = self._ground((mind, position < reached))
-            with ground.lock:
-                book, models = ground.catch_up(snapshot, mind, min(position, reached))
-                found = advise(question, book, ground.shelf, models, vectors, hidden)
+            ground.asked_at = time.monotonic()
+            book, models = ground.catch_up(snapshot, mind, min(position, reached))
+            found = advise(question, book, ground.shelf, models, vectors, hidden)
             notes = (*found.notes, *behind_note(snapshot, mind, position, lag))
         return msgspec.structs.replace(found, lag=lag, notes=notes)
 
