@@ -26,11 +26,13 @@ settings.register_profile("explore", max_examples=1_000, deadline=None)
 settings.load_profile("ci")  # `pytest --hypothesis-profile=explore` searches anew, and for longer
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
     """The settings of whoever runs the tests change nothing; TACIT_BENCH_DATA is where data for tests may be."""
-    for name in [name for name in os.environ if name.startswith("TACIT_") and name != "TACIT_BENCH_DATA"]:
-        monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith("TACIT_") and name != "TACIT_BENCH_DATA"]:
+            patched.delenv(name)
+        yield
 
 
 @pytest.fixture
