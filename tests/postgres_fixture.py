@@ -44,11 +44,14 @@ class Server(msgspec.Struct):
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def new_database(self) -> str:
-        """The name of a fresh, empty database."""
+    def new_database(self, like: str | None = None) -> str:
+        """The name of a fresh database: empty, or a copy of one that nobody is connected to."""
         name = f"test_{next(self.numbers)}"
-        self.execute(_CREATE.format(name))
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {like}" if like else _CREATE.format(name))
         return name
+
+    def drop(self, database: str) -> None:
+        self.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
     def url_of(self, database: str, *, user: str = "postgres") -> str:
         return f"postgresql://{user}@/{database}?host={self.folder / 'data'}"
@@ -99,4 +102,4 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     """The URL of a fresh, empty database."""
     name = postgres_server.new_database()
     yield postgres_server.url_of(name)
-    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres_server.drop(name)
