@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tacit.bench import closed_loop, command, demotion, intervals, soak
+from tacit.bench import bulk, closed_loop, command, demotion, intervals, soak
 from tacit.bench.command import BENCHES, Options
 from tacit.bench.episodes import STEPS, records, write_messages
 from tacit.bench.gate import compare, passed, read
@@ -30,7 +30,9 @@ TINY = {"ingest": 8, "read": 30, "startup": 1, "verify": 40, "backup": 20, "soak
 def measured(name: str, folder: Path, **options: object) -> Report:
     """One bench in its tiny size; nothing that it wrote is left behind."""
     given = {"size": TINY[name], "rounds": 1, "seconds": 0.5, "folder": folder, **options}
-    report = command.run(name, msgspec.convert(given, Options, strict=False))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bulk, "_WARM_UP", 5)
+        report = command.run(name, msgspec.convert(given, Options, strict=False))
     assert list(folder.iterdir()) == []
     assert report.bench == name
     assert report.machine.processor
