@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlcipher3 import dbapi2 as driver
 
+from memory_folder import MEMORY
 from tacit.clock import ManualClock
 from tacit.experience.episode import Outcome, Step, Task
 from tacit.experience.fold import EpisodeProjection
@@ -98,6 +101,21 @@ def recorder_for(journal: Journal, mind: MindInfo) -> Recorder:
 
 def build_store(path: Path, *, passphrase: str | None = None, episodes: int = 4) -> None:
     """A closed store with two minds, several checkpoints, an anchor beside it, and two origins in the first mind."""
+    store, anchor = _built(passphrase, episodes)
+    path.write_bytes(store)
+    anchor_path(path).write_bytes(anchor)
+
+
+@functools.cache
+def _built(passphrase: str | None, episodes: int) -> tuple[bytes, bytes]:
+    """What is in the files of such a store: always the same, so it is built once."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        path = Path(folder) / "built.db"
+        _build(path, passphrase, episodes)
+        return path.read_bytes(), anchor_path(path).read_bytes()
+
+
+def _build(path: Path, passphrase: str | None, episodes: int) -> None:
     clock, entropy = ManualClock(), SeededEntropy(7)
     with contextlib.closing(SqliteStore(path, passphrase=passphrase)) as store:
         _session(store, path, clock, entropy, ("first", "second"), episodes)

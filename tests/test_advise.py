@@ -19,7 +19,7 @@ from tacit.learning.studying.fits import models_of, read_fit
 from tacit.learning.studying.forecasts import UNIT, Quality, read_quality, write_forecasts
 from tacit.mind import Mind, PastMind
 from tacit.stores.port import Row
-from trials import open_mind
+from trials import copy_store, open_mind
 
 pytestmark = pytest.mark.requirement("LE-09")
 
@@ -39,18 +39,28 @@ def mind(tmp_path: Path) -> Iterator[Mind]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def taught_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed store whose mind has seen that asking helps, and another kind of task."""
+    path: Path = tmp_path_factory.mktemp("taught") / "a.db"
+    with open_mind(path) as mind:
+        for number in range(40):
+            asked = number % 2 == 0
+            live(mind, number, asked=asked, well=asked or number % 10 == 1)
+        for number in range(10):
+            with mind.episode(f"Brew coffee for guest {number}", domain="kitchen", task_type="coffee") as episode:
+                episode.step(tool="grind", observation=f"{number} g", success=True)
+                episode.complete("success")
+        mind.settle(120)
+    return path
+
+
 @pytest.fixture
-def taught(mind: Mind) -> Mind:
-    """A mind that has seen that asking helps, and another kind of task."""
-    for number in range(40):
-        asked = number % 2 == 0
-        live(mind, number, asked=asked, well=asked or number % 10 == 1)
-    for number in range(10):
-        with mind.episode(f"Brew coffee for guest {number}", domain="kitchen", task_type="coffee") as episode:
-            episode.step(tool="grind", observation=f"{number} g", success=True)
-            episode.complete("success")
-    mind.settle(120)
-    return mind
+def taught(taught_store: Path, tmp_path: Path) -> Iterator[Mind]:
+    """A mind that has learned so, in a store of its own."""
+    copy_store(taught_store, tmp_path / "taught.db")
+    with open_mind(tmp_path / "taught.db") as opened:
+        yield opened
 
 
 def test_a_mind_that_knows_nothing_says_so(mind: Mind) -> None:

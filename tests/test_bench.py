@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tacit.bench import closed_loop, command, demotion, intervals, soak
+from tacit.bench import bulk, closed_loop, command, demotion, intervals, soak
 from tacit.bench.command import BENCHES, Options
 from tacit.bench.episodes import STEPS, records, write_messages
 from tacit.bench.gate import compare, passed, read
@@ -21,13 +22,17 @@ from tacit.bench.store import WatchedStore, count_episodes, count_finished, coun
 from tacit.errors import InvalidInput, NotFound
 from tacit.stores.sqlite import SqliteStore
 
+pytestmark = pytest.mark.disk  # figures from memory mean nothing, and are refused
+
 TINY = {"ingest": 8, "read": 30, "startup": 1, "verify": 40, "backup": 20, "soak": 1}
 
 
 def measured(name: str, folder: Path, **options: object) -> Report:
     """One bench in its tiny size; nothing that it wrote is left behind."""
     given = {"size": TINY[name], "rounds": 1, "seconds": 0.5, "folder": folder, **options}
-    report = command.run(name, msgspec.convert(given, Options, strict=False))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bulk, "_WARM_UP", 5)
+        report = command.run(name, msgspec.convert(given, Options, strict=False))
     assert list(folder.iterdir()) == []
     assert report.bench == name
     assert report.machine.processor
@@ -36,8 +41,9 @@ def measured(name: str, folder: Path, **options: object) -> Report:
 
 
 @pytest.fixture(scope="module")
-def ingest(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return measured("ingest", tmp_path_factory.mktemp("ingest"))
+def ingest() -> Report:
+    with tempfile.TemporaryDirectory() as folder:
+        return measured("ingest", Path(folder))
 
 
 @pytest.mark.requirement("QU-04", "JR-13")

@@ -20,7 +20,7 @@ from tacit.experience.episode import Step
 from tacit.ids import parse_id
 from trials import assert_sound, kinds_of, open_mind, settings
 
-pytestmark = pytest.mark.requirement("JR-12", "QU-02")
+pytestmark = [pytest.mark.requirement("JR-12", "QU-02"), pytest.mark.disk]
 
 TESTS = Path(__file__).parent
 START = """

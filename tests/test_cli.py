@@ -21,16 +21,25 @@ from tacit.cli import manual
 from tacit.cli.app import app
 from tacit.cli.output import printable
 from tacit.cli.session import SHARED
+from trials import copy_store
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"sqlalchemy", "alembic", "pydantic", "cryptography", "rich", "sqlcipher3", "detect_secrets", "httpx", "psutil"}
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with six episodes."""
+    folder = tmp_path_factory.mktemp("imported")
+    line = CommandLine(folder / "a.db")
+    assert line("import", str(write_traces(folder / "traces.jsonl", good=6))).code == 0
+    return line.store
+
+
 @pytest.fixture
-def cli(tmp_path: Path) -> CommandLine:
-    line = CommandLine(tmp_path / "a.db")
-    assert line("import", str(write_traces(tmp_path / "traces.jsonl", good=6))).code == 0
-    return line
+def cli(imported: Path, tmp_path: Path) -> CommandLine:
+    copy_store(imported, tmp_path / "a.db")
+    return CommandLine(tmp_path / "a.db")
 
 
 def every_command() -> list[tuple[str, Any]]:

@@ -16,14 +16,23 @@ from tacit.journal import merkle
 from tacit.journal.mark import Checkpoint
 from tacit.journal.node import is_signed_by
 from tacit.stores.migrate import MigrationReport
+from trials import copy_store
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with six episodes."""
+    folder = tmp_path_factory.mktemp("imported")
+    line = CommandLine(folder / "a.db")
+    assert line("import", str(write_traces(folder / "traces.jsonl", good=6))).code == 0
+    assert line.json("stats")["lag"] == {}  # so that the consumers have come to the end
+    return line.store
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> CommandLine:
-    line = CommandLine(tmp_path / "a.db")
-    assert line("import", str(write_traces(tmp_path / "traces.jsonl", good=6))).code == 0
-    assert line.json("stats")["lag"] == {}  # so that the consumers have come to the end
-    return line
+def cli(imported: Path, tmp_path: Path) -> CommandLine:
+    copy_store(imported, tmp_path / "a.db")
+    return CommandLine(tmp_path / "a.db")
 
 
 def change(store: Path, statement: str) -> None:

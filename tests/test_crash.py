@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from tacit.ids import format_id
 from tacit.stores import schema
 from tacit.stores.sqlite import SqliteStore
 from trials import assert_sound, kinds_of, open_mind
+
+pytestmark = pytest.mark.disk
 
 TESTS = Path(__file__).parent
 WRITER = journal_writer.__name__
@@ -82,10 +85,18 @@ def cut_after(runs: Iterator[KillRun], log: Path, disk: random.Random | None, lo
 
 def run_child(environment: dict[str, str], program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs a short program to its end; it has ``sys``, ``os``, ``lossy``, ``open_mind`` and ``arguments``."""
+    with start_child(environment, program, *arguments) as child:
+        said, complained = child.communicate(timeout=60)
+    return subprocess.CompletedProcess(child.args, child.returncode, said, complained)
+
+
+def start_child(environment: dict[str, str], program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Starts such a program."""
     start = "import os, sys\nfrom faults import lossy\nfrom trials import open_mind\narguments = sys.argv[1:]\n"
     command: Sequence[str] = [sys.executable, "-c", start + textwrap.dedent(program), *map(str, arguments)]
     own = {**environment, "PYTHONPATH": f"{TESTS}:{environment.get('PYTHONPATH', '')}"}
-    return subprocess.run(command, env=own, capture_output=True, text=True, timeout=60)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=own, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.mark.requirement("JR-02", "JR-01", "QU-02")
@@ -181,27 +192,48 @@ def test_a_torn_write_costs_only_what_was_never_acknowledged(
     assert_sound(file)
 
 
+@contextlib.contextmanager
+def makers_of_stores(environment: dict[str, str], file: Path) -> Iterator[Callable[[int], int]]:
+    """Calls it with a number to have a process make the store that dies at that write; with what it ended."""
+    program = """
+        from tacit.stores.sqlite import SqliteStore
+        for number in sys.stdin:
+            process = os.fork()
+            if process == 0:
+                lossy.arm(f"short:{int(number)}")
+                SqliteStore(arguments[0]).close()
+                os._exit(0)
+            print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+    """
+    with start_child(environment, program, file) as mother:
+        assert mother.stdin is not None
+        assert mother.stdout is not None
+
+        def make(number: int) -> int:
+            print(number, file=mother.stdin, flush=True)
+            return int(mother.stdout.readline())
+
+        yield make
+        mother.stdin.close()
+
+
 @pytest.mark.requirement("JR-12", "QU-02")
 def test_a_process_killed_while_it_makes_a_store_leaves_no_half_made_one(
     library: Path, folder: Path, tmp_path: Path
 ) -> None:
     """Killed at one write after the other (in growing steps), until it gets through."""
     file, number, step = folder / "agent.db", 0, 1
-    while True:
-        number, step = number + step, max(number, 1)
-        environment = lossy.environment(library, folder, tmp_path / "log", fail=f"short:{number}")
-        program = """
-            from tacit.stores.sqlite import SqliteStore
-            SqliteStore(arguments[0]).close()
-        """
-        child = run_child(environment, program, file)
-        lossy.drop_unsynced(tmp_path / "log")
-        if child.returncode == 0:
-            break
-        assert child.returncode == -signal.SIGKILL, child.stderr
-        assert not file.exists() or assert_sound(file) == 0
-        shutil.rmtree(folder)
-        folder.mkdir()
+    with makers_of_stores(lossy.environment(library, folder, tmp_path / "log"), file) as make:
+        while True:
+            number, step = number + step, max(number, 1)
+            ended = make(number)
+            lossy.drop_unsynced(tmp_path / "log")
+            if ended == 0:
+                break
+            assert ended == -signal.SIGKILL
+            assert not file.exists() or assert_sound(file) == 0
+            shutil.rmtree(folder)
+            folder.mkdir()
     assert number > 3, "making a store takes more writes than that"
     assert assert_sound(file) == 0
     with open_mind(file) as mind:

@@ -72,6 +72,7 @@ def outcome_of_damage(path: Path, before: dict[str, list[tuple[Any, ...]]], dige
     return "unused bytes" if not differing else f"undetected in {sorted(differing)}"
 
 
+@pytest.mark.no_cover
 @pytest.mark.requirement("JR-01", "JR-12")
 def test_any_flipped_byte_of_the_file_is_found_unless_nothing_is_stored_in_it(store_path: Path, sound: Path) -> None:
     raw, before = sound.read_bytes(), contents(sound)

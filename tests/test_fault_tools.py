@@ -14,6 +14,8 @@ import pytest
 
 from faults import kill, lossy, raw_writer
 
+pytestmark = pytest.mark.disk
+
 TESTS = Path(__file__).parent
 SSD_US = 1000
 """A sync that takes as long as on a common disk, so that power cuts find something unsynced."""

@@ -393,6 +393,7 @@ RECORDS = st.builds(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.requirement("EP-02")
 @given(records=st.lists(RECORDS, min_size=1, max_size=3))
 def test_own_jsonl_gives_back_every_valid_record(

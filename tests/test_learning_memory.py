@@ -46,6 +46,7 @@ def own_tools(number: int) -> Episode:
     return episode(Task(description=f"thing {number}", domain=f"domain{number}"), steps, number % 2 == 0)
 
 
+@pytest.mark.no_cover
 @pytest.mark.requirement("LE-12")
 def test_memory_does_not_grow_with_the_tools_that_each_episode_has_of_its_own() -> None:
     episodes = [own_tools(number) for number in range(100)]

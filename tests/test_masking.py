@@ -371,6 +371,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_hostile_text_is_searched_to_its_end(piece: str) -> None:
     text = (piece * (200_000 // len(piece)))[:200_000]
@@ -395,6 +396,7 @@ def payloads_with_a_secret(draw: st.DrawFn) -> tuple[str, Any]:
     return sample[2], value
 
 
+@pytest.mark.no_cover
 @settings(max_examples=400, deadline=None)
 @given(payloads_with_a_secret())
 def test_a_planted_secret_is_found_in_any_surroundings(case: tuple[str, Any]) -> None:
@@ -430,6 +432,7 @@ fragmented_json = st.recursive(
 )
 
 
+@pytest.mark.no_cover
 @settings(max_examples=800, deadline=None)
 @given(fragmented_json)
 def test_the_quick_look_never_misses_what_the_search_finds(payload: Any) -> None:
@@ -439,6 +442,7 @@ def test_the_quick_look_never_misses_what_the_search_finds(payload: Any) -> None
     assert (masked is payload) == (count == 0)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=800, deadline=None)
 @given(fragmented_json)
 def test_masking_again_changes_nothing(payload: Any) -> None:
@@ -448,6 +452,7 @@ def test_masking_again_changes_nothing(payload: Any) -> None:
     assert again is masked
 
 
+@pytest.mark.no_cover
 @settings(max_examples=200, deadline=None)
 @given(st.recursive(around, lambda inner: st.lists(inner) | st.dictionaries(around, inner), max_leaves=8))
 def test_any_text_passes_through_unbroken(payload: Any) -> None:

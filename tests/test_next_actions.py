@@ -242,8 +242,9 @@ def fitted(episodes: Sequence[Episode]) -> tuple[float, ActionModel]:
     return time.process_time() - began, model
 
 
+@pytest.mark.no_cover
 @pytest.mark.requirement("LE-12")
-def test_a_thousand_episodes_are_learned_from_in_bounded_time_and_advice_takes_milliseconds() -> None:
+def test_a_thousand_episodes_are_learned_from_in_bounded_time_and_advice_takes_little() -> None:
     rng = random.Random(5)
 
     def crowded(number: int) -> Episode:
@@ -261,9 +262,10 @@ def test_a_thousand_episodes_are_learned_from_in_bounded_time_and_advice_takes_m
     began = time.process_time()
     for each in episodes[:20]:
         model.predict(each.task, each.steps[:6], [f"tool{number}" for number in range(5)])
-    assert time.process_time() - began < 20 * 0.05, "about 0.005 each where this was written"
+    assert time.process_time() - began < many / 5, "to ask takes a hundredth of what it takes to learn, at most"
 
 
+@pytest.mark.no_cover
 @pytest.mark.requirement("LE-12")
 def test_an_episode_of_a_thousand_steps_with_long_answers_is_learned_from_in_bounded_time() -> None:
     rng = random.Random(5)
@@ -280,7 +282,7 @@ def test_an_episode_of_a_thousand_steps_with_long_answers_is_learned_from_in_bou
     assert many < 6 * few, "no more is learned from than is bounded: ten times as many take less than ten times as long"
     began = time.process_time()
     model.predict(long[0].task, steps, ["tool1"])
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < few
 
 
 @pytest.mark.requirement("LE-09")
@@ -298,6 +300,7 @@ def test_advice_says_how_the_next_tool_is_called(tmp_path: Path) -> None:
         assert all(each.action == "" for each in mind.advise("unlike all else", record=False, tools=["fly"]).next_steps)
 
 
+@pytest.mark.no_cover
 @pytest.mark.requirement("LE-11")
 def test_next_actions_are_measured_on_held_out_tasks_beside_plain_rules(tmp_path: Path) -> None:
     run = Run(tmp_path, size=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from trials import assert_sound, events_of, kinds_of, open_mind
 pytestmark = pytest.mark.requirement("JR-04")
 
 PROCESSES, THREADS, WRITES = 8, 4, 250
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    """Started once: each has to import everything."""
+    with Processes(PROCESSES) as started:
+        yield started
 
 
 def log_a_thousand_steps(path: str, process: int) -> tuple[int, dict[str, int]]:
@@ -37,11 +45,10 @@ def log_a_thousand_steps(path: str, process: int) -> tuple[int, dict[str, int]]:
 
 @pytest.mark.requirement("JR-01", "JR-02")
 def test_eight_processes_that_start_together_write_a_thousand_steps_each_and_every_one_reads_all(
-    tmp_path: Path,
+    tmp_path: Path, processes: Processes
 ) -> None:
     path = tmp_path / "agent.db"
-    with Processes(PROCESSES) as processes:
-        seen = processes.run(log_a_thousand_steps, [(str(path), number) for number in range(PROCESSES)])
+    seen = processes.run(log_a_thousand_steps, [(str(path), number) for number in range(PROCESSES)])
     whole = {f"{process}-{thread}": WRITES for process in range(PROCESSES) for thread in range(THREADS)}
     assert seen == [(PROCESSES * THREADS * WRITES, whole)] * PROCESSES
     assert assert_sound(path) == 1 + PROCESSES * (1 + THREADS * WRITES + 1)
@@ -58,13 +65,14 @@ def open_together(path: str, process: int) -> str:
         return store.mind("shared").id + store.journal.node.origin.hex()
 
 
-def test_processes_that_make_a_store_together_find_one_store_one_key_and_one_mind(tmp_path: Path) -> None:
-    with Processes(PROCESSES) as processes:
-        for number in range(3):
-            path = tmp_path / f"{number}.db"
-            found = processes.run(open_together, [(str(path), process) for process in range(PROCESSES)])
-            assert len(set(found)) == 1
-            assert assert_sound(path) == 1
+def test_processes_that_make_a_store_together_find_one_store_one_key_and_one_mind(
+    tmp_path: Path, processes: Processes
+) -> None:
+    for number in range(3):
+        path = tmp_path / f"{number}.db"
+        found = processes.run(open_together, [(str(path), process) for process in range(PROCESSES)])
+        assert len(set(found)) == 1
+        assert assert_sound(path) == 1
 
 
 def record_with_consumers(path: str, process: int, count: int) -> int:

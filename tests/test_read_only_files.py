@@ -16,6 +16,7 @@ import pytest
 
 import tacit
 from command_line import run_here, write_traces
+from memory_folder import MEMORY
 from tacit.clock import SystemClock
 from tacit.ids import SystemEntropy
 from tacit.stores.sqlite import SqliteStore
@@ -33,7 +34,7 @@ def mounting_works() -> bool:
     """Whether this user may mount something that only a process of its own sees."""
     if shutil.which("unshare") is None:
         return False
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         tried = subprocess.run(mounted(Path(folder), ["true"]), capture_output=True, check=False)
     return tried.returncode == 0
 
@@ -51,7 +52,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become a
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that another user can reach, too."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
         Path(name).chmod(0o755)
         yield Path(name)
         Path(name).chmod(0o700)
@@ -197,7 +198,7 @@ def test_a_restore_to_a_read_only_mount_says_so(store: Path, tmp_path: Path) -> 
 @contextlib.contextmanager
 def left_open(path: Path, *, index: bool) -> Iterator[Path]:
     """A folder as a crash leaves it: the store, its log, with something in it, and perhaps the log's index."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
         Path(name).chmod(0o755)
         with open_mind(path) as mind:
             mind.episode("only in the log")

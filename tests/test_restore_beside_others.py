@@ -25,7 +25,7 @@ from tacit.stores.sqlite import SqliteStore
 from tacit.stores.sqlite_file import anchor_path, log_paths
 from trials import assert_sound, open_mind
 
-pytestmark = pytest.mark.requirement("OP-07", "JR-02")
+pytestmark = [pytest.mark.requirement("OP-07", "JR-02"), pytest.mark.disk]
 
 RESTORES = 25
 VISITOR = """

@@ -12,6 +12,8 @@ from tacit.stores.opening import open_store
 from tacit.stores.port import Store
 from tacit.stores.sqlite import SqliteStore
 
+pytestmark = pytest.mark.disk
+
 PASSPHRASE = "correct horse"
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from postgres_fixture import Server
 from tacit.errors import Conflict, InvalidInput, NotFound
 from tacit.learning.trials.exposure import Withholding, draw, read_draws
 from tacit.learning.trials.trial import FALSE_DEMOTION_RATE, Draw, difference, judge
 from tacit.mind import Mind
-from trials import open_mind
+from trials import copy_store, open_mind
 
 pytestmark = pytest.mark.requirement("LE-10")
 WITHHOLDING = Withholding(share=0.5, floor=0.1, half_after=50)
@@ -89,18 +90,50 @@ def test_a_retry_cannot_roll_again_and_lots_fall_as_often_as_they_should() -> No
 # ── on a real store ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(params=["file", "postgres"])
-def mind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mind]:
-    """A mind that has learned that asking first helps."""
-    location = request.getfixturevalue("postgres_url") if request.param == "postgres" else str(tmp_path / "a.db")
-    with open_mind(location) as opened:
+def teach(location: str) -> None:
+    """A mind learns that asking first helps."""
+    with open_mind(location) as mind:
         for number in range(60):
             asked = number % 2 == 0
-            with opened.episode(f"Change seat {number}", domain="airline") as episode:
+            with mind.episode(f"Change seat {number}", domain="airline") as episode:
                 episode.step(tool="ask" if asked else "guess", observation=number, success=True)
                 episode.step(tool="book", observation=f"b{number}", success=True)
                 episode.complete("success" if asked or number % 10 == 1 else "failure")
-        opened.settle(60)
+        mind.settle(60)
+
+
+@pytest.fixture(scope="module")
+def taught_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("taught") / "a.db"
+    teach(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def taught_database(postgres_server: Server) -> Iterator[str]:
+    name = postgres_server.new_database()
+    teach(postgres_server.url_of(name))
+    yield name
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def file_location(taught_file: Path, tmp_path: Path) -> str:
+    copy_store(taught_file, tmp_path / "a.db")
+    return str(tmp_path / "a.db")
+
+
+@pytest.fixture
+def postgres_location(taught_database: str, postgres_server: Server) -> Iterator[str]:
+    name = postgres_server.new_database(like=taught_database)
+    yield postgres_server.url_of(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture(params=["file", "postgres"])
+def mind(request: pytest.FixtureRequest) -> Iterator[Mind]:
+    """A mind that has learned so, in a store of its own."""
+    with open_mind(request.getfixturevalue(f"{request.param}_location")) as opened:
         yield opened
 
 

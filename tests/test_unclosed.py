@@ -100,6 +100,7 @@ def test_the_warning_names_the_store_and_the_line_that_dropped_it(path: Path) ->
     with pytest.warns(ResourceWarning, match="a.db was never closed") as caught:
         del store
     assert caught[0].filename == __file__
+    eventually(lambda: threads() == [])
 
 
 def test_what_was_closed_is_dropped_without_a_warning(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tacit.journal.verify import verify
 from tacit.learning.assessment.tally import Tally
 from tacit.ops.settings import Settings, load
 from tacit.stores.sqlite import SqliteStore
-from tacit.stores.sqlite_file import anchor_path
+from tacit.stores.sqlite_file import anchor_path, log_paths
 
 
 def settings(**changed: Any) -> Settings:
@@ -40,6 +41,13 @@ def open_mind(
     return tacit.open(
         path, mind=name, settings=settings(**changed), clock=clock or SystemClock(), passphrase=passphrase
     )
+
+
+def copy_store(path: Path, to: Path) -> None:
+    """Copy a closed store and its anchor: what is built once serves many tests, each of which may change its own."""
+    assert not any(log.exists() for log in log_paths(path)), "somebody still uses it"
+    shutil.copyfile(path, to)
+    shutil.copyfile(anchor_path(path), anchor_path(to))
 
 
 def events_of(mind: tacit.Mind) -> list[Recorded]:

@@ -35,6 +35,8 @@ _log = logging.getLogger("tacit.journal.consumers")
 WORTH_HELP, WORTH_GOING_ON = 1_000, 50
 """Events. When consumers are so far behind, a helper is started, which takes it about as long as it takes them to catch
 up; and when they are so far behind, one that is there is asked."""
+BURST_EVENTS = 200
+"""In a short burst, consumers that are further behind wait for its end: what they do takes a processor from writers."""
 HELPLESS_SECONDS = 60.0
 """For so long they do without when that has failed."""
 _NO_MIND = b""
@@ -208,6 +210,9 @@ class Consumers:
     def _turn(self, consumer: Consumer, mind: bytes, behind: int) -> bool:
         """A batch, unless the last ones failed; the fault of one mind must not stop the others."""
         if self._faults.pausing(consumer.name, mind):
+            return False
+        if behind > BURST_EVENTS and self.rest.bursting and not self._is_awaited(consumer, mind):
+            self._put_off = True
             return False
         try:
             moved = self._batch(consumer, mind, behind)

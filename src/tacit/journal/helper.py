@@ -34,7 +34,8 @@ _NICE = 5
 """Whoever is at work comes before whoever learns from it."""
 SILENCE_SECONDS = 60.0
 """A helper that gives no sign of life for so long has been stopped, or hangs."""
-_SIGN_SECONDS = 5.0
+SIGN_SECONDS = 5.0
+"""So often one that is at work gives a sign of life."""
 _PARENT_SECONDS = 1.0
 _BEGIN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import tacit.journal.helper as it; it.main()"
 """The search path comes after Python's own start, which would import a sitecustomize.py from the agent's folder."""
@@ -152,7 +153,7 @@ class Helper:
         try:
             with GATE.entered():  # who forks meanwhile would inherit the pipes, and keep them open
                 process = self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-c", _BEGIN, path, str(IDLE_SECONDS)],
+                    [sys.executable, "-I", "-c", _BEGIN, path, str(IDLE_SECONDS), str(SIGN_SECONDS)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     env={**secretless, **_ONE_THREAD},
@@ -216,7 +217,7 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(_NICE)
     questions = Connection(os.dup(sys.stdin.fileno()), writable=False)
-    answers = _Out(Connection(os.dup(sys.stdout.fileno()), readable=False))
+    answers = _Out(Connection(os.dup(sys.stdout.fileno()), readable=False), sign_seconds=float(sys.argv[3]))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into an answer
     with contextlib.suppress(EOFError, OSError):
         opener, maker = questions.recv()
@@ -236,8 +237,9 @@ def main() -> None:
 class _Out:
     """Where answers go to, and signs of life while one is worked out."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, sign_seconds: float) -> None:
         self._pipe = pipe
+        self._sign_seconds = sign_seconds
         self._busy = threading.Event()
         self._sending = threading.Lock()
         threading.Thread(target=self._give_signs, daemon=True).start()
@@ -259,7 +261,7 @@ class _Out:
         with contextlib.suppress(OSError):
             while self._busy.wait():
                 self.send(_Sign())
-                time.sleep(_SIGN_SECONDS)
+                time.sleep(self._sign_seconds)
 
 
 def _end_with(parent: int) -> None:
