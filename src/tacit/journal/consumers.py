@@ -22,7 +22,7 @@ from tacit.journal.append import Appender
 from tacit.journal.bell import Bell
 from tacit.journal.consumer import Consumer, Span, Taken
 from tacit.journal.faults import Faults
-from tacit.journal.helper import Helper, HelperFailed, NoHelper
+from tacit.journal.helper import HELPLESS_SECONDS, Helper, HelperFailed, NoHelper
 from tacit.journal.lease import Lease, Leases
 from tacit.journal.read import head_position
 from tacit.journal.rest import MOMENT_SECONDS, Rest
@@ -35,8 +35,6 @@ _log = logging.getLogger("tacit.journal.consumers")
 WORTH_HELP, WORTH_GOING_ON = 1_000, 50
 """Events. When consumers are so far behind, a helper is started, which takes it about as long as it takes them to catch
 up; and when they are so far behind, one that is there is asked."""
-HELPLESS_SECONDS = 60.0
-"""For so long they do without when that has failed."""
 _NO_MIND = b""
 """Stands for all minds, where the store itself is in trouble."""
 _row = schema.consumer
