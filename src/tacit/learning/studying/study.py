@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from uuid import UUID, uuid5
 
+from tacit import numerics
 from tacit.clock import Clock
 from tacit.experience import kinds
 from tacit.ids import SystemEntropy
@@ -128,6 +129,7 @@ class Study:
 
     def _study(self, snapshot: Snapshot, given: Assignment, check: Check) -> Taken | None:
         """The study, in this thread."""
+        numerics.prepare()
         try:
             found, work = self._student.read(snapshot, given, check)
             examples = [] if work.fitting is None else self._student.examples(snapshot, given)
