@@ -101,11 +101,23 @@ class Consumers:
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, *chores: Callable[[], object]) -> None:
-        """Run in the background from now on, with chores that are done after each round."""
-        if self._thread is None:
-            self._chores = chores
-            self._thread = threading.Thread(target=self._work, name="tacit-consumers", daemon=True)
-            self._thread.start()
+        """Run in the background from now on, with chores that are done after each round.
+
+        Where no thread can be started, the log says so, and they run while somebody waits for them.
+        """
+        if self._thread is not None:
+            return
+        self._chores = chores
+        thread = threading.Thread(target=self._work, name="tacit-consumers", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            names = ", ".join(each.name for each in self._consumers)
+            _log.warning(
+                "nothing is learned in the background (%s), only while somebody waits for it: %s", names, error
+            )
+            return
+        self._thread = thread
 
     def in_own_thread(self) -> bool:
         """Whether the caller is one of the background threads."""
