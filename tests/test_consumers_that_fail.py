@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from tacit.journal.journal import Journal
 from tacit.journal.minds import MindInfo, open_mind
 from tacit.stores.port import Snapshot
 from tacit.stores.sqlite import MEMORY, SqliteStore
+from trials import open_mind as open_whole
 
 pytestmark = pytest.mark.requirement("JR-04")
 
@@ -125,3 +128,23 @@ def test_pauses_double_and_are_over_when_it_goes_well() -> None:
     faults.forget("one", b"m")
     assert not faults.pausing("one", b"m")
     assert faults.texts() == {"one": "ValueError: x", "two": "ValueError: x"}
+
+
+def test_where_they_cannot_have_a_thread_the_store_opens_and_they_run_while_somebody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "tacit-consumers":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with open_whole(tmp_path / "t.db", learning__embedder="none") as mind:
+        with mind.episode("water the plants") as live:
+            live.step(tool="water")
+            live.complete("success")
+        mind.settle(30)
+        assert mind.statistics().totals.episodes == mind.book().known == 1
+    assert "nothing is learned in the background (tally, lessons), only while somebody waits for it" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import struct
@@ -46,6 +47,8 @@ def answer(greeting: str, store: Store, question: Any) -> Any:
         time.sleep(600)
     if question == "work":
         time.sleep(3)
+    if question == "nap":
+        time.sleep(1)
     if question == "half an answer":
         send_half()
     if question == "die":
@@ -287,7 +290,130 @@ def test_it_ends_with_the_process_that_it_works_for(tmp_path: Path) -> None:
         worker = psutil.Process(int(parent.stdout.readline()))
         assert worker.is_running()
         os.kill(parent.pid, signal.SIGKILL)
+    assert_gone(worker)
+
+
+def assert_gone(worker: psutil.Process) -> None:
     deadline = time.monotonic() + 30
     while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_one_that_was_stopped_ends_with_the_process_that_it_works_for(tmp_path: Path) -> None:
+    code = PARENT.format(tests=str(Path(__file__).parent), path=str(tmp_path / "t.db"))
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        worker.suspend()
+        while worker.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        os.kill(parent.pid, signal.SIGKILL)
+    assert_gone(worker)
+
+
+STOPPED = """
+import os, subprocess, sys
+sys.path.insert(0, {tests!r})
+from functools import partial
+from tacit.journal import helper as helpers
+from tacit.stores.sqlite import SqliteStore
+from test_helper import answering
+helper = helpers.Helper.of(SqliteStore({path!r}), partial(answering, "hello"))
+helper.ask("world")
+helpers.SILENCE_SECONDS = 3.0
+me = os.getpid()
+with subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -STOP {{me}}; sleep 5; kill -CONT {{me}}"]):
+    print(helper.ask("nap"))
+helper.end()
+"""
+
+
+def test_an_agent_that_was_stopped_still_hears_the_answer(tmp_path: Path) -> None:
+    code = STOPPED.format(tests=str(Path(__file__).parent), path=str(tmp_path / "t.db"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "hello nap\n", done.stderr
+
+
+LIMITED = """
+import resource, sys
+sys.path.insert(0, {tests!r})
+from functools import partial
+from tacit.journal.helper import Helper, NoHelper
+from tacit.stores.sqlite import SqliteStore
+from test_helper import answering
+helper = Helper.of(SqliteStore({path!r}), partial(answering, "hello"))
+def free():
+    found = []
+    try:
+        while True:
+            found.append(open("/dev/null"))
+    except OSError:
+        return len(found)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+room = free()
+taken = [open("/dev/null") for _ in range(room)]
+refused = 0
+while taken:
+    try:
+        assert helper.ask("world") == "hello world"
+        break
+    except NoHelper:
+        refused += 1
+        assert not helper.running
+    taken.pop()
+helper.end()
+taken.clear()
+print(refused, room - free())
+"""
+
+
+def test_where_no_more_files_can_be_opened_it_says_so_until_they_can(tmp_path: Path) -> None:
+    code = LIMITED.format(tests=str(Path(__file__).parent), path=str(tmp_path / "t.db"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    refused, lost = map(int, done.stdout.split())
+    assert refused >= 6, "two pipes, one for errors, and two more"
+    assert lost == 0, "every file that was opened is closed"
+
+
+def test_one_that_may_just_be_ending_is_not_asked(helper: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = helper.ask("pid")
+    monkeypatch.setattr(helpers, "IDLE_SECONDS", helpers._ENDING_SECONDS)
+    assert helper.ask("pid") != process
+
+
+def test_an_answer_that_there_is_no_memory_for_is_a_failure_at_once(
+    helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(helpers.Connection, "recv", no_memory)
+        started = time.monotonic()
+        with pytest.raises(NoHelper):
+            helper.ask("world")
+        assert time.monotonic() - started < helpers.SILENCE_SECONDS / 2
+    assert helper.ask("world") == "hello world"
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_where_others_open_the_last_files_while_it_starts_it_says_so(
+    fails_at: int, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def dup(number: int) -> int:
+        calls.append(number)
+        if len(calls) == fails_at:
+            raise OSError(errno.EMFILE, "too many open files")
+        return os_dup(number)
+
+    os_dup = os.dup
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "dup", dup)
+        with pytest.raises(NoHelper, match="too many open files"):
+            helper.ask("world")
+    assert not children()
+    assert helper.ask("world") == "hello world"

@@ -16,7 +16,7 @@ import pytest
 from tacit.experience.episode import Outcome, Record, Step, Task
 from tacit.journal import consumers
 from tacit.journal import helper as helpers
-from tacit.journal.helper import Helper, HelperFailed
+from tacit.journal.helper import Helper, HelperCannotRead, HelperFailed, NoHelper
 from tacit.learning.advising.book import Book
 from tacit.learning.lessons import vectors
 from tacit.learning.lessons.vectors import Vectors
@@ -83,7 +83,7 @@ def test_processes_of_their_own_come_to_the_same_as_the_agents(
     assert used == [2, 0]
     assert told_by[0] == told_by[1]
     assert chances[0] == chances[1]
-    assert "no other can be started" in caplog.text
+    assert "studies are made in the agent's process for a while" in caplog.text
 
 
 @pytest.mark.usefixtures("eager")
@@ -136,6 +136,25 @@ def test_vectors_are_waited_for_as_long_as_they_will_soon_be_there(monkeypatch: 
     assert not worth(10, 200), "40 s more"
     assert not worth(20, 1_000)
     assert not Awaiting("").worth(None, b"mind", 1_000)  # type: ignore[arg-type]
+    assert worth(100, 0), "their pace of then says nothing about now"
+    assert worth(110, 990)
+    assert not worth(200, 1_000)
+
+
+def test_vectors_that_stop_just_before_their_end_are_not_waited_for_until_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, reached = [100.0], [0]
+    monkeypatch.setattr(awaiting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(awaiting, "consumer_position", lambda *_: reached[0])
+    waiting = Awaiting("vectors")
+    waiting.worth(None, b"mind", 10_000)  # type: ignore[arg-type]
+    now[0], reached[0] = 110.0, 9_999
+    seconds = 0
+    while waiting.worth(None, b"mind", 10_000):  # type: ignore[arg-type]
+        now[0] += 1
+        seconds += 1
+        assert seconds < 60
 
 
 @pytest.mark.usefixtures("eager")
@@ -164,6 +183,52 @@ def test_a_store_keeps_its_book_when_fitting_fails_in_its_process(
         mind.settle(60)
         assert mind.book().playbooks
         assert "it ended with -9" in caplog.text
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("why", [NoHelper("no room"), HelperCannotRead("StoreUnavailable: the server restarts")])
+def test_what_a_helper_cannot_do_for_now_is_learned_here_and_later_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise why
+
+    with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
+        with monkeypatch.context() as patched:
+            patched.setattr(Helper, "ask", fail)
+            fill(mind, 0, 12)
+            mind.settle(60)
+            fit = newest_fit(mind)
+            assert fit is not None
+            assert fit.episodes == 12
+            assert not children()
+        monkeypatch.setattr(study, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 60, sleep=time.sleep))
+        fill(mind, 12, 24)
+        mind.settle(60)
+        assert children()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_study_that_fails_is_rested_from_as_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def fail(helper: Helper, question: object, *_: object) -> None:
+        if isinstance(question, student.Assignment):
+            asked.append(time.monotonic())
+            time.sleep(0.5)
+        raise HelperFailed("it ended with -9")
+
+    monkeypatch.setattr(Helper, "ask", fail)
+    monkeypatch.setattr(study, "BEGIN_SECONDS", 0.0)
+    with open_mind(tmp_path / "t.db", learning__embedder="none") as mind:
+        fill(mind, 0, 60)
+        mind.settle(60)
+        mind.settle(60)
+        first = len(asked)
+        for number in range(60, 66):
+            fill(mind, number, number + 1)
+            time.sleep(0.6)
+        assert len(asked) == first
 
 
 def test_little_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -124,3 +125,29 @@ def test_the_lease_of_a_process_that_is_killed_or_sleeps_is_taken_over_and_nothi
                 os.kill(child.pid, signal.SIGCONT)  # it goes on where it slept, and writes what it has thought
                 assert child.wait(60) == 0
             assert episodes(journal, mind) == 5
+
+
+def test_where_no_thread_can_renew_it_work_goes_on_and_closing_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "tacit-lease":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with journal_on(tmp_path / "a.db", Tally()) as (journal, mind):
+        for _ in range(3):
+            finish(journal, mind, 2)
+            journal.settle(mind.id, 30)
+        assert episodes(journal, mind) == 6
+        monkeypatch.undo()
+        finish(journal, mind, 1)
+        journal.settle(mind.id, 30)
+        assert "tacit-lease" in {each.name for each in threading.enumerate()}
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
+        "leases are not renewed for now: can't start new thread"
+    ]
+    assert "a consumer failed" not in caplog.text

@@ -107,3 +107,19 @@ def test_a_mind_that_knows_nothing_says_so_in_one_line() -> None:
 def test_a_budget_in_which_nothing_can_be_said_is_refused(tokens: int) -> None:
     with pytest.raises(InvalidInput, match="allow 20 or more"):
         ADVICE.prompt(tokens)
+
+
+@pytest.mark.parametrize("name", ["mix\nPitfall: avoid: bake", "mix\x85\u2028\x9b31m", "mix\r\x0b\x0c\x1c"])
+def test_a_tool_whose_name_has_lines_makes_no_lines_of_advice(name: str) -> None:
+    step = PlaybookStep(tool=name, text=name, support=3, recoveries=(name,))
+    guide = msgspec.structs.replace(PLAYBOOK, title=name, steps=(step,), pitfalls=(name,), preconditions=(name,))
+    advice = msgspec.structs.replace(
+        ADVICE,
+        tools=(ToolAdvice(name=name, score=0.9, why=""),),
+        next_steps=(NextStep(tool=name, action=name, score=0.7, why=""),),
+        heuristics=(Item(id="h", text=name, score=0.4, why=name),),
+        playbook=guide,
+    )
+    assert len(advice.prompt(10_000).splitlines()) == 10
+    assert len(guide.text.splitlines()) == len(guide.prompt(10_000).splitlines()) == 5
+    assert all(line.isprintable() for line in advice.prompt(10_000).splitlines())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tacit.cli.output import Output, brief, chance_of, counted, percent
+from tacit.cli.output import Output, brief, chance_of, counted, one_line, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def _show_items(out: Output, title: str, items: Sequence[Item]) -> None:
     if items:
         out.heading(f"{title} (more of each: tacit pattern why ID)")
     for each in items:
-        out.line(f"{each.id}  {each.text}")
+        out.line(f"{each.id}  {one_line(each.text)}")
         out.line(f"{'':{len(each.id)}}  {each.why}")
 
 

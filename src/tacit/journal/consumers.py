@@ -22,7 +22,7 @@ from tacit.journal.append import Appender
 from tacit.journal.bell import Bell
 from tacit.journal.consumer import Consumer, Span, Taken
 from tacit.journal.faults import Faults
-from tacit.journal.helper import Helper, HelperFailed, NoHelper
+from tacit.journal.helper import HELPLESS_SECONDS, Helper, HelperFailed, NoHelper
 from tacit.journal.lease import Lease, Leases
 from tacit.journal.read import head_position
 from tacit.journal.rest import MOMENT_SECONDS, Rest
@@ -37,8 +37,6 @@ WORTH_HELP, WORTH_GOING_ON = 1_000, 50
 up; and when they are so far behind, one that is there is asked."""
 BURST_EVENTS = 200
 """In a short burst, consumers that are further behind wait for its end: what they do takes a processor from writers."""
-HELPLESS_SECONDS = 60.0
-"""For so long they do without when that has failed."""
 _NO_MIND = b""
 """Stands for all minds, where the store itself is in trouble."""
 _row = schema.consumer
@@ -105,11 +103,23 @@ class Consumers:
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, *chores: Callable[[], object]) -> None:
-        """Run in the background from now on, with chores that are done after each round."""
-        if self._thread is None:
-            self._chores = chores
-            self._thread = threading.Thread(target=self._work, name="tacit-consumers", daemon=True)
-            self._thread.start()
+        """Run in the background from now on, with chores that are done after each round.
+
+        Where no thread can be started, the log says so, and they run while somebody waits for them.
+        """
+        if self._thread is not None:
+            return
+        self._chores = chores
+        thread = threading.Thread(target=self._work, name="tacit-consumers", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            names = ", ".join(each.name for each in self._consumers)
+            _log.warning(
+                "nothing is learned in the background (%s), only while somebody waits for it: %s", names, error
+            )
+            return
+        self._thread = thread
 
     def in_own_thread(self) -> bool:
         """Whether the caller is one of the background threads."""

@@ -23,17 +23,21 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from tacit.errors import StoreError
 from tacit.stores.forking import GATE
 from tacit.stores.port import Store
 
-IDLE_SECONDS = 300.0
-"""A helper ends when it was asked nothing for so long."""
+IDLE_SECONDS, _ENDING_SECONDS = 300.0, 5.0
+"""A helper ends when it was asked nothing for so long; and so long before, it is asked nothing any more."""
 _GLANCE_SECONDS = 0.1
 """So often it is looked whether an answer is still wanted."""
 _NICE = 5
 """Whoever is at work comes before whoever learns from it."""
 SILENCE_SECONDS = 60.0
-"""A helper that gives no sign of life for so long has been stopped, or hangs."""
+"""A helper that gives no sign of life for so long has been stopped, or hangs. Only time in which this process runs is
+counted: it may have been stopped itself."""
+HELPLESS_SECONDS = 60.0
+"""Who was not helped does without for so long."""
 SIGN_SECONDS = 5.0
 """So often one that is at work gives a sign of life."""
 _PARENT_SECONDS = 1.0
@@ -56,6 +60,10 @@ class HelperFailed(Exception):  # noqa: N818 - says what happened
     """The process ended without an answer, or answered with an error."""
 
 
+class HelperCannotRead(HelperFailed):
+    """It answered that the database cannot be read, which may be so for a while only."""
+
+
 class Helper:
     """One process at most, started when it is first asked. For one thread at a time.
 
@@ -71,6 +79,7 @@ class Helper:
         self._questions: Connection | None = None
         self._listener: threading.Thread | None = None
         self._heard: SimpleQueue[Any] = SimpleQueue()
+        self._heard_at = 0.0
 
     @staticmethod
     def of(store: Store, maker: Maker) -> Helper | None:
@@ -93,7 +102,7 @@ class Helper:
             NoHelper: the process cannot be started.
             HelperFailed: it ended without an answer, or answered with an error.
         """
-        if not self.running:
+        if not self.running or time.monotonic() > self._heard_at + IDLE_SECONDS - _ENDING_SECONDS:
             self.end()
             self._start()
             self._hear(check, _Ready, NoHelper)
@@ -104,24 +113,25 @@ class Helper:
             raise self._failed(HelperFailed) from error
         answer = self._hear(check, _Answer, HelperFailed)
         if answer.failure:
-            raise HelperFailed(answer.failure)
+            raise (HelperCannotRead if answer.cannot_read else HelperFailed)(answer.failure)
         return answer.found
 
     def _hear(self, check: Callable[[], None], wanted: type[_T], failed: type[Exception]) -> _T:
         """The next message of that sort."""
-        deadline = time.monotonic() + SILENCE_SECONDS
+        silent = 0.0
         try:
-            while time.monotonic() < deadline:
+            while silent < SILENCE_SECONDS:
                 try:
                     message = self._heard.get(timeout=_GLANCE_SECONDS)
                 except Empty:
+                    silent += _GLANCE_SECONDS
                     check()
                     continue
                 if message is None:
                     raise self._failed(failed)
+                self._heard_at, silent = time.monotonic(), 0.0
                 if isinstance(message, wanted):
                     return message
-                deadline = time.monotonic() + SILENCE_SECONDS  # a sign of life
         except BaseException:
             self.end()
             raise
@@ -157,26 +167,32 @@ class Helper:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     env={**secretless, **_ONE_THREAD},
-                    start_new_session=True,  # a Ctrl-C is for the agent, which ends this process itself
+                    # a Ctrl-C is for the agent, which ends this process itself. It stays in the agent's session: when
+                    # the agent ends, the system wakes it, should it have been stopped, so that it ends too
+                    process_group=0,
                 )
-        except (OSError, ValueError) as error:  # no room for another process, or a path with a NUL
+        except (OSError, ValueError, MemoryError) as error:  # no room for another process, or a path with a NUL
             raise NoHelper(str(error)) from error
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with process.stdin, process.stdout:
-            self._questions = Connection(os.dup(process.stdin.fileno()), readable=False)
-            answers = Connection(os.dup(process.stdout.fileno()), writable=False)
-        self._heard = SimpleQueue()
-        listener = threading.Thread(target=_listen, args=(answers, self._heard), name="tacit-helper", daemon=True)
         try:
+            self._questions, answers = _pipes(process)
+            self._heard = SimpleQueue()
+            listener = threading.Thread(target=_listen, args=(answers, self._heard), name="tacit-helper", daemon=True)
             listener.start()
-        except RuntimeError as error:  # no room for another thread
-            answers.close()
+        except (OSError, RuntimeError, MemoryError) as error:  # no room for another open file, or another thread
             self.end()
             raise NoHelper(str(error)) from error
         self._listener = listener
         with contextlib.suppress(OSError):  # it has ended already, which is heard
             self._questions.send((self._opener, self._maker))
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[Connection, Connection]:
+    """Where questions go to, and where answers come from."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        questions = Connection(os.dup(process.stdin.fileno()), readable=False)
+        return questions, Connection(os.dup(process.stdout.fileno()), writable=False)
 
 
 class _Ready(msgspec.Struct, frozen=True):
@@ -188,6 +204,8 @@ class _Answer(msgspec.Struct, frozen=True):
 
     found: Any = None
     failure: str = ""
+    cannot_read: bool = False
+    """Whether that is because the database cannot be read."""
 
 
 class _Sign(msgspec.Struct, frozen=True):
@@ -196,13 +214,10 @@ class _Sign(msgspec.Struct, frozen=True):
 
 def _listen(answers: Connection, heard: SimpleQueue[Any]) -> None:
     """Pass on what comes through the pipe, and None at its end: an answer that stops half-way holds up nobody else."""
-    with answers:
+    with answers, contextlib.suppress(OSError, EOFError, pickle.UnpicklingError, MemoryError):
         while True:
-            try:
-                heard.put(answers.recv())
-            except (OSError, EOFError, pickle.UnpicklingError):
-                heard.put(None)
-                return
+            heard.put(answers.recv())
+    heard.put(None)
 
 
 def _is_python(executable: str | None) -> bool:
@@ -213,11 +228,14 @@ def _is_python(executable: str | None) -> bool:
 
 def main() -> None:
     """In the helper: answer questions from the standard input until there are no more."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(_NICE)
     questions = Connection(os.dup(sys.stdin.fileno()), writable=False)
-    answers = _Out(Connection(os.dup(sys.stdout.fileno()), readable=False), sign_seconds=float(sys.argv[3]))
+    try:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        answers = _Out(Connection(os.dup(sys.stdout.fileno()), readable=False), sign_seconds=float(sys.argv[3]))
+    except RuntimeError:  # no room for another thread: whoever asks hears that this has ended
+        sys.exit(1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get into an answer
     with contextlib.suppress(EOFError, OSError):
         opener, maker = questions.recv()
@@ -230,7 +248,8 @@ def main() -> None:
                     answering = answering or maker(opener())
                     answer = _Answer(answering(question))
                 except Exception as error:  # noqa: BLE001 - whoever asked is told
-                    answer = _Answer(failure=f"{type(error).__name__}: {error}")
+                    failure = f"{type(error).__name__}: {error}"
+                    answer = _Answer(failure=failure, cannot_read=isinstance(error, StoreError))
             answers.send(answer)
 
 

@@ -77,6 +77,7 @@ class Leases:
         self._renewing = threading.RLock()  # guards _in_use; a lease is not renewed and used up at the same time
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
+        self._told = False  # that it cannot be started
 
     def hold(self, name: str, mind: bytes) -> Lease | None:
         """The lease on a consumer for a mind, with half of its time left or more; None while another process has it."""
@@ -92,8 +93,7 @@ class Leases:
     def renewed(self, lease: Lease) -> Iterator[None]:
         """While the block lasts, however long, the lease does not end."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._keep, name="tacit-lease", daemon=True)
-            self._thread.start()
+            self._start()
         with self._renewing:
             before, self._in_use = self._in_use, lease
         try:
@@ -119,6 +119,16 @@ class Leases:
         if self._held:
             self._writer.run(lambda appender: appender.transaction.execute(_release, old_holder=self._holder))
             self._held.clear()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._keep, name="tacit-lease", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no room for another thread; it is tried again with the next batch
+            _log.log(logging.DEBUG if self._told else logging.WARNING, "leases are not renewed for now: %s", error)
+            self._told = True
+            return
+        self._thread = thread
 
     def in_own_thread(self) -> bool:
         """Whether the caller is the thread that renews, which must not wait for consumers."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tacit import numerics
 from tacit.errors import InvalidInput, shown
 from tacit.experience import kinds
 from tacit.experience.episode import OUTCOME_KINDS, OutcomeKind, Task
@@ -98,6 +99,7 @@ class Counsel:
         Raises:
             Conflict: the key was used for this task with another context, other tools or other steps.
         """
+        numerics.prepare()
         vectors = self._vectors(recorder, question)  # it may take long, so nothing is locked yet
         found = self._found(recorder, position, question, vectors)
         if not record:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tacit.experience.episode import Data
-from tacit.learning.advising.budget import Line, within
+from tacit.learning.advising.budget import Line, one_line, within
 from tacit.learning.assessment.evidence import Estimate
 from tacit.learning.assessment.statistics import Share
 
@@ -110,7 +110,7 @@ class Playbook(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The playbook for a person or a prompt."""
-        return "\n".join(line.text for line in _playbook_lines(self))
+        return "\n".join(one_line(line.text) for line in _playbook_lines(self))
 
     def prompt(self, tokens: int = 400) -> str:
         """The playbook within a budget of tokens (estimated): the steps first, then pitfalls, and so on.

@@ -11,6 +11,9 @@ BYTES_A_TOKEN = 3
 """Models cut English into tokens of about four bytes of UTF-8, and other scripts into shorter ones: so this estimate is
 rather too high than too low, and what it allows fits."""
 LEAST_TOKENS = 20
+_BREAKING = {ord("\n"): r"\n", ord("\r"): r"\r", ord("\t"): r"\t", 0x2028: r"\u2028", 0x2029: r"\u2029"}
+_SEEN = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | _BREAKING
+"""Control characters, and what else begins a line, as they are written in most languages."""
 
 
 class Line(NamedTuple):
@@ -18,6 +21,12 @@ class Line(NamedTuple):
 
     rank: int
     text: str
+
+
+def one_line(text: str) -> str:
+    """The text on one line, its control characters made visible: what an agent once called a tool must not pass for
+    further lines of advice."""
+    return text.translate(_SEEN)
 
 
 def tokens_of(text: str) -> int:
@@ -45,6 +54,7 @@ def within(lines: Sequence[Line], tokens: int) -> str:
         InvalidInput: the budget is no whole number, or below 20 tokens, in which nothing can be said.
     """
     check_budget(tokens)
+    lines = [line._replace(text=one_line(line.text)) for line in lines]
     kept: set[int] = set()
     for place, line in sorted(enumerate(lines), key=lambda one: (one[1].rank, one[0])):
         cost = tokens_of(line.text + "\n")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import bindparam, delete, select
 
+from tacit import numerics
 from tacit.experience import kinds
 from tacit.ids import format_id
 from tacit.journal.append import Appender
@@ -101,6 +102,7 @@ class Vectors:
 
     def _embed(self, found: Sequence[tuple[bytes, int, str]], stopped: Callable[[], bool]) -> list[_Embedded] | None:
         """The vectors of episodes, from their ids, positions and descriptions; None when nobody wants them any more."""
+        numerics.prepare()
         answer = ask(self._embedder, [text for _, _, text in found])
         while not wait([answer], _GLANCE_SECONDS).done:
             if stopped():

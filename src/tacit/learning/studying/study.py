@@ -13,12 +13,13 @@ from collections.abc import Callable
 from functools import partial
 from uuid import UUID, uuid5
 
+from tacit import numerics
 from tacit.clock import Clock
 from tacit.experience import kinds
 from tacit.ids import SystemEntropy
 from tacit.journal.append import Appender, Preparer
 from tacit.journal.consumer import Span, Taken, consumer_position
-from tacit.journal.helper import Helper, HelperFailed, NoHelper
+from tacit.journal.helper import HELPLESS_SECONDS, Helper, HelperCannotRead, HelperFailed, NoHelper
 from tacit.journal.masking import NoMasking
 from tacit.learning.advising.book import read_book, write_book
 from tacit.learning.fitting.giving_up import Check
@@ -95,8 +96,9 @@ class Study:
         self._student = Student(policy, model)
         self._awaiting = Awaiting(vectors)
         self._helper = None if store is None else Helper.of(store, partial(studying, policy, model, vectors))
-        self._failed = False
-        """Whether the helper failed at the last study."""
+        self._failed_for: float | None = None
+        """Seconds that the helper spent on the last study, at which it failed; None when it did not."""
+        self._helpless_until = float("-inf")
         self._begin = self._rest_until = time.monotonic() + BEGIN_SECONDS
         self._look_at: dict[bytes, float] = {}
 
@@ -118,7 +120,8 @@ class Study:
             return None
         given, helper, check = Assignment(mind, position, self._clock.now()), self._helper, _checking(span)
         disturbing = span.writing() and not span.hurried
-        if helper is None or self._failed or not (disturbing or _is_much(snapshot, given)):
+        alone = self._failed_for is not None or now < self._helpless_until
+        if helper is None or alone or not (disturbing or _is_much(snapshot, given)):
             if position == span.head and self._awaiting.worth(snapshot, mind, position):
                 return None
             return self._study(snapshot, given, check)
@@ -126,26 +129,29 @@ class Study:
 
     def _study(self, snapshot: Snapshot, given: Assignment, check: Check) -> Taken | None:
         """The study, in this thread."""
+        numerics.prepare()
         try:
             found, work = self._student.read(snapshot, given, check)
             examples = [] if work.fitting is None else self._student.examples(snapshot, given)
         except _GivenUp:
             return None
-        if self._failed:  # fitting may have failed for want of memory: not here, too
-            self._failed = False
+        if self._failed_for is not None:  # fitting may have failed for want of memory: not here, too
+            self._rest_until = time.monotonic() + _REST * self._failed_for
+            self._failed_for = None
             return Taken(given.position, found)
         return Taken(given.position, think=lambda: self._timed(lambda: finish(found, work, lambda: examples, check)))
 
     def _ask(self, helper: Helper, given: Assignment, check: Check) -> Findings | None:
         """The study, by a helper; None when it could not do it, and it is to be done in this thread."""
+        started = time.monotonic()
         try:
             found: Findings = helper.ask(given, check)
-        except NoHelper as error:
-            _log.warning("studies are made in the agent's process, since no other can be started: %s", error)
-            self._helper = None
+        except (NoHelper, HelperCannotRead) as error:
+            _log.warning("studies are made in the agent's process for a while, since no other can make them: %s", error)
+            self._helpless_until = time.monotonic() + HELPLESS_SECONDS
         except HelperFailed as error:
             _log.warning("nothing was fitted, so the models of before are kept: %s", error)
-            self._failed = True
+            self._failed_for = time.monotonic() - started
         else:
             return found
         return None

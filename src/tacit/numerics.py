@@ -1,0 +1,52 @@
+"""Loading the numerical libraries where there is no room for their threads.
+
+OpenBLAS, which comes with numpy and once more with scipy, starts a thread for each processor when it is loaded. Where
+the system refuses one (RLIMIT_NPROC, a container's limit of processes, RLIMIT_AS), it sends the whole process a SIGINT:
+an agent would be interrupted because something was learned beside it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+
+_LIBRARIES = ("numpy", "scipy.special")
+_THREADS = "OPENBLAS_NUM_THREADS"
+
+
+def prepare() -> None:
+    """To be called before a thread of this process uses numpy or scipy, which it may be the first to load.
+
+    Where there is no room for their threads they are loaded here and now, to work without any.
+    """
+    if all(name in sys.modules for name in _LIBRARIES) or _is_room(len(_LIBRARIES) * (os.cpu_count() or 1)):
+        return
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        for name in _LIBRARIES:
+            importlib.import_module(name)
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = before
+
+
+def _is_room(count: int) -> bool:
+    """Whether so many threads more can be there at the same time."""
+    over, started = threading.Event(), []
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=over.wait, name="tacit-room", daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        return False
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+    return True
