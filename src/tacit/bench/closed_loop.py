@@ -85,7 +85,8 @@ def measure(run: Run) -> None:
             _note(run, f"simulated_gain_memory_{name}", [on - off for on, off in zip(rates, found["off"], strict=True)])
     measure_demotion(run)
     on, off = sum(found["on"]), sum(found["off"])
-    run.ratio("simulated_success_on_over_off", [on / off])
+    if off:  # of very few seeds it may be none
+        run.ratio("simulated_success_on_over_off", [on / off])
 
 
 def _true(well: bool, _chance: random.Random) -> bool:
