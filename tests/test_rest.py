@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tacit.experience.episode import Outcome, Record, Task
-from tacit.journal.consumers import BURST_EVENTS
+from tacit.journal import consumers
 from tacit.journal.rest import BUSY_SECONDS, MOMENT_SECONDS, PATIENCE_SECONDS, QUIET_SECONDS, Rest
 from tacit.stores.sqlite import MEMORY
 from trials import open_mind
@@ -83,13 +83,21 @@ def test_while_somebody_writes_even_a_round_that_did_little_is_followed_by_a_res
     assert rest.seconds(0.0, moved=True) == rest.seconds(0.0, moved=False) == BUSY_SECONDS
 
 
-def test_who_is_far_behind_in_a_burst_waits_for_its_end_and_whoever_waits_for_them_does_not() -> None:
+def test_much_work_waits_for_the_end_of_a_burst_unless_somebody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_mind(MEMORY, learning__embedder="none", consumers__enabled=False) as mind:  # rounds are made here
-        journal = mind.recorder.journal
-        for number in range(BURST_EVENTS + 1):
-            mind.record(Record(task=Task(description=f"task {number}"), outcome=Outcome(kind="success")))
-        journal.consumers.rest.written()
-        assert not journal.consumers._round()
-        assert mind.lag()["tally"] > BURST_EVENTS
+        following = mind.recorder.journal.consumers
+
+        def record() -> None:
+            for number in range(20):
+                mind.record(Record(task=Task(description=f"task {number}"), outcome=Outcome(kind="success")))
+
+        record()
+        assert following._round(), "nobody knows yet how much that is"
+        record()
+        assert following._round(), "little is done at once"
+        record()
+        monkeypatch.setattr(consumers, "MUCH_SECONDS", 1e-9)
+        assert not following._round()
+        assert mind.lag()["tally"] == 20
         mind.settle(60)
         assert not any(mind.lag().values())

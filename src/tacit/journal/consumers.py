@@ -9,7 +9,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -35,8 +35,8 @@ _log = logging.getLogger("tacit.journal.consumers")
 WORTH_HELP, WORTH_GOING_ON = 1_000, 50
 """Events. When consumers are so far behind, a helper is started, which takes it about as long as it takes them to catch
 up; and when they are so far behind, one that is there is asked."""
-BURST_EVENTS = 200
-"""In a short burst, consumers that are further behind wait for its end: what they do takes a processor from writers."""
+MUCH_SECONDS = 0.25
+"""In a short burst, consumers that have more to do wait for its end: they would take a processor from whoever writes."""
 _NO_MIND = b""
 """Stands for all minds, where the store itself is in trouble."""
 _row = schema.consumer
@@ -97,6 +97,7 @@ class Consumers:
         self._away = away or threading.Event()  # the store fails, which has been said; groups of one store share it
         self._thread: threading.Thread | None = None
         self._faults = Faults()
+        self._event_seconds: defaultdict[str, float] = defaultdict(float)  # what the last batch of each took
         self._moved_last: dict[str, bytes] = {}  # consumer -> the mind that had its turn last
         self._delayed: set[Callable[[], object]] = set()  # chores that wait for the store, which has been said
 
@@ -221,7 +222,8 @@ class Consumers:
         """A batch, unless the last ones failed; the fault of one mind must not stop the others."""
         if self._faults.pausing(consumer.name, mind):
             return False
-        if behind > BURST_EVENTS and self.rest.bursting and not self._is_awaited(consumer, mind):
+        much = behind * self._event_seconds[consumer.name] > MUCH_SECONDS
+        if much and self.rest.bursting and not self._is_awaited(consumer, mind):
             self._put_off = True
             return False
         try:
@@ -238,7 +240,7 @@ class Consumers:
         return moved
 
     def _batch(self, consumer: Consumer, mind: bytes, behind: int) -> bool:
-        lease = self._leases.hold(consumer.kept_as, mind)
+        lease, started = self._leases.hold(consumer.kept_as, mind), time.monotonic()
         if lease is None:
             return False
         with self._leases.renewed(lease):
@@ -246,13 +248,15 @@ class Consumers:
         self._put_off = self._put_off or taken is None
         if taken is None or taken.position == lease.position:
             return False
-        effects = taken.effects
+        effects, events = taken.effects, taken.position - lease.position
 
         def apply(appender: Appender) -> None:
             if effects is not None:
                 consumer.apply(appender, mind, effects)
 
-        return self._leases.advance(lease, taken.position, apply)
+        moved = self._leases.advance(lease, taken.position, apply)
+        self._event_seconds[consumer.name] = (time.monotonic() - started) / events
+        return moved
 
     def _take_with_help(self, lease: Lease, behind: int) -> Taken | None:
         """What the helper makes of it; None when it is not worth its while, or it fails."""
