@@ -209,7 +209,8 @@ def test_the_speed_of_learning_and_advice_is_measured_now_and_in_the_past(tmp_pa
     found = command.run("advice", Options(folder=tmp_path, size=40, rounds=1))
     asked = {"advise_at_start", "advise_after_four_steps", "advise_in_the_past", "learn_long_episode"}
     assert asked <= found.timings.keys()
-    assert found.figures["advice_learner"].value > 0
+    assert found.figures["advice_learner_lessons"].value >= found.figures["advice_learner_vectors"].value
+    assert found.figures["advice_learner_vectors"].value >= found.figures["advice_learner"].value > 0
 
 
 def test_the_same_seed_gives_the_same_episodes_of_the_stated_shape() -> None:

@@ -4,6 +4,7 @@ and as of the past."""
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _CHUNK = 10_000  # episodes kept in memory at once while the store is built
 _QUESTIONS = 200
 _PAST_QUESTIONS = 20
 _LONG_EPISODE = 1_000
-_SETTLE_SECONDS = 1_800.0
+_SETTLE_SECONDS, _LOOK_SECONDS = 1_800.0, 0.2
 
 
 def measure(run: Run) -> None:
@@ -33,12 +34,29 @@ def measure(run: Run) -> None:
         _build(opened.mind(), run.size // 2, run.size)
     with open_default(SqliteStore(path)) as opened:
         mind = opened.mind()
-        start = time.perf_counter()
-        mind.settle(_SETTLE_SECONDS)
-        run.figure("advice_learner", run.size / (time.perf_counter() - start), "episodes/s")
+        _measure_learner(run, mind)
         run.figure("advice_episodes", run.size, "episodes")
         tasks = list(records(_QUESTIONS, seed=99))
         _measure_advice(run, mind, path, tasks, middle)
+
+
+def _measure_learner(run: Run, mind: Mind) -> None:
+    """The rate at which episodes become statistics and lessons, then also vectors, and then are all studied as well."""
+    start, seconds = time.perf_counter(), dict[str, float]()
+    with ThreadPoolExecutor(1) as pool:
+        settled = pool.submit(mind.settle, _SETTLE_SECONDS)
+        while not settled.done():
+            wait([settled], _LOOK_SECONDS)
+            for name, behind in mind.lag().items():
+                if behind:
+                    seconds.pop(name, None)
+                else:
+                    seconds.setdefault(name, time.perf_counter() - start)
+        settled.result()
+    lessons = max(seconds["tally"], seconds["lessons"])
+    run.figure("advice_learner_lessons", run.size / lessons, "episodes/s")
+    run.figure("advice_learner_vectors", run.size / max(lessons, seconds["vectors"]), "episodes/s")
+    run.figure("advice_learner", run.size / max(seconds.values()), "episodes/s")
 
 
 def _build(mind: Mind, count: int, seed: int) -> None:
