@@ -405,6 +405,16 @@ def test_a_suggested_command_has_no_more_options_than_were_given(
 
 
 @pytest.mark.requirement("AP-04")
+def test_a_suggested_command_is_one_that_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After ``make run`` no PATH has the program."""
+    monkeypatch.setattr("sys.argv", [".venv/bin/tacit", "run"])
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert Session(Options()).again("stats", "tacit.db") == ".venv/bin/tacit stats"
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert Session(Options()).again("stats", "tacit.db") == "tacit stats"
+
+
+@pytest.mark.requirement("AP-04")
 def test_run_without_traces_says_how_to_give_them_and_shows_the_example(cli: CommandLine) -> None:
     said = cli("run")
     first, second, *_ = said.out.splitlines()

@@ -54,6 +54,25 @@ def test_a_kind_that_is_stated_is_believed(mind: Mind) -> None:
     assert not any("taken for" in note for note in found.notes)
 
 
+def test_a_kind_that_is_new_is_told_and_taken_for_no_other(mind: Mind) -> None:
+    found = mind.advise("bake bread in the oven", task_type="cleaning", domain="home", record=False)
+    assert found.notes == ("no finished episode has the type 'cleaning' or domain 'home'",)
+    assert found.playbook is None
+
+
+def test_a_new_kind_is_taken_for_none_where_the_episodes_most_like_it_state_none(mind: Mind) -> None:
+    found = mind.advise("refund the customer of an order", domain="shop", record=False)
+    assert found.next_steps[0].tool == "look_up"
+    assert "8 episodes of this kind" in found.next_steps[0].why
+    assert found.playbook is not None
+    assert "domain 'shop'" in found.notes[0]
+    assert "no stated kind" in found.notes[0]
+
+
+def test_a_kind_that_is_known_in_part_is_no_new_one(mind: Mind) -> None:
+    assert not mind.advise("bake bread in the oven", task_type="baking", domain="home", record=False).notes
+
+
 def test_episodes_that_do_not_agree_decide_nothing(mind: Mind) -> None:
     with mind.recorder.journal.store.snapshot() as snapshot:
         lessons = list(lessons_between(snapshot, mind.recorder.mind.id, 0, NOW))
