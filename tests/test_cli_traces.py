@@ -343,6 +343,8 @@ def test_only_patterns_that_stand_are_listed_unless_all_are_asked_for(
     assert f"{more} more patterns do not stand" in ran.err
     assert "  no" not in ran.out
     assert "  no" in cli("pattern", "list", "--all").out
+    for kind in ([], ["--strategy", "heuristic"]):
+        assert "more were left out" in cli("pattern", "list", *kind, "--limit", "1").err
     strongest = standing[0]["lift"]
     assert f"{strongest['with_rate'] * 100:.0f} % of {strongest['with_episodes']}" in ran.out
 
