@@ -81,3 +81,17 @@ def test_episodes_that_do_not_agree_decide_nothing(mind: Mind) -> None:
     assert with_its_kind(task, near) == task
     assert with_its_kind(task, [each for each in near if each.trace.task_type]).task_type == "baking"
     assert with_its_kind(task, [each for each in near if each.trace.task_type][:2]) == task, "two are too few"
+
+
+def test_a_task_whose_like_are_of_several_kinds_is_not_taken_for_one_of_none(tmp_path: Path) -> None:
+    with tacit.open(tmp_path / "s.db", settings=settings(learning__embedder="none")) as mind:
+        for number in range(6):
+            for what in ("clean", "cool", "heat"):
+                finish(mind, f"put a {what} mug in the cupboard", "go", what, task_type=f"put {what}")
+            finish(mind, f"refund the customer of order {number}", "look_up", "refund")
+        mind.settle(60)
+        found = mind.advise("put a mug in the cupboard", record=False)
+        assert found.next_steps[0].tool == "go"
+        assert found.playbook is not None
+        assert "refund" not in found.playbook.text
+        assert any("taken for put" in note for note in found.notes)

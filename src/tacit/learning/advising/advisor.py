@@ -123,7 +123,7 @@ def advise(
     if not near and not _is_known(here, alike, models, shelf, by_words=by_words):
         tools = _tools(question, near, models.tools, vectors, shelf.model)  # the described ones suit or do not, always
         return Advice(success=None, abstained=not tools, tools=tools, notes=notes)
-    task, said = taken_for(stated, near, new=any(here.kind) and not shelf.knows(here.kind))
+    task, said = taken_for(stated, near, shelf)
     notes = (*notes, *said)
     if task != stated:
         question, here = msgspec.structs.replace(question, task=task), situation(task, steps)
