@@ -62,4 +62,4 @@ def _told(stated: Task, task: Task, *, new: bool) -> tuple[str, ...]:
         return (f"no finished episode has the {named}{instead}",)
     if task == stated:
         return ()
-    return (f"the task does not say of which type it is; it was taken for {kind}, the commonest among those most like it",)
+    return (f"the task states no type or domain; it was taken for {kind}, the commonest among those most like it",)
