@@ -306,7 +306,7 @@ def test_a_missing_backup_is_said_to_be_missing(folder: Path) -> None:
 def test_a_restore_refuses_to_overwrite(store_path: Path, folder: Path) -> None:
     made = back_up(store_path, folder)
     before = store_path.read_bytes()
-    with pytest.raises(Conflict, match="use force"):
+    with pytest.raises(Conflict, match="with force"):
         restore(made, store_path)
     assert store_path.read_bytes() == before
 

@@ -164,8 +164,16 @@ def test_of_a_few_forecasts_no_figures_are_made(learned: CommandLine, tmp_path: 
     assert "%" not in told
 
 
+def test_a_list_of_patterns_says_how_many_its_limit_left_out(learned: CommandLine) -> None:
+    every = len(learned.json("pattern", "list", "--all", "--limit", "1000"))
+    assert every > 1
+    assert f"{every - 1} more were left out" in learned("pattern", "list", "--all", "--limit", "1").err
+    assert "left out" not in learned("pattern", "list", "--all", "--limit", str(every)).err
+
+
 def test_a_playbook_has_its_title_once_and_says_of_how_many_episodes_it_is(learned: CommandLine) -> None:
     told = learned("playbook").out
+    assert told.startswith("How to do shop"), "nothing stands before it, so no empty line does"
     assert told.count("How to do shop") == 1
     assert "(30 of 45 episodes of this kind succeeded" in told
     assert "1. search (30 of 30 successes)" in told

@@ -343,6 +343,8 @@ def test_only_patterns_that_stand_are_listed_unless_all_are_asked_for(
     assert f"{more} more patterns do not stand" in ran.err
     assert "  no" not in ran.out
     assert "  no" in cli("pattern", "list", "--all").out
+    for kind in ([], ["--strategy", "heuristic"]):
+        assert "more were left out" in cli("pattern", "list", *kind, "--limit", "1").err
     strongest = standing[0]["lift"]
     assert f"{strongest['with_rate'] * 100:.0f} % of {strongest['with_episodes']}" in ran.out
 
@@ -402,6 +404,16 @@ def test_a_suggested_command_has_no_more_options_than_were_given(
     made = Session(Options(store="postgresql://me:secret@host/db", config=Path("c.yaml"), ask_passphrase=True))
     again = made.again("stats", "postgresql://me@host/db")
     assert again == "tacit stats --store postgresql://me@host/db --config c.yaml --ask-passphrase"
+
+
+@pytest.mark.requirement("AP-04")
+def test_a_suggested_command_is_one_that_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After ``make run`` no PATH has the program."""
+    monkeypatch.setattr("sys.argv", [".venv/bin/tacit", "run"])
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert Session(Options()).again("stats", "tacit.db") == ".venv/bin/tacit stats"
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert Session(Options()).again("stats", "tacit.db") == "tacit stats"
 
 
 @pytest.mark.requirement("AP-04")

@@ -54,6 +54,25 @@ def test_a_kind_that_is_stated_is_believed(mind: Mind) -> None:
     assert not any("taken for" in note for note in found.notes)
 
 
+def test_a_kind_that_is_new_is_told_and_taken_for_no_other(mind: Mind) -> None:
+    found = mind.advise("bake bread in the oven", task_type="cleaning", domain="home", record=False)
+    assert found.notes == ("no finished episode has the type 'cleaning' or domain 'home'",)
+    assert found.playbook is None
+
+
+def test_a_new_kind_is_taken_for_none_where_the_episodes_most_like_it_state_none(mind: Mind) -> None:
+    found = mind.advise("refund the customer of an order", domain="shop", record=False)
+    assert found.next_steps[0].tool == "look_up"
+    assert "8 episodes of this kind" in found.next_steps[0].why
+    assert found.playbook is not None
+    assert "domain 'shop'" in found.notes[0]
+    assert "no stated kind" in found.notes[0]
+
+
+def test_a_kind_that_is_known_in_part_is_no_new_one(mind: Mind) -> None:
+    assert not mind.advise("bake bread in the oven", task_type="baking", domain="home", record=False).notes
+
+
 def test_episodes_that_do_not_agree_decide_nothing(mind: Mind) -> None:
     with mind.recorder.journal.store.snapshot() as snapshot:
         lessons = list(lessons_between(snapshot, mind.recorder.mind.id, 0, NOW))
@@ -62,3 +81,17 @@ def test_episodes_that_do_not_agree_decide_nothing(mind: Mind) -> None:
     assert with_its_kind(task, near) == task
     assert with_its_kind(task, [each for each in near if each.trace.task_type]).task_type == "baking"
     assert with_its_kind(task, [each for each in near if each.trace.task_type][:2]) == task, "two are too few"
+
+
+def test_a_task_whose_like_are_of_several_kinds_is_not_taken_for_one_of_none(tmp_path: Path) -> None:
+    with tacit.open(tmp_path / "s.db", settings=settings(learning__embedder="none")) as mind:
+        for number in range(6):
+            for what in ("clean", "cool", "heat"):
+                finish(mind, f"put a {what} mug in the cupboard", "go", what, task_type=f"put {what}")
+            finish(mind, f"refund the customer of order {number}", "look_up", "refund")
+        mind.settle(60)
+        found = mind.advise("put a mug in the cupboard", record=False)
+        assert found.next_steps[0].tool == "go"
+        assert found.playbook is not None
+        assert "refund" not in found.playbook.text
+        assert any("taken for put" in note for note in found.notes)

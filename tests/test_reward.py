@@ -153,6 +153,12 @@ def test_failing_fast_is_not_efficient() -> None:
     assert failed.value == 0
 
 
+def test_no_factor_is_a_negative_nothing() -> None:
+    """``-0.0`` in JSON looks like a loss."""
+    factors = given_reward(attempt(*[OK] * 8, outcome="failure", seconds=99), baseline()).factors
+    assert "-0.0" not in {str(number) for each in factors for number in (each.value, each.contribution)}
+
+
 def test_only_complexity_moves_with_the_complexity_that_is_given() -> None:
     easy = given_reward(attempt(task=with_task(complexity=0.1)), baseline())
     hard = given_reward(attempt(task=with_task(complexity=0.9)), baseline())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tacit.cli.output import Output, counted
-from tacit.cli.session import Session
+from tacit.cli.session import Session, program
 from tacit.cli.stats import show_statistics
 from tacit.cli.verb import verb
 from tacit.cli.waiting import catch_up
@@ -115,7 +115,10 @@ def _show_next_steps(session: Session, location: str) -> None:
         mind = session.options.mind or MIND
         out.line(session.again("episode list --status failure", location, mind=mind))
     else:
-        out.line("This ran in a temporary store, which is gone. 'tacit demo --store demo.db' keeps it.")
-    out.line("tacit import PATH         your own traces: chat messages, ReAct text, OpenTelemetry, coding sessions")
-    out.line("tacit stats               what your agent is good and bad at")
-    out.line("tacit --help              everything else")
+        out.line(f"This ran in a temporary store, which is gone. '{program()} demo --store demo.db' keeps it.")
+    for command, what in (
+        ("import PATH", "your own traces: chat messages, ReAct text, OpenTelemetry, coding sessions"),
+        ("stats", "what your agent is good and bad at"),
+        ("--help", "everything else"),
+    ):
+        out.line(f"{program()} {command:<18}  {what}")

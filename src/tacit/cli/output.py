@@ -36,6 +36,7 @@ class Output:
     def __init__(self, *, json: bool, quiet: bool) -> None:
         self.json = json
         self.quiet = quiet
+        self._begun = False
 
     def result(self, data: Any, view: Callable[[], None]) -> None:
         """Show a result: as JSON when that was asked for, otherwise with ``view``."""
@@ -58,13 +59,17 @@ class Output:
     def line(self, text: str = "") -> None:
         """Write a line of text."""
         sys.stdout.write(printable(text) + "\n")
+        self._begun = True
 
     def heading(self, text: str) -> None:
-        """Write a line that begins a part, set apart from what stands before it."""
+        """Write a line that begins a part, set apart from what stands before it, if anything does."""
+        if self._begun:
+            self.line()
         if sys.stdout.isatty():
-            _console().print(f"\n{printable(text)}", style="bold", markup=False, highlight=False)
+            _console().print(printable(text), style="bold", markup=False, highlight=False)
+            self._begun = True
         else:
-            self.line(f"\n{text}")
+            self.line(text)
 
     def facts(self, *pairs: tuple[str, Cell]) -> None:
         """Write ``name  value`` lines; a fact without a value is left out."""
@@ -86,6 +91,7 @@ class Output:
         cells = [[row[place] for place in used] for row in rows]
         if sys.stdout.isatty():
             _console().print(_table(names, cells))
+            self._begun = True
             return
         texts = [names, *([printable(one_line(_shown(cell))) for cell in row] for row in cells)]
         widths = [max(len(row[place]) for row in texts) for place in range(len(used))]

@@ -64,11 +64,14 @@ def add_to(app: typer.Typer) -> None:
         if strategy == "heuristic":  # rules have passed all tests, so they stand
             rules = list(book.heuristics[:limit])
             session.out.result(rules, lambda: _show_rules(session.out, rules))
+            _tell_more(session.out, len(book.heuristics) - len(rules))
             return
         known = [each for each in book.patterns if not strategy or each.strategy == strategy]
-        found = [each for each in known if each.stands or all][:limit]
+        wanted = [each for each in known if each.stands or all]
+        found = wanted[:limit]
         kept_back = 0 if all else sum(not each.stands for each in known)
         session.out.result(found, lambda: _show_list(session.out, found, kept_back))
+        _tell_more(session.out, len(wanted) - len(found))
 
     @verb(app, "show")
     def show(session: Session, id: Id, wait: LongestWait = PATIENCE, as_of: AsOf = None) -> None:
@@ -123,6 +126,12 @@ def _show_list(out: Output, found: list[Pattern], kept_back: int) -> None:
     if kept_back:
         more = counted(kept_back, "more pattern" if found else "pattern")
         out.note(f"{more} {'does' if kept_back == 1 else 'do'} not stand: they may be chance (--all shows them)")
+
+
+def _tell_more(out: Output, left: int) -> None:
+    """Say how many are not shown because of the limit."""
+    if left:
+        out.note(f"{left:,} more were left out: --limit shows more")
 
 
 def _show_rules(out: Output, found: list[Heuristic]) -> None:

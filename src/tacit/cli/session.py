@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -79,6 +81,12 @@ def options_from(values: dict[str, Any]) -> Options:
     return Options(**{name: values.pop(name) for name in SHARED})
 
 
+def program() -> str:
+    """What to type for this program: its name where the PATH has it, or else the path by which it was called."""
+    called = sys.argv[0]
+    return shlex.quote(called) if Path(called).stem == "tacit" and shutil.which("tacit") is None else "tacit"
+
+
 class Session:
     """What a command works with: its options, where it writes, and ways to open what it needs."""
 
@@ -132,7 +140,7 @@ class Session:
             "--key-file": options.key_file,
         }
         words = [f"{name} {shlex.quote(str(value))}" for name, value in given.items() if value]
-        return " ".join(["tacit", command, *words, *(["--ask-passphrase"] if options.ask_passphrase else [])])
+        return " ".join([program(), command, *words, *(["--ask-passphrase"] if options.ask_passphrase else [])])
 
     @contextmanager
     def open_store(self, *, create: bool = False) -> Iterator[OpenStore]:

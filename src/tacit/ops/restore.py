@@ -200,7 +200,7 @@ def _target(destination: str, backup: Path, *, force: bool) -> Path:
 def _refuse_to_overwrite(target: Path, *, force: bool) -> None:
     if target.exists() and not force:
         raise Conflict(
-            f"there is something at {target} already; restore elsewhere, or use force to replace it; it is kept beside",
+            f"there is something at {target} already; restore elsewhere, or with force (--force): it is kept beside",
             path=str(target),
         )
 

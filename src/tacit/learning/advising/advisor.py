@@ -14,8 +14,7 @@ from tacit.learning.advising.advice import Advice, Item, NextStep, Playbook, Too
 from tacit.learning.advising.book import Book
 from tacit.learning.advising.choices import Worth
 from tacit.learning.advising.coherence import settled, with_playbook, with_steps
-from tacit.learning.advising.inferred_kind import told as told_kind
-from tacit.learning.advising.inferred_kind import with_its_kind
+from tacit.learning.advising.inferred_kind import taken_for
 from tacit.learning.advising.items import cited, items, rules
 from tacit.learning.advising.nearest import Near, Shelf
 from tacit.learning.advising.situation import Situation, situation
@@ -124,10 +123,10 @@ def advise(
     if not near and not _is_known(here, alike, models, shelf, by_words=by_words):
         tools = _tools(question, near, models.tools, vectors, shelf.model)  # the described ones suit or do not, always
         return Advice(success=None, abstained=not tools, tools=tools, notes=notes)
-    task = with_its_kind(stated, near)
+    task, said = taken_for(stated, near, shelf)
+    notes = (*notes, *said)
     if task != stated:
         question, here = msgspec.structs.replace(question, task=task), situation(task, steps)
-        notes = (*notes, told_kind(task))
     precedents = shelf.of_kind(here.kind)
     here = _with_tools(here, question, [trace for _, trace in precedents] or [each.trace for each in near])
     worth = Worth((trace for _, trace in precedents), here.last)

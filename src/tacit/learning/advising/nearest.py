@@ -69,6 +69,10 @@ class Shelf:
         """Up to 500 of the newest episodes of a kind of task, oldest first."""
         return [(id, self._entries[id].trace) for id in list(self._kinds.get(kind, ()))[-MOST_OF_KIND:]]
 
+    def has(self, kind: tuple[str, str]) -> bool:
+        """Whether an episode is of this very kind."""
+        return kind in self._kinds
+
     def knows(self, kind: tuple[str, str]) -> bool:
         """Whether an episode has this task type or this domain. A task without either is of no kind."""
         task_type, domain = kind

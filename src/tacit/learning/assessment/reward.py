@@ -123,9 +123,9 @@ def reward(episode: Episode, baseline: DomainBaseline, weights: RewardWeights = 
 def _factor(name: str, finding: _Finding, weight: float) -> Factor:
     return Factor(
         name=name,
-        value=finding.value,
+        value=finding.value + 0.0,  # no "-0.0" where nothing is taken off
         weight=weight,
-        contribution=weight * finding.value,
+        contribution=weight * finding.value + 0.0,
         why=finding.why,
         steps=finding.steps,
     )
