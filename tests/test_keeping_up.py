@@ -14,6 +14,7 @@ import pytest
 
 from tacit.learning import counsel
 from tacit.learning.advising.nearest import Shelf
+from tacit.learning.advising.word_index import WordIndex
 from tacit.mind import Mind
 from trials import open_mind
 
@@ -110,3 +111,23 @@ def test_the_past_is_no_ground_of_the_present(mind: Mind, put_by: list[str]) -> 
     assert then.advise("Carry box 3 upstairs").episodes
     assert mind.advise("Carry box 3 upstairs").episodes
     assert (present, len(put_by)) == (10, 15)
+
+
+def test_what_ctrl_c_leaves_half_way_is_laid_out_anew(mind: Mind, monkeypatch: pytest.MonkeyPatch) -> None:
+    live(mind, 5)
+    mind.settle(60)
+    mind.advise("Carry box 3 upstairs")
+    monkeypatch.setattr(counsel, "_RECENTLY_SECONDS", -1.0)  # it is not brought up to date in the background
+    live(mind, 5)
+    mind.settle(60)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WordIndex, "put", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mind.advise("Carry box 8 upstairs")
+    usual = mind.advise("Carry box 8 upstairs").usual
+    assert usual is not None
+    assert usual.of == 10

@@ -36,7 +36,7 @@ WORTH_HELP, WORTH_GOING_ON = 1_000, 50
 """Events. When consumers are so far behind, a helper is started, which takes it about as long as it takes them to catch
 up; and when they are so far behind, one that is there is asked."""
 MUCH_SECONDS = 0.25
-"""In a short burst, consumers that have more to do wait for its end: they would take a processor from whoever writes."""
+"""In a short burst, consumers that have more to do wait for its end: they would take a processor from writers."""
 _NO_MIND = b""
 """Stands for all minds, where the store itself is in trouble."""
 _row = schema.consumer
