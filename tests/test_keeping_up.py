@@ -131,3 +131,22 @@ def test_what_ctrl_c_leaves_half_way_is_laid_out_anew(mind: Mind, monkeypatch: p
     usual = mind.advise("Carry box 8 upstairs").usual
     assert usual is not None
     assert usual.of == 10
+
+
+def test_a_mind_whose_ground_cannot_be_kept_up_is_left_alone_until_somebody_asks_again(
+    mind: Mind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live(mind, 5)
+    mind.settle(60)
+    with monkeypatch.context() as patched:
+        mind.advise("Carry box 3 upstairs")
+        patched.setattr(Shelf, "catch_up", lambda *_: 1 // 0)
+        for _ in range(5):
+            live(mind, 1)
+            mind.settle(60)
+        eventually(lambda: "a chore of the store failed" in caplog.text)
+        time.sleep(0.5)
+        assert caplog.text.count("a chore of the store failed") == 1
+    usual = mind.advise("Carry box 3 upstairs").usual
+    assert usual is not None
+    assert usual.of == 10

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tacit import numerics
-from tacit.errors import InvalidInput, shown
+from tacit.errors import InvalidInput, StoreError, shown
 from tacit.experience import kinds
 from tacit.experience.episode import OUTCOME_KINDS, OutcomeKind, Task
 from tacit.experience.recorder import Recorder, plain
@@ -62,10 +62,10 @@ class _Ground:
     def __init__(self, window: int, model: str) -> None:
         self._lock = threading.RLock()  # it is brought up to date and read by one thread at a time
         self._in_use = False
-        self.asked_at = float("-inf")
-        self._lay_out(window, model)
+        self._begin(window, model)
 
-    def _lay_out(self, window: int, model: str) -> None:
+    def _begin(self, window: int, model: str) -> None:
+        self.asked_at = float("-inf")
         self.shelf = Shelf(window, model)
         self._fitted_at = 0
         self._models = Models()
@@ -85,8 +85,10 @@ class _Ground:
             self._in_use = True
             try:
                 yield self
-            except BaseException:  # Ctrl-C too may leave it half-way
-                self._lay_out(self.shelf.window, self.shelf.model)
+            except StoreError:  # between two steps, which are done again
+                raise
+            except BaseException:  # a fault, or Ctrl-C, leaves it half-way: nothing of it is kept, nor kept up
+                self._begin(self.shelf.window, self.shelf.model)
                 raise
             finally:
                 self._in_use = False
