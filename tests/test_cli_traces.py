@@ -191,8 +191,6 @@ def test_standard_input_is_taken_in_pieces_and_leaves_nothing_behind(
 @pytest.mark.requirement("EP-07")
 def test_where_there_is_no_room_for_standard_input_is_told(tmp_path: Path) -> None:
     program = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); sys.argv[0] = 'tacit'; "
-    )
     program += "from tacit.__main__ import main; main()"
     command = [sys.executable, "-c", program, "--store", str(tmp_path / "a.db"), "import", "-"]
     done = subprocess.run(command, input=b"x" * 200_000, capture_output=True, timeout=60, check=False)
