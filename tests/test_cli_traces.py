@@ -188,6 +188,16 @@ def test_standard_input_is_taken_in_pieces_and_leaves_nothing_behind(
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.requirement("EP-07")
+def test_where_there_is_no_room_for_standard_input_is_told(tmp_path: Path) -> None:
+    program = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
+    program += "from tacit.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "--store", str(tmp_path / "a.db"), "import", "-"]
+    done = subprocess.run(command, input=b"x" * 200_000, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert tempfile.gettempdir() in done.stderr.decode()
+
+
 @pytest.mark.requirement("EP-07", "JR-10")
 def test_what_is_too_long_is_shortened_split_or_refused_as_told(cli: CommandLine, tmp_path: Path) -> None:
     long = tmp_path / "long.jsonl"

@@ -14,6 +14,7 @@ import pytest
 
 from tacit.learning import counsel
 from tacit.learning.advising.nearest import Shelf
+from tacit.learning.advising.word_index import WordIndex
 from tacit.mind import Mind
 from trials import open_mind
 
@@ -110,3 +111,42 @@ def test_the_past_is_no_ground_of_the_present(mind: Mind, put_by: list[str]) -> 
     assert then.advise("Carry box 3 upstairs").episodes
     assert mind.advise("Carry box 3 upstairs").episodes
     assert (present, len(put_by)) == (10, 15)
+
+
+def test_what_ctrl_c_leaves_half_way_is_laid_out_anew(mind: Mind, monkeypatch: pytest.MonkeyPatch) -> None:
+    live(mind, 5)
+    mind.settle(60)
+    mind.advise("Carry box 3 upstairs")
+    monkeypatch.setattr(counsel, "_RECENTLY_SECONDS", -1.0)  # it is not brought up to date in the background
+    live(mind, 5)
+    mind.settle(60)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WordIndex, "put", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mind.advise("Carry box 8 upstairs")
+    usual = mind.advise("Carry box 8 upstairs").usual
+    assert usual is not None
+    assert usual.of == 10
+
+
+def test_a_mind_whose_ground_cannot_be_kept_up_is_left_alone_until_somebody_asks_again(
+    mind: Mind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live(mind, 5)
+    mind.settle(60)
+    with monkeypatch.context() as patched:
+        mind.advise("Carry box 3 upstairs")
+        patched.setattr(Shelf, "catch_up", lambda *_: 1 // 0)
+        for _ in range(5):
+            live(mind, 1)
+            mind.settle(60)
+        eventually(lambda: "a chore of the store failed" in caplog.text)
+        time.sleep(0.5)
+        assert caplog.text.count("a chore of the store failed") == 1
+    usual = mind.advise("Carry box 3 upstairs").usual
+    assert usual is not None
+    assert usual.of == 10

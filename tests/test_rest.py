@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tacit.experience.episode import Outcome, Record, Task
@@ -101,3 +103,20 @@ def test_much_work_waits_for_the_end_of_a_burst_unless_somebody_waits_for_it(mon
         assert mind.lag()["tally"] == 20
         mind.settle(60)
         assert not any(mind.lag().values())
+
+
+def test_what_waits_for_the_end_of_a_burst_is_done_then_however_seldom_consumers_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with open_mind(MEMORY, learning__embedder="none", consumers__poll_seconds=60) as mind:
+        record = Record(task=Task(description="a task"), outcome=Outcome(kind="success"))
+        mind.record(record)
+        mind.settle(60, only="tally")
+        monkeypatch.setattr(consumers, "MUCH_SECONDS", 1e-9)
+        for _ in range(20):
+            mind.record(record)
+        assert mind.lag()["tally"], "the burst has not ended yet"
+        deadline = time.monotonic() + 20
+        while mind.lag()["tally"]:
+            assert time.monotonic() < deadline, "it waits for the next look"
+            time.sleep(0.05)

@@ -40,14 +40,22 @@ class SystemEntropy:
             try:
                 return _pieces.pop()[:count]  # at once for all threads, and no two get the same
             except IndexError:
+                pieces = _pieces  # before asking: what a signal handler forks in here has others
                 many = os.urandom(_PIECE_BYTES * _PIECES)
-                _pieces.extend(many[at : at + _PIECE_BYTES] for at in range(0, len(many), _PIECE_BYTES))
+                pieces.extend(many[at : at + _PIECE_BYTES] for at in range(0, len(many), _PIECE_BYTES))
 
 
 _PIECE_BYTES, _PIECES = 16, 256
 _pieces: deque[bytes] = deque()
+
+
+def _begin_anew() -> None:
+    global _pieces
+    _pieces = deque()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pieces.clear)  # else the child would hand out what its parent does
+    os.register_at_fork(after_in_child=_begin_anew)  # else the child would hand out what its parent does
 
 
 class SeededEntropy:

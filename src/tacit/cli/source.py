@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,8 @@ NAME = "standard input"
 OPEN_FILES = Path("/proc/self/fd")
 """Where Linux lets a program open again what it has open, from the beginning, whether or not it has a name."""
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def source_of(out: Output, path: str) -> Iterator[Path]:
@@ -28,6 +31,7 @@ def source_of(out: Output, path: str) -> Iterator[Path]:
     it stands in no folder, so that nothing of it stays when the program is killed.
 
     Raises:
+        OSError: there is no room for it; the file name is the folder for temporary files.
         InvalidInput: nothing came in, or it is no path.
     """
     if path != STANDARD_INPUT:
@@ -36,8 +40,13 @@ def source_of(out: Output, path: str) -> Iterator[Path]:
     if sys.stdin.isatty():
         out.note("reading standard input; Ctrl-D ends it")
     with _private_file() as (file, received):
-        shutil.copyfileobj(sys.stdin.buffer, file)
-        file.flush()
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            file.flush()
+        except OSError as error:
+            if error.errno in _NO_ROOM:  # the system does not say where, and the store lies elsewhere
+                error.filename = tempfile.gettempdir()
+            raise
         if file.tell() == 0:
             raise InvalidInput("nothing came in on standard input; pipe traces into it, or name a file", path=path)
         yield received
@@ -47,7 +56,7 @@ def source_of(out: Output, path: str) -> Iterator[Path]:
 def _private_file() -> Iterator[tuple[IO[bytes], Path]]:
     """A file into which nobody else may look, and the path at which it can be opened again."""
     if OPEN_FILES.is_dir():
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(buffering=0) as file:
             yield file, OPEN_FILES / str(file.fileno())
         return
     with tempfile.TemporaryDirectory(prefix="tacit-") as folder, (Path(folder) / NAME).open("xb") as file:

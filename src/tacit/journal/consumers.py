@@ -25,7 +25,7 @@ from tacit.journal.faults import Faults
 from tacit.journal.helper import HELPLESS_SECONDS, Helper, HelperFailed, NoHelper
 from tacit.journal.lease import Lease, Leases
 from tacit.journal.read import head_position
-from tacit.journal.rest import MOMENT_SECONDS, Rest
+from tacit.journal.rest import MOMENT_SECONDS, QUIET_SECONDS, Rest
 from tacit.journal.taking import Question
 from tacit.journal.writer import Writer
 from tacit.stores import schema
@@ -160,11 +160,15 @@ class Consumers:
             for chore in self._chores:
                 self._do(chore)
             if not moved:
-                self._wake.wait(self._pace.poll_seconds)
+                self._wake.wait(self._poll_seconds())
             spent = time.monotonic() - started
             if not self.rest.bursting:
                 spent -= self._helped  # it took nothing from writers
             self._hurry.wait(self.rest.seconds(spent, moved=moved, put_off=self._put_off))
+
+    def _poll_seconds(self) -> float:
+        poll = self._pace.poll_seconds
+        return min(poll, QUIET_SECONDS) if self._put_off and self.rest.bursting else poll  # nothing rings at its end
 
     def _do(self, chore: Callable[[], object]) -> None:
         try:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tacit import numerics
-from tacit.errors import InvalidInput, shown
+from tacit.errors import InvalidInput, StoreError, shown
 from tacit.experience import kinds
 from tacit.experience.episode import OUTCOME_KINDS, OutcomeKind, Task
 from tacit.experience.recorder import Recorder, plain
@@ -59,12 +60,38 @@ class _Ground:
     """What advice on one mind stands on: its episodes, its book and its models, as of one position."""
 
     def __init__(self, window: int, model: str) -> None:
-        self.lock = threading.Lock()  # it is brought up to date and read by one thread at a time
+        self._lock = threading.RLock()  # it is brought up to date and read by one thread at a time
+        self._in_use = False
+        self._begin(window, model)
+
+    def _begin(self, window: int, model: str) -> None:
         self.asked_at = float("-inf")
         self.shelf = Shelf(window, model)
         self._fitted_at = 0
         self._models = Models()
         self._book: Book | None = None
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[_Ground]:
+        """The ground, for one thread; for what interrupts that thread (a signal handler), another one, laid out anew.
+
+        Take a snapshot first, and read nothing from it outside: in memory whoever has one may ask for advice while
+        the others wait for theirs, and what is read in here is no older than what others have laid here.
+        """
+        with self._lock:
+            if self._in_use:
+                yield _Ground(self.shelf.window, self.shelf.model)
+                return
+            self._in_use = True
+            try:
+                yield self
+            except StoreError:  # between two steps, which are done again
+                raise
+            except BaseException:  # a fault, or Ctrl-C, leaves it half-way: nothing of it is kept, nor kept up
+                self._begin(self.shelf.window, self.shelf.model)
+                raise
+            finally:
+                self._in_use = False
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> tuple[Book, Models]:
         """Bring it to a position; book and models as of then, read once while they are the newest."""
@@ -86,7 +113,7 @@ class Counsel:
         self._window = window
         self._withholding = withholding
         self._grounds: OrderedDict[_Place, _Ground] = OrderedDict()
-        self._lock = threading.Lock()  # guards _grounds
+        self._lock = threading.RLock()  # guards _grounds, which are whole between any two steps
         self._with_vectors: set[bytes] = set()
 
     def advise(self, recorder: Recorder, position: int, question: Question, *, key: str, record: bool) -> Advice:
@@ -127,8 +154,8 @@ class Counsel:
         for (mind, is_past), ground in grounds:
             if is_past or time.monotonic() > ground.asked_at + _RECENTLY_SECONDS:
                 continue
-            with ground.lock, store.snapshot() as snapshot:
-                ground.catch_up(snapshot, mind, consumer_position(snapshot, mind, Lessons.name))
+            with store.snapshot() as snapshot, ground.alone() as own:
+                own.catch_up(snapshot, mind, consumer_position(snapshot, mind, Lessons.name))
 
     def _found(
         self,
@@ -140,8 +167,8 @@ class Counsel:
     ) -> Advice:
         """The advice, as if there were nothing of what was demoted or is held back: that must not act on the rest."""
         mind = recorder.mind.id
-        ground = self._ground((mind, position < NOW))
-        with ground.lock, recorder.journal.store.snapshot() as snapshot:  # read later than what others have laid here
+        shared = self._ground((mind, position < NOW))
+        with recorder.journal.store.snapshot() as snapshot, shared.alone() as ground:
             reached = consumer_position(snapshot, mind, Lessons.name)
             lag = max(0, head_position(snapshot, mind) - consumer_position(snapshot, mind, Study.name))
             hidden = held_back | demoted_items(snapshot, mind, position)

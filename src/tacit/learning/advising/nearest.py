@@ -52,7 +52,7 @@ class Shelf:
     """
 
     def __init__(self, window: int, model: str = "") -> None:
-        self._window = window
+        self.window = window
         self.model = model
         self._position = self._vectors_position = 0
         self._clear()
@@ -97,7 +97,7 @@ class Shelf:
                 self._put(lesson)
         if not self._position or not self._is_whole(snapshot, mind, position):
             self._clear()
-            newest = newest_heads(snapshot, mind, position, self._window)
+            newest = newest_heads(snapshot, mind, position, self.window)
             for lesson in lessons_between(snapshot, mind, newest[0][1] - 1 if newest else position, position):
                 self._put(lesson)
         self._position = position
@@ -129,7 +129,7 @@ class Shelf:
         """Whether all that is here is still there, and fills the window; else something was erased."""
         oldest = next(iter(self._entries.values())).since if self._entries else 0
         there = count_lessons(snapshot, mind, position, after=oldest - 1)
-        return len(self) == there == min(self._window, count_lessons(snapshot, mind, position))
+        return len(self) == there == min(self.window, count_lessons(snapshot, mind, position))
 
     def _clear(self) -> None:
         import numpy
@@ -157,7 +157,7 @@ class Shelf:
         self._words.put(row, lesson.trace.features)
         self._kinds.setdefault(lesson.trace.kind, {})[lesson.episode] = None
         self._make_room(self._vectors.shape[1])
-        while len(self._entries) > self._window:
+        while len(self._entries) > self.window:
             self._remove(next(iter(self._entries)))
 
     def _remove(self, episode: str) -> None:
@@ -189,7 +189,7 @@ class Shelf:
         if not self.model:
             return
         owners, since, vectors = read_vectors(
-            snapshot, mind, self.model, after=self._vectors_position, position=position, most=self._window
+            snapshot, mind, self.model, after=self._vectors_position, position=position, most=self.window
         )
         if not owners:
             return
