@@ -19,6 +19,7 @@ from tacit.experience.live import Buffering
 from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
+from tacit.journal.allowance import Allowance, Bounds
 from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, EventConsumer
 from tacit.journal.consumers import Pace
@@ -78,6 +79,7 @@ class OpenStore:
             clock=clock,
             entropy=entropy,
             options=_options(settings, store),
+            allowance=Allowance(_bounds(settings)),
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
         self._counsel = Counsel(embedder, window=settings.learning.window, withholding=_withholding(settings))
@@ -204,6 +206,17 @@ def shared_embedder(name: str) -> TextEmbedder | None:
 
     embedder = open_embedder(name)
     return None if embedder is None else CachedEmbedder(embedder, EmbeddingCache(_TEXTS_REMEMBERED))
+
+
+def _bounds(settings: Settings) -> Bounds:
+    quotas, rates = settings.quotas, settings.rates
+    return Bounds(
+        mind_events=quotas.mind_events,
+        tenant_events=quotas.tenant_events,
+        tenant_minds=quotas.tenant_minds,
+        mind_rate=rates.mind_events,
+        tenant_rate=rates.tenant_events,
+    )
 
 
 def _buffering(settings: Settings) -> Buffering:

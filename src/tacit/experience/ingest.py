@@ -118,6 +118,7 @@ def _prepare(recorder: Recorder, item: Imported | Rejected, report: IngestReport
     if isinstance(item, Rejected):
         report.rejected.append(item)
         return None
+    recorder.pace()
     try:
         return _Ready(item, recorder.prepare_record(item.record, checked=True))
     except InvalidInput as error:

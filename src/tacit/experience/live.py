@@ -133,6 +133,7 @@ class LiveEpisode:
 
         Raises:
             InvalidInput: a bound or a type is broken; nothing was stored.
+            RateLimitExceeded, QuotaExceeded: the mind or its tenant writes too fast, or keeps all that it may.
             Conflict: the episode is completed, or the key was used for another step.
         """
         step = make_step(
@@ -153,6 +154,7 @@ class LiveEpisode:
 
     def log(self, step: Step, *, key: str | None = None) -> str | None:
         """Log a step that was made before; see :meth:`step`."""
+        self._recorder.admit()
         prepared = self._recorder.prepare_step(self._raw, step, key=key, fit=self.fit)
         if self._buffer is not None:
             self._buffer.add(prepared)

@@ -6,11 +6,11 @@ surface share it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ from tacit.journal.journal import Journal
 from tacit.journal.minds import MindInfo
 from tacit.journal.read import event_by_id
 
+T = TypeVar("T")
 LiveFit: TypeAlias = Literal["refuse", "truncate"]
 """What to do with a step over the limits, or with control characters in it: refuse it, or shorten and clean it."""
 _NOT_JSON = (bytes, bytearray, memoryview, datetime, date, time, timedelta, UUID, Decimal)
@@ -45,6 +46,14 @@ class Recorder:
         self.mind = mind
         self.limits = limits
         self._keeper = keeper
+
+    def admit(self, events: int = 1) -> None:
+        """Count events that are about to be written for this mind; raises RateLimitExceeded when they come too fast."""
+        self.journal.allowance.admit(self.mind.id, self.mind.tenant, events)
+
+    def pace(self, events: int = 1) -> None:
+        """Wait until so many may come."""
+        self.journal.allowance.pace(self.mind.id, self.mind.tenant, events)
 
     # ── whole episodes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -77,7 +86,7 @@ class Recorder:
                 appender.append(mind, relation)
             return appended
 
-        return self.journal.submit(job)
+        return self._submit(job, 1 + len(relations))
 
     def _prepare_relation(self, episode: bytes, relation: Relation) -> Prepared:
         if parse_id(relation.episode) != episode:
@@ -138,7 +147,7 @@ class Recorder:
             occurred_at=ended_at,
             causation=episode,
         )
-        return self.journal.submit(lambda appender: self._complete(appender, episode, outcome, prepared))
+        return self._submit(lambda appender: self._complete(appender, episode, outcome, prepared))
 
     def _complete(self, appender: Appender, episode: bytes, outcome: Outcome, prepared: Prepared) -> None:
         row = current_row(appender.transaction, self.mind.id, episode)
@@ -175,7 +184,7 @@ class Recorder:
                     self.mind.id, self._prepare(kinds.EPISODE_UPDATED, {"task": plain(after)}, causation=episode)
                 )
 
-        return self.journal.submit(job)
+        return self._submit(job)
 
     def relate(self, episode: bytes, kind: str, target: str, *, holds: bool = True) -> Future[Appended]:
         """Say that a relation to another episode holds, or holds no longer."""
@@ -199,7 +208,7 @@ class Recorder:
             prepared = self._prepare(kinds.EPISODE_CHECKPOINTED, payload, id=id, causation=episode)
             return appender.append(self.mind.id, prepared)
 
-        return self.journal.submit(job)
+        return self._submit(job)
 
     def take_over(self, record: Record) -> Future[None]:
         """Bring in an open episode from a pack that was made elsewhere, or the steps of it that are not here yet."""
@@ -221,7 +230,7 @@ class Recorder:
             for number, step in enumerate(record.steps[shared:], start=shared + 1):
                 appender.append(mind, self.prepare_step(episode, step, key=f"taken over: {number}"))
 
-        return self.journal.submit(job)
+        return self._submit(job)
 
     def resume(self, episode: bytes, *, agent: str = "", checkpoint: str = "") -> Future[Appended]:
         """Say that somebody goes on with an open episode."""
@@ -236,7 +245,11 @@ class Recorder:
 
     def _append(self, prepared: Prepared) -> Future[Appended]:
         mind = self.mind.id
-        return self.journal.submit(lambda appender: appender.append(mind, prepared))
+        return self._submit(lambda appender: appender.append(mind, prepared))
+
+    def _submit(self, job: Callable[[Appender], T], events: int = 1) -> Future[T]:
+        self.admit(events)
+        return self.journal.submit(job)
 
     def _prepare(
         self,

@@ -6,9 +6,10 @@ made it durable.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import bindparam, func, select, update
@@ -43,6 +44,11 @@ _hash_of = select(schema.event.c.hash).where(
 )
 _event_by_id = select(*schema.event.c).where(
     schema.event.c.mind == bindparam("mind"), schema.event.c.id == bindparam("id")
+)
+_heads_of = (
+    select(schema.head.c.mind, schema.head.c.position)
+    .select_from(schema.head.join(schema.mind, schema.mind.c.id == schema.head.c.mind))
+    .where(schema.mind.c.tenant == bindparam("tenant"))
 )
 _body_at = select(schema.payload.c.body).where(
     schema.payload.c.mind == bindparam("mind"), schema.payload.c.position == bindparam("position")
@@ -183,6 +189,10 @@ class _Head(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+Check: TypeAlias = "Callable[[Appender, bytes, int], None]"
+"""Raises when a mind that keeps so many events may have no further one."""
+
+
 class Appender:
     """Appends events inside one transaction, keeping the heads of the minds that it touches."""
 
@@ -203,6 +213,7 @@ class Appender:
         self._retrying = retrying
         self._heads: dict[bytes, _Head] = {}
         self._known: set[bytes] = set()  # minds whose head row exists in the database
+        self._check: Check | None = None
 
     @property
     def transaction(self) -> Transaction:
@@ -227,10 +238,25 @@ class Appender:
             self._unwritten.clear()
             raise
 
+    @contextlib.contextmanager
+    def checking(self, check: Check) -> Iterator[None]:
+        """While the block lasts, every new event is checked first."""
+        before, self._check = self._check, check
+        try:
+            yield
+        finally:
+            self._check = before
+
+    def kept_by(self, tenant: str) -> int:
+        """How many events the minds of a tenant keep, with those of this transaction."""
+        kept = {bytes(mind): int(position) for mind, position in self._transaction.rows(_heads_of, tenant=tenant)}
+        return sum(self._heads[mind].position if mind in self._heads else position for mind, position in kept.items())
+
     def append(self, mind: bytes, prepared: Prepared) -> Appended:
         """Write one event and fold it into the views.
 
         Raises:
+            QuotaExceeded: see ``checking``.
             Conflict: the id was used before, for something else.
             StoreError: the machine's clock is wrong, see ``tacit.clock.storable``.
         """
@@ -239,6 +265,8 @@ class Appender:
             earlier = self._earlier(mind, prepared)
             if earlier is not None:
                 return Appended(earlier, new=False)
+        if self._check is not None:
+            self._check(self, mind, head.position)
         event = self._next(head, prepared)
         self._unwritten.append((event.row(), (mind, event.position, prepared.salt, prepared.body)))
         self._heads[mind] = _Head(

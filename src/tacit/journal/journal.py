@@ -20,6 +20,7 @@ import msgspec
 from tacit.clock import Clock
 from tacit.errors import Closed, ForkedStore, NotSettled, TacitError
 from tacit.ids import Entropy
+from tacit.journal.allowance import Allowance, Bounds
 from tacit.journal.append import Appender, Masker, Preparer, Projection
 from tacit.journal.consumer import Consumer
 from tacit.journal.consumers import Consumers, Pace, not_settled
@@ -80,8 +81,10 @@ class Journal:
         clock: Clock,
         entropy: Entropy,
         options: JournalOptions | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         options = options or JournalOptions()
+        self.allowance = allowance or Allowance(Bounds())
         self.store = store
         self.clock = clock
         self.options = options
@@ -162,7 +165,7 @@ class Journal:
             behind = any(count for name, count in self.lag(mind).items() if not only or name == only)
 
     def submit(self, job: Callable[[Appender], T]) -> Future[T]:
-        """Queue a job for the writing thread; the future resolves when its changes are durable."""
+        """Queue a job for the writing thread; the future resolves when its changes are durable. Quotas bound it."""
         if self.writer.forked:
             raise ForkedStore("the process forked after opening the store; open it again in the child")
         with self._closing:
@@ -170,7 +173,7 @@ class Journal:
                 raise Closed("the store is closed")
             for each in self._all_consumers:
                 each.rest.written()
-            return self.writer.submit(job)
+            return self.writer.submit(self.allowance.bounded(job))
 
     def run(self, job: Callable[[Appender], T]) -> T:
         """Run a job in the writing thread and wait until its changes are durable."""

@@ -92,7 +92,11 @@ def list_minds(snapshot: Snapshot) -> list[MindInfo]:
 
 
 def open_mind(journal: Journal, entropy: Entropy, tenant: str, name: str) -> MindInfo:
-    """The mind of that name, created when it does not exist yet."""
+    """The mind of that name, created when it does not exist yet.
+
+    Raises:
+        QuotaExceeded: the tenant may have no further one.
+    """
     check_name(tenant, "tenant")
     check_name(name, "mind")
     with journal.store.snapshot() as snapshot:
@@ -107,6 +111,7 @@ def open_mind(journal: Journal, entropy: Entropy, tenant: str, name: str) -> Min
         appender.transaction.row(schema.whole_store)  # names are given out one at a time
         # another process may have been first; the name's row decides
         if find_mind(appender.transaction, tenant, name) is None:
+            journal.allowance.check_new_mind(appender.transaction, tenant)
             appender.append(mind, prepared)
         return require_mind(appender.transaction, tenant, name)
 

@@ -240,6 +240,7 @@ def judge_exposure(recorder: Recorder, exposure: str, outcome: str) -> None:
         check_judgement(appender.transaction, mind.id, id, kind)  # what was appended before would be named less well
         appender.append(mind.id, prepared)
 
+    recorder.admit()
     recorder.journal.run(job)
 
 
@@ -257,6 +258,7 @@ def _drawn_before(recorder: Recorder, exposure: bytes | None, key: str, asked: M
 
 def _record(recorder: Recorder, task: Task, id: bytes | None, lots: Sequence[Lot], asked: Mapping[str, str]) -> str:
     mind, payload = recorder.mind, given_payload(plain(task), lots, asked)
+    recorder.admit()
     prepared = recorder.journal.preparer.prepare(kinds.ADVICE_GIVEN, payload, id=id)
     return format_id(recorder.journal.run(lambda appender: appender.append(mind.id, prepared)).event.id)
 

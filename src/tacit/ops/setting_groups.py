@@ -201,6 +201,23 @@ class BufferSettings(Group):
     seconds: float = Field(default=5, ge=0.01, le=3_600, description="Flush after this many seconds at the latest.")
 
 
+class QuotaSettings(Group):
+    """What a mind and a tenant may keep; 0 is no bound. Whatever is over it is refused with quota_exceeded."""
+
+    mind_events: int = Field(default=0, ge=0, le=10**15, description="Most events of one mind.")
+    tenant_events: int = Field(default=0, ge=0, le=10**15, description="Most events of all minds of one tenant.")
+    tenant_minds: int = Field(default=0, ge=0, le=10**9, description="Most minds of one tenant.")
+
+
+class RateSettings(Group):
+    """How fast a mind and a tenant may write by one process; 0 is no bound. An import waits, others are refused."""
+
+    mind_events: float = Field(default=0, ge=0, le=10**9, description="Most events a second of one mind.")
+    tenant_events: float = Field(
+        default=0, ge=0, le=10**9, description="Most events a second of all minds of one tenant."
+    )
+
+
 class ConsumerSettings(Group):
     """The background workers that learn from the journal."""
 
@@ -347,6 +364,8 @@ class Settings(Group):
     journal: JournalSettings = JournalSettings()
     retry: RetrySettings = RetrySettings()
     buffer: BufferSettings = BufferSettings()
+    quotas: QuotaSettings = QuotaSettings()
+    rates: RateSettings = RateSettings()
     consumers: ConsumerSettings = ConsumerSettings()
     learning: LearningSettings = LearningSettings()
     advice: AdviceSettings = AdviceSettings()
