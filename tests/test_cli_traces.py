@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 
 from command_line import CommandLine, run_here, write_traces
-from tacit.cli import demo_world
-from tacit.cli.demo_agent import HABITS, errands
 from tacit.cli.output import Output
 from tacit.cli.session import Options, Session
 from tacit.cli.source import source_of
@@ -465,36 +463,6 @@ def test_the_scripted_agent_succeeds_and_fails_for_reasons_in_its_steps() -> Non
     assert set(statuses) == {"success", "failure"}
     signatures = {error["signature"] for error in told["statistics"]["errors"]}
     assert {"the chest is locked.", "it is too dark to see anything."} <= signatures
-
-
-def test_the_house_keeps_its_rules() -> None:
-    house = demo_world.House(where={"cup": "shelf", "key": "desk", "lamp": "bench", "coin": "chest"})
-    assert not house.open_up("desk").worked  # in another room
-    assert not house.take("cup").worked
-    house.go("cellar")
-    assert house.look("shelf").text == "It is too dark to see anything."
-    house.go("hall")
-    assert house.take("lamp").worked
-    house.go("cellar")
-    assert house.look("shelf").text == "On the shelf: cup."
-    house.go("study")
-    assert house.open_up("chest").text == "The chest is locked."
-    assert house.look("chest").text == "The chest is closed."
-    assert house.take("key").worked
-    assert house.open_up("chest").worked
-    assert house.take("coin").text == "Your hands are full: lamp, key."
-    assert house.put("key", "desk").worked
-    assert house.take("coin").worked
-    assert not house.put("cup", "desk").worked
-    assert not house.go("attic").worked
-
-
-def test_errands_are_spread_over_all_habits() -> None:
-    import random
-
-    done = list(errands(6, random.Random(1)))
-    assert [habit for _, habit, _ in done] == [*HABITS, *HABITS]
-    assert all(set(demo_world.THINGS) <= set(house.where) for _, _, house in done)
 
 
 @pytest.mark.requirement("EP-07")

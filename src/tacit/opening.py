@@ -209,13 +209,12 @@ def shared_embedder(name: str) -> TextEmbedder | None:
 
 
 def _bounds(settings: Settings) -> Bounds:
-    quotas, rates = settings.quotas, settings.rates
     return Bounds(
-        mind_events=quotas.mind_events,
-        tenant_events=quotas.tenant_events,
-        tenant_minds=quotas.tenant_minds,
-        mind_rate=rates.mind_events,
-        tenant_rate=rates.tenant_events,
+        mind_events=settings.quotas.mind_events,
+        tenant_events=settings.quotas.tenant_events,
+        tenant_minds=settings.quotas.tenant_minds,
+        mind_rate=settings.rates.mind_events,
+        tenant_rate=settings.rates.tenant_events,
     )
 
 
