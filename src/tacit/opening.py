@@ -194,8 +194,8 @@ def thinkers(
     return [study] if embedder is None else [Vectors(embedder), study]
 
 
-_TEXTS_REMEMBERED = 2_000
-"""Vectors of texts that came last, about 4 MB: agents are given the same tasks again and again."""
+_TEXTS_REMEMBERED = 10_000
+"""Vectors of texts that came last, about 20 MB: agents are given the same tasks again and again."""
 
 
 @cache

@@ -67,7 +67,13 @@ def measure(run: Run) -> None:
 
 def _measure_steady(run: Run, mind: Mind) -> int:
     process = psutil.Process()
-    with _Every(run.seconds / _SAMPLES_A_RUN, lambda: _together(process, _memory)) as memory:
+    alone: list[float] = []  # of the agent's process, which is what could leak; helpers come and go
+
+    def look() -> float:
+        alone.append(_memory(process))
+        return _together(process, _memory)
+
+    with _Every(run.seconds / _SAMPLES_A_RUN, look) as memory:
         before = _together(process, _processor_seconds)
         done = _paced(mind, _endless(), _PACE, run.seconds)
         used = _together(process, _processor_seconds) - before
@@ -77,22 +83,23 @@ def _measure_steady(run: Run, mind: Mind) -> int:
     run.figure("soak_processor_share", 100 * used / done.seconds / (psutil.cpu_count() or 1), "% of the machine")
     run.figure("soak_errors", len(done.failures), "errors")
     run.figure("soak_lag_at_end", lag, "events")
-    _note_memory(run, memory.taken)
+    _note_memory(run, "soak_memory", memory.taken)
+    _note_memory(run, "soak_memory_alone", [(at, size) for (at, _), size in zip(memory.taken, alone, strict=True)])
     return len(done.calls)
 
 
-def _note_memory(run: Run, samples: Sequence[tuple[float, float]]) -> None:
+def _note_memory(run: Run, name: str, samples: Sequence[tuple[float, float]]) -> None:
     seconds = samples[-1][0] - samples[0][0]
     warm_up = min(max(seconds * _WARM_UP_SHARE, _WARM_UP_SECONDS), seconds / 2)
     warm = [sample for sample in samples if sample[0] >= samples[0][0] + warm_up]
     minutes, megabytes = [at / 60 for at, _ in warm], [size / _MEGABYTE for _, size in warm]
     slope, low, high = slope_with_interval(minutes, megabytes)
-    run.figure("soak_memory_samples", len(warm), "samples")
-    run.figure("soak_memory_median", median(megabytes), "MB")
-    run.figure("soak_memory_highest", max(size for _, size in samples) / _MEGABYTE, "MB")
-    run.figure("soak_memory_slope", slope, "MB/min")
-    run.figure("soak_memory_slope_low", low, "MB/min")
-    run.figure("soak_memory_slope_high", high, "MB/min")
+    run.figure(f"{name}_samples", len(warm), "samples")
+    run.figure(f"{name}_median", median(megabytes), "MB")
+    run.figure(f"{name}_highest", max(size for _, size in samples) / _MEGABYTE, "MB")
+    run.figure(f"{name}_slope", slope, "MB/min")
+    run.figure(f"{name}_slope_low", low, "MB/min")
+    run.figure(f"{name}_slope_high", high, "MB/min")
 
 
 def slope_with_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
