@@ -328,6 +328,7 @@ def test_why_a_pattern_is_believed_is_told_by_episodes_with_it_beside_episodes_w
     assert re.search(r"with it +10 +10 +100 %", shown)
     assert re.search(r"without it +30 +3 +10 %", shown)
     assert f"{asked[-1]}  yes        success  Buy cup 36" in shown
+    assert re.search(r"lift   −1 [·│]+├[─●]+┤·* \+1", shown)
 
 
 @pytest.mark.requirement("AP-04", "LE-01")

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tacit.cli.output import Output, counted, percent
+from tacit.cli.pictures import bar, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from tacit.learning.studying.forecasts import Bin, Quality, Stage
     from tacit.learning.trials.report import AdviceTrial
 
-_BAR = 30
-"""Characters of a full bar."""
 _FEW = 10
 """Of fewer forecasts no figure is made: it would be told as if it were one."""
 
@@ -41,6 +40,7 @@ def show_quality(out: Output, found: Quality) -> None:
     ends = list(accumulate(stage.episodes for stage in found.curve))
     parts = {f"{end - stage.episodes + 1} … {end}": stage for end, stage in zip(ends, found.curve, strict=True)}
     _stages(out, {**(parts if len(parts) > 1 else {}), "all": found.whole})
+    _picture(out, parts)
     out.heading("By kind of task")
     _stages(out, found.kinds)
     if found.calibration:
@@ -49,11 +49,26 @@ def show_quality(out: Output, found: Quality) -> None:
         out.table(("chance", "episodes", "succeeded", ""), rows)
 
 
+def _picture(out: Output, parts: dict[str, Stage]) -> None:
+    """The learning curve, drawn."""
+    if len(parts) > 1:
+        out.heading("The same, drawn: how many next tools were right, and the skill on a scale from −1 to 1")
+        out.table(("", "next tool right", "skill"), [(name, *_drawn(each)) for name, each in parts.items()])
+
+
+def _drawn(each: Stage) -> tuple[str, str]:
+    skill, interval = each.skill, each.skill_interval
+    return (
+        "" if each.next_tool is None else bar(each.next_tool.value),
+        "" if skill is None or interval is None else span(interval[0], skill, interval[1]),
+    )
+
+
 def _judged(each: Bin) -> tuple[str, str]:
     """How many of some forecasts came true, with a bar."""
     if each.episodes < _FEW:
         return f"{round(each.succeeded.value * each.episodes)} of {each.episodes}", ""
-    return percent(each.succeeded), _bar(each.succeeded.value)
+    return percent(each.succeeded), bar(each.succeeded.value)
 
 
 def _stages(out: Output, stages: dict[str, Stage]) -> None:
@@ -83,6 +98,10 @@ def show_trials(out: Output, found: Sequence[AdviceTrial]) -> None:
     columns = ("id", "advice", "shown", "succeeded", "steps per success", "withheld", "succeeded", "steps per success",
                "lift", "")  # fmt: skip
     out.table(columns, [_trial_row(one) for one in found])
+    lifts = [(one.id, one.trial.lift) for one in found if one.trial.lift is not None]
+    if lifts:
+        out.heading("Lift, on a scale from −1 to 1")
+        out.table(("id", ""), [(id, span(lift.low, lift.difference, lift.high)) for id, lift in lifts])
     if not any(one.trial.withheld for one in found):
         out.line(
             "Nothing was withheld, so what would have come without it is not known: set advice.withhold_share above 0."
@@ -113,7 +132,3 @@ def _figure(value: float | None, interval: tuple[float, float] | None = None) ->
     if value is None:
         return ""
     return f"{value:.2f}" + (f" ({interval[0]:.2f} … {interval[1]:.2f})" if interval else "")
-
-
-def _bar(share: float) -> str:
-    return "█" * round(share * _BAR)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tacit.cli.output import Output, brief, counted, moment, percent
+from tacit.cli.pictures import span
 from tacit.learning.advising.items import why
 from tacit.learning.assessment.statistics import Share, share
 from tacit.learning.patterns.heuristics import Heuristic
@@ -66,6 +67,8 @@ def show_why(out: Output, told: Grounds) -> None:
         ("without it", found.others, found.other_successes, percent(_share(found.other_successes, found.others))),
     ]
     out.table(("", "episodes", well, "share"), rows)
+    if found.lift is not None:
+        out.line(f"lift   −1 {span(found.lift.low, found.lift.difference, found.lift.high)} +1")
     _, _, compared = told.why.partition("; ")
     if compared:
         out.line(f"{compared[0].upper()}{compared[1:]}.")
