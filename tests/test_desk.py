@@ -56,19 +56,35 @@ def check(mind: Mind, desk: Desk, window: int) -> None:
     assert cells(desk.counts) == cells(expected)
 
 
-def test_a_desk_follows_what_comes_and_changes_within_its_window(mind: Mind) -> None:
-    chance, window = random.Random(3), 8
+@pytest.mark.parametrize(("window", "every"), [(8, 1), (8, 3), (24, 3)])
+def test_a_desk_follows_what_comes_and_changes_within_its_window(mind: Mind, window: int, every: int) -> None:
+    chance = random.Random(3)
     desk, ids = Desk(window), list[str]()
     check(mind, desk, window)
     for number in range(30):
         ids.append(live(mind, number, chance.choice(["lift", "push", "pull"])))
         if number % 4 == 3:
             mind.update(chance.choice(ids), domain=chance.choice(["harbour", "airport", ""]))
-        if number % 3 == 2:
+        if number % every == every - 1:
             check(mind, desk, window)
     check(mind, desk, window)
     assert len(desk) == window
     assert desk.known == 30
+
+
+def test_after_many_at_once_it_begins_anew_instead_of_taking_away_what_left_its_window(
+    mind: Mind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(6)
+    for number in range(6):
+        live(mind, number, "lift")
+    check(mind, desk, 6)
+    live(mind, 6, "push")
+    check(mind, desk, 6)
+    monkeypatch.setattr(PatternCounts, "remove", lambda *_: pytest.fail("one by one takes too long"))
+    for number in range(7, 20):
+        live(mind, number, "pull")
+    check(mind, desk, 6)
 
 
 @pytest.mark.parametrize("erased", [2, 15])
