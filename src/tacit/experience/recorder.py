@@ -51,9 +51,9 @@ class Recorder:
         """Count events that are about to be written for this mind; raises RateLimitExceeded when they come too fast."""
         self.journal.allowance.admit(self.mind.id, self.mind.tenant, events)
 
-    def pace(self, events: int = 1) -> None:
-        """Wait until so many may come."""
-        self.journal.allowance.pace(self.mind.id, self.mind.tenant, events)
+    def pace(self) -> None:
+        """Wait until one more event may come."""
+        self.journal.allowance.pace(self.mind.id, self.mind.tenant)
 
     # ── whole episodes ───────────────────────────────────────────────────────────────────────────────────────────────
 

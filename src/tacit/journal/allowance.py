@@ -87,11 +87,11 @@ class Allowance:
             if len(self._due) > _MOST_REMEMBERED:
                 self._due = {who: at for who, at in self._due.items() if at > now}
 
-    def pace(self, mind: bytes, tenant: str, events: int = 1) -> None:
-        """Wait until events are admitted: for an import, which is not over before all is written."""
+    def pace(self, mind: bytes, tenant: str) -> None:
+        """Wait until one more event is admitted: for an import, which is not over before all is written."""
         while True:
             try:
-                self.admit(mind, tenant, events)
+                self.admit(mind, tenant)
                 return
             except RateLimitExceeded as error:
                 time.sleep(min(error.retry_after, _LONGEST_NAP_SECONDS))
