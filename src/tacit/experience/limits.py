@@ -23,6 +23,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     name_bytes: int = 256
     """One name: a tool, a task type, a domain, a tag, a key."""
     tags_per_episode: int = 100
+    memory_bytes: int = 10_000
+    """The text of one memory."""
     json_depth: int = 32
 
 

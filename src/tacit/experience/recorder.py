@@ -66,12 +66,12 @@ class Recorder:
         """
         entrance.check_task(task, self.limits)
         entrance.check_moment(started_at, "started_at")
-        id = self._keyed("episode", key, "an episode") if key is not None else None
+        id = self.keyed("episode", key, "an episode") if key is not None else None
         payload: dict[str, Any] = {"task": plain(task)}
         if exposure is not None:
             payload["exposure"] = format_id(parse_id(exposure))
         return self._append(
-            self._prepare(kinds.EPISODE_STARTED, payload, id=id, occurred_at=started_at, agent=task.agent)
+            self.prepare(kinds.EPISODE_STARTED, payload, id=id, occurred_at=started_at, agent=task.agent)
         )
 
     def record(self, record: Record) -> Future[Appended]:
@@ -86,7 +86,7 @@ class Recorder:
                 appender.append(mind, relation)
             return appended
 
-        return self._submit(job, 1 + len(relations))
+        return self.submit(job, 1 + len(relations))
 
     def _prepare_relation(self, episode: bytes, relation: Relation) -> Prepared:
         if parse_id(relation.episode) != episode:
@@ -94,7 +94,7 @@ class Recorder:
                 "the relations of a record must be its own: 'episode' is the record's id", field="relations"
             )
         payload = {"kind": relation.kind, "target": format_id(parse_id(relation.target))}
-        return self._prepare(kinds.EPISODE_RELATED, payload, causation=episode)
+        return self.prepare(kinds.EPISODE_RELATED, payload, causation=episode)
 
     def prepare_record(self, record: Record, *, checked: bool = False) -> Prepared:
         """The event of a whole attempt; checked against every bound, unless an importer has just done that."""
@@ -109,8 +109,8 @@ class Recorder:
         if record.id:
             id = parse_id(record.id)
         elif record.key:
-            id = self._keyed("record", record.key, "a record")
-        return self._prepare(
+            id = self.keyed("record", record.key, "a record")
+        return self.prepare(
             kinds.EPISODE_RECORDED, payload, id=id, occurred_at=record.started_at, agent=record.task.agent
         )
 
@@ -123,8 +123,8 @@ class Recorder:
 
             step = fit_step(step, self.limits)
         entrance.check_step(step, self.limits)
-        id = self._keyed("step", key, "a step", format_id(episode)) if key is not None else None
-        return self._prepare(
+        id = self.keyed("step", key, "a step", format_id(episode)) if key is not None else None
+        return self.prepare(
             kinds.STEP_LOGGED, {"step": plain(step)}, id=id, occurred_at=step.occurred_at, causation=episode
         )
 
@@ -140,14 +140,14 @@ class Recorder:
         """End an episode. The same outcome again is nothing; another one raises AlreadyCompleted."""
         entrance.check_outcome(outcome, self.limits)
         entrance.check_moment(ended_at, "ended_at")
-        prepared = self._prepare(
+        prepared = self.prepare(
             kinds.EPISODE_COMPLETED,
             {"outcome": plain(outcome)},
             id=keyed_id(self.mind.secret, "completion", format_id(episode)),
             occurred_at=ended_at,
             causation=episode,
         )
-        return self._submit(lambda appender: self._complete(appender, episode, outcome, prepared))
+        return self.submit(lambda appender: self._complete(appender, episode, outcome, prepared))
 
     def _complete(self, appender: Appender, episode: bytes, outcome: Outcome, prepared: Prepared) -> None:
         row = current_row(appender.transaction, self.mind.id, episode)
@@ -181,10 +181,10 @@ class Recorder:
             entrance.check_task(after, self.limits)
             if after != before:
                 appender.append(
-                    self.mind.id, self._prepare(kinds.EPISODE_UPDATED, {"task": plain(after)}, causation=episode)
+                    self.mind.id, self.prepare(kinds.EPISODE_UPDATED, {"task": plain(after)}, causation=episode)
                 )
 
-        return self._submit(job)
+        return self.submit(job)
 
     def relate(self, episode: bytes, kind: str, target: str, *, holds: bool = True) -> Future[Appended]:
         """Say that a relation to another episode holds, or holds no longer."""
@@ -193,7 +193,7 @@ class Recorder:
             raise InvalidInput(f"{shown(kind)} is not a relation; use one of {known}", kind=shown(kind))
         event = kinds.EPISODE_RELATED if holds else kinds.EPISODE_UNRELATED
         payload = {"kind": kind, "target": format_id(parse_id(target))}
-        return self._append(self._prepare(event, payload, causation=episode))
+        return self._append(self.prepare(event, payload, causation=episode))
 
     def checkpoint(self, episode: bytes, *, note: str, state: dict[str, Any]) -> Future[Appended]:
         """Mark where the agent stands, with what whoever takes over needs to know."""
@@ -205,10 +205,10 @@ class Recorder:
                 return Appended(earlier.event, new=False)
             number = len(load_episode(appender.transaction, self.mind.id, episode).steps)
             payload = {"note": note, "state": state, "number": number}
-            prepared = self._prepare(kinds.EPISODE_CHECKPOINTED, payload, id=id, causation=episode)
+            prepared = self.prepare(kinds.EPISODE_CHECKPOINTED, payload, id=id, causation=episode)
             return appender.append(self.mind.id, prepared)
 
-        return self._submit(job)
+        return self.submit(job)
 
     def take_over(self, record: Record) -> Future[None]:
         """Bring in an open episode from a pack that was made elsewhere, or the steps of it that are not here yet."""
@@ -230,28 +230,28 @@ class Recorder:
             for number, step in enumerate(record.steps[shared:], start=shared + 1):
                 appender.append(mind, self.prepare_step(episode, step, key=f"taken over: {number}"))
 
-        return self._submit(job)
+        return self.submit(job)
 
     def resume(self, episode: bytes, *, agent: str = "", checkpoint: str = "") -> Future[Appended]:
         """Say that somebody goes on with an open episode."""
         payload = {"agent": agent, "checkpoint": checkpoint}
-        return self._append(self._prepare(kinds.EPISODE_RESUMED, payload, causation=episode, agent=agent))
+        return self._append(self.prepare(kinds.EPISODE_RESUMED, payload, causation=episode, agent=agent))
 
     def reflection(self, episode: bytes, payload: dict[str, Any]) -> Future[Appended]:
         """Keep a reflection that a language model wrote; ``payload["sources"]`` are the ids it rests on."""
-        return self._append(self._prepare(kinds.REFLECTION_RECORDED, payload, causation=episode))
+        return self._append(self.prepare(kinds.REFLECTION_RECORDED, payload, causation=episode))
 
     # ── preparing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _append(self, prepared: Prepared) -> Future[Appended]:
         mind = self.mind.id
-        return self._submit(lambda appender: appender.append(mind, prepared))
+        return self.submit(lambda appender: appender.append(mind, prepared))
 
-    def _submit(self, job: Callable[[Appender], T], events: int = 1) -> Future[T]:
+    def submit(self, job: Callable[[Appender], T], events: int = 1) -> Future[T]:
         self.admit(events)
         return self.journal.submit(job)
 
-    def _prepare(
+    def prepare(
         self,
         kind: str,
         payload: dict[str, Any],
@@ -275,7 +275,7 @@ class Recorder:
         entrance.check_whole(name, "agent")
         return keyed_id(self.mind.secret, "actor", name).hex()
 
-    def _keyed(self, what: str, key: str, spoken: str, *scope: str) -> bytes:
+    def keyed(self, what: str, key: str, spoken: str, *scope: str) -> bytes:
         if not isinstance(key, str) or not key.strip():
             raise InvalidInput(f"the key of {spoken} must be a non-empty text", field="key")
         entrance.check_key(key, self.limits)

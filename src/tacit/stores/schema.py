@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 APPLICATION_ID = 0x54414349  # "TACI"
 
 metadata = MetaData()
@@ -61,6 +61,11 @@ def _number(name: str, *, optional: bool = False) -> Column[object]:
 
 def _text(name: str, *, optional: bool = False) -> Column[object]:
     return Column(name, TEXT, nullable=optional)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """That an index holds only some rows."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 # ── journal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,8 +151,7 @@ episode = _table(
         "episode_current",
         "mind",
         "started_at",
-        sqlite_where=text("until IS NULL"),
-        postgresql_where=text("until IS NULL"),
+        **_where("until IS NULL"),
     ),
 )
 
@@ -204,6 +208,36 @@ reflection = _table(
     _key("episode"),
     _key("position", BigInteger()),
     _id("id"),
+)
+
+memory = _table(
+    "memory",
+    "view",
+    _key("mind"),
+    _key("since", BigInteger()),
+    _number("until", optional=True),
+    _id("id"),
+    _text("kind"),
+    _text("text"),
+    _text("user"),
+    _text("session"),
+    _text("agent"),
+    _text("speaker"),
+    _text("subject"),
+    _text("source_id"),
+    _number("recorded_at"),
+    _number("occurred_at", optional=True),
+    _number("valid_from", optional=True),
+    _number("valid_to", optional=True),
+    _number("importance", optional=True),
+    _text("ending"),
+    _id("superseded_by", optional=True),
+    Index("memory_id", "mind", "id"),
+    Index("memory_session", "mind", "session", "since"),
+    Index("memory_user", "mind", "user", "since"),
+    Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
+    Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
+    with_rowid=True,
 )
 
 derived_from = _table(

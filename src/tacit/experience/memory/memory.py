@@ -1,0 +1,73 @@
+"""The noun: one thing remembered as text. Pure data; nothing here reads or writes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias, get_args
+
+from tacit.clock import from_micros
+from tacit.experience.episode import Data, Json
+
+MemoryKind: TypeAlias = Literal["turn", "fact", "preference", "instruction", "note"]
+MEMORY_KINDS: tuple[str, ...] = get_args(MemoryKind)
+Ending: TypeAlias = Literal["", "corrected", "superseded", "forgotten"]
+STANDING_KINDS: tuple[MemoryKind, ...] = ("instruction", "preference")
+"""Kinds that hold whatever is asked: recall always considers them, though they rarely share a word with a question."""
+
+
+class Said(Data, frozen=True):
+    """What somebody wants to be remembered, as it is stored.
+
+    Args:
+        text: what is to be remembered, in words.
+        kind: a turn of a conversation, a fact, a preference, a standing instruction, or a note.
+        user, session, agent: whom and where it is about; recall narrows to them. Empty: nobody's in particular.
+        speaker: who said it, by the name that questions will use.
+        subject: what a fact is about, such as ``alice.seat``: a newer memory with the same user and subject closes the
+            older one.
+        source_id: what it is called where it comes from. For one user and source there is one memory: the same
+            content again is nothing, other content corrects it.
+        occurred_at: when it was said or happened; µs since 1970 UTC.
+        valid_from, valid_to: when it is true, from the first until before the second; µs since 1970 UTC.
+        importance: 0 (trivial) … 1, when somebody judged it.
+    """
+
+    text: str
+    kind: MemoryKind = "note"
+    user: str = ""
+    session: str = ""
+    agent: str = ""
+    speaker: str = ""
+    subject: str = ""
+    source_id: str = ""
+    occurred_at: int | None = None
+    valid_from: int | None = None
+    valid_to: int | None = None
+    importance: float | None = None
+    metadata: dict[str, Json] = {}
+
+
+class Memory(Said, frozen=True, kw_only=True):
+    """A memory as it is read back.
+
+    ``recorded_at`` is when this wording came in; µs since 1970 UTC. ``ending`` says why it is no longer what is
+    remembered: it was corrected; a newer memory of the same subject, ``superseded_by``, took its place; or it was
+    forgotten. Empty: it holds.
+    """
+
+    id: str
+    mind: str
+    recorded_at: int
+    ending: Ending = ""
+    superseded_by: str = ""
+
+    @property
+    def when(self) -> datetime:
+        """When it was said or happened; when it was recorded, if nobody told."""
+        return from_micros(self.recorded_at if self.occurred_at is None else self.occurred_at)
+
+
+def said_of(memory: Memory) -> Said:
+    """What was said, without what the store adds to it."""
+    return Said(**{name: getattr(memory, name) for name in Said.__struct_fields__})
+

@@ -1,0 +1,117 @@
+"""Writes memories to the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from tacit.errors import InvalidInput
+from tacit.experience.memory import kinds
+from tacit.experience.memory.check import check_said
+from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_source, no_memory
+from tacit.experience.memory.memory import Said
+from tacit.experience.memory.views import said_at
+from tacit.experience.recorder import Recorder, plain
+from tacit.journal.append import Appender, Prepared
+
+BATCH = 1_000
+"""So many memories are written at once, all or none."""
+
+Done: TypeAlias = Literal["remembered", "corrected", "unchanged"]
+
+
+class Written(NamedTuple):
+    """A memory that is there: its id, what had to be done for that, and how many secrets were masked in it."""
+
+    id: bytes
+    done: Done
+    masked: int
+
+
+class Rememberer:
+    """Remembers, corrects and forgets, for one mind."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._mind = recorder.mind.id
+
+    def remember(self, said: Said, *, key: str | None = None) -> Future[Written]:
+        """Remember one thing; the same ``key`` finds the same memory again. See :class:`Said` for ``source_id``."""
+        prepared = self._prepare(said, key)
+        return self._recorder.submit(lambda appender: self._write(appender, prepared))
+
+    def remember_many(self, all_said: Sequence[Said]) -> list[Written]:
+        """Remember many things, in batches of ``BATCH``; all of them are checked before any is written.
+
+        Raises:
+            InvalidInput: one breaks a bound; the message says which.
+        """
+        for number, said in enumerate(all_said, start=1):
+            try:
+                check_said(said, self._recorder.limits)
+            except InvalidInput as error:
+                raise type(error)(f"memory {number}: {error.message}", **error.context, number=number) from error
+        written: list[Written] = []
+        for first in range(0, len(all_said), BATCH):
+            prepared = [self._prepare(said, None) for said in all_said[first : first + BATCH]]
+            written += self._recorder.submit(
+                lambda appender, batch=prepared: [self._write(appender, one) for one in batch], len(prepared)
+            ).result()
+        return written
+
+    def correct(self, id: bytes, said: Said) -> Future[Written]:
+        """Say what is remembered instead. The same as now is nothing.
+
+        Raises:
+            NotFound: there is no such memory, or it holds no longer.
+        """
+        prepared = self._prepare(said, None)
+
+        def job(appender: Appender) -> Written:
+            row = current_memory(appender.transaction, self._mind, id)
+            if row is None:
+                raise no_memory(id)
+            return self._correct(appender, row, prepared)
+
+        return self._recorder.submit(job)
+
+    def forget(self, ids: Sequence[bytes], why: str) -> Future[int]:
+        """Take memories out of what is remembered, without erasing them; how many still were."""
+
+        def job(appender: Appender) -> int:
+            there = [id for id in ids if current_memory(appender.transaction, self._mind, id) is not None]
+            for id in there:
+                appender.append(
+                    self._mind, self._recorder.prepare(kinds.MEMORY_FORGOTTEN, {"why": why}, causation=id)
+                )
+            return len(there)
+
+        return self._recorder.submit(job, len(ids))
+
+    def _prepare(self, said: Said, key: str | None) -> Prepared:
+        check_said(said, self._recorder.limits)
+        id = None if key is None else self._recorder.keyed("memory", key, "a memory")
+        payload = {"memory": plain(said)}
+        return self._recorder.prepare(
+            kinds.MEMORY_REMEMBERED, payload, id=id, occurred_at=said.occurred_at, agent=said.agent
+        )
+
+    def _write(self, appender: Appender, prepared: Prepared) -> Written:
+        said = prepared.payload["memory"]
+        if source_id := said.get("source_id"):
+            row = memory_of_source(appender.transaction, self._mind, said.get("user", ""), source_id)
+            if row is not None:
+                return self._correct(appender, row, prepared)
+        appended = appender.append(self._mind, prepared)
+        return Written(appended.event.id, "remembered" if appended.new else "unchanged", prepared.masked)
+
+    def _correct(self, appender: Appender, row: MemoryRow, prepared: Prepared) -> Written:
+        said = msgspec.convert(prepared.payload["memory"], Said)
+        if said_at(appender.transaction, self._mind, row.since) == said:
+            return Written(row.id, "unchanged", prepared.masked)
+        correction = msgspec.structs.replace(prepared, kind=kinds.MEMORY_CORRECTED, causation=row.id)
+        appender.append(self._mind, correction)
+        return Written(row.id, "corrected", prepared.masked)
