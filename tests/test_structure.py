@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.learning",),
     ("tacit.models",),
     ("tacit.ops",),
+    ("tacit.verbs",),
     ("tacit.mind",),
     ("tacit.opening",),
     ("tacit.aio",),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +37,7 @@ from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 from tacit.stores.sqlite_file import own_files
+from tacit.verbs.memories import Memories, PastMemories
 
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
@@ -46,32 +46,12 @@ if TYPE_CHECKING:
 _PAGE = 100
 
 
-class PastMind:
+class PastMind(PastMemories):
     """A read-only view of a mind: as it was at a moment, or (as the base of :class:`Mind`) as it is."""
 
     def __init__(self, recorder: Recorder, counsel: Counsel, position: int = NOW) -> None:
-        self.recorder = recorder
+        super().__init__(recorder, position)
         self._counsel = counsel
-        self._position = position
-
-    @property
-    def id(self) -> str:
-        """The mind's id."""
-        return format_id(self.recorder.mind.id)
-
-    @property
-    def name(self) -> str:
-        return self.recorder.mind.name
-
-    @property
-    def tenant(self) -> str:
-        return self.recorder.mind.tenant
-
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[Snapshot]:
-        """A consistent snapshot; reading that takes long is warned of."""
-        with operation(what, mind=self.name), self.recorder.journal.store.snapshot() as snapshot:
-            yield snapshot
 
     def get(self, id: str) -> Episode:
         """An episode with all its steps, by id.
@@ -193,7 +173,7 @@ class PastMind:
         raise AttributeError(name)
 
 
-class Mind(PastMind):
+class Mind(PastMind, Memories):
     """The front door: record experience, read it back, and see what was learned.
 
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.

@@ -16,6 +16,7 @@ from tacit.errors import InvalidInput, beside
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.memory.fold import MemoryProjection
 from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
@@ -173,7 +174,7 @@ def anchor_of(store: Store, settings: Settings) -> Path | None:
 
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    return [MindProjection(), EpisodeProjection(limits), ExposureProjection()]
+    return [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
 
 
 def view_consumers() -> list[EventConsumer]:

@@ -130,6 +130,9 @@ class LimitSettings(Group):
     tags_per_episode: int = Field(
         default=DEFAULT_LIMITS.tags_per_episode, ge=0, le=10_000, description="Most tags on one episode."
     )
+    memory_bytes: int = Field(
+        default=DEFAULT_LIMITS.memory_bytes, ge=1, le=1_000_000, description="Longest text of a memory, bytes of UTF-8."
+    )
     json_depth: int = Field(
         default=DEFAULT_LIMITS.json_depth, ge=1, le=200, description="Deepest nesting of a JSON value, levels."
     )

@@ -128,9 +128,7 @@ def _rivals(transaction: Transaction, row: MemoryRow) -> list[MemoryRow]:
     return [MemoryRow(*each) for each in found]
 
 
-def _close(
-    transaction: Transaction, row: MemoryRow, position: int, why: Ending, newer: bytes | None = None
-) -> None:
+def _close(transaction: Transaction, row: MemoryRow, position: int, why: Ending, newer: bytes | None = None) -> None:
     transaction.execute(_end, of=row.mind, version=row.since, position=position, why=why, newer=newer)
 
 

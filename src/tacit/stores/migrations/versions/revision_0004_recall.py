@@ -38,9 +38,7 @@ def _memory() -> None:
     op.create_index("memory_id", "memory", ["mind", "id"])
     op.create_index("memory_session", "memory", ["mind", "session", "since"])
     op.create_index("memory_user", "memory", ["mind", "user", "since"])
-    op.create_index("memory_source", "memory", ["mind", "source_id"], **_where("source_id <> '' AND until IS NULL"))
-    op.create_index("memory_subject", "memory", ["mind", "subject"], **_where("subject <> '' AND until IS NULL"))
-
-
-def _where(condition: str) -> dict[str, sa.TextClause]:
-    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+    for column in ("source_id", "subject"):
+        held = sa.text(f"{column} <> '' AND until IS NULL")
+        name = f"memory_{column.removesuffix('_id')}"
+        op.create_index(name, "memory", ["mind", column], sqlite_where=held, postgresql_where=held)
