@@ -55,15 +55,16 @@ class Rememberer:
         Raises:
             InvalidInput: one breaks a bound; the message says which.
         """
+        prepared = []
         for number, said in enumerate(all_said, start=1):
             try:
-                check_said(said, self._recorder.limits)
+                prepared.append(self._prepare(said, None))
             except InvalidInput as error:
                 raise type(error)(f"memory {number}: {error.message}", **error.context, number=number) from error
         written: list[Written] = []
-        for first in range(0, len(all_said), BATCH):
-            prepared = [self._prepare(said, None) for said in all_said[first : first + BATCH]]
-            written += self._recorder.submit(partial(self._write_all, prepared), len(prepared)).result()
+        for first in range(0, len(prepared), BATCH):
+            batch = prepared[first : first + BATCH]
+            written += self._recorder.submit(partial(self._write_all, batch), len(batch)).result()
         return written
 
     def correct(self, id: bytes, said: Said) -> Future[Written]:
@@ -86,7 +87,9 @@ class Rememberer:
         """Take memories out of what is remembered, without erasing them; how many still were."""
 
         def job(appender: Appender) -> int:
-            there = [id for id in ids if current_memory(appender.transaction, self._mind, id) is not None]
+            there = [
+                id for id in dict.fromkeys(ids) if current_memory(appender.transaction, self._mind, id) is not None
+            ]
             for id in there:
                 appender.append(self._mind, self._recorder.prepare(kinds.MEMORY_FORGOTTEN, {"why": why}, causation=id))
             return len(there)

@@ -135,7 +135,7 @@ def conditions(wanted: MemoryFilter) -> Sequence[ColumnElement[bool]]:
         if (value := getattr(wanted, name))
     ]
     if wanted.kinds:
-        found.append(columns.kind.in_(wanted.kinds))
+        found.append(or_(*(columns.kind == kind for kind in wanted.kinds)))
     when = func.coalesce(columns.occurred_at, columns.recorded_at)
     if wanted.occurred_after is not None:
         found.append(when >= wanted.occurred_after)
