@@ -34,10 +34,12 @@ from tacit.learning.counsel import Counsel, judge_exposure
 from tacit.learning.studying.forecasts import Quality, read_quality
 from tacit.learning.trials.report import AdviceTrial, read_trials
 from tacit.ops.logging import operation
+from tacit.recall.forgetting import Retention
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 from tacit.stores.sqlite_file import own_files
 from tacit.verbs.memories import Memories, PastMemories
+from tacit.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
@@ -173,14 +175,17 @@ class PastMind(PastMemories):
         raise AttributeError(name)
 
 
-class Mind(PastMind, Memories):
+class Mind(PastMind, Memories, Upkeep):
     """The front door: record experience, read it back, and see what was learned.
 
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
     """
 
-    def __init__(self, recorder: Recorder, backups: Backups, buffering: Buffering, counsel: Counsel) -> None:
+    def __init__(
+        self, recorder: Recorder, backups: Backups, buffering: Buffering, counsel: Counsel, retention: Retention
+    ) -> None:
         super().__init__(recorder, counsel)
+        self._retention = retention
         self._backups = backups
         self._buffering = buffering
         self.owned: Any = None

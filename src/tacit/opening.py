@@ -40,6 +40,7 @@ from tacit.learning.trials.exposure import ExposureProjection, Withholding
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
+from tacit.recall.forgetting import Retention
 from tacit.retry import RetryPolicy
 from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
@@ -108,6 +109,7 @@ class OpenStore:
             self.backups,
             _buffering(self.settings),
             self._counsel,
+            _retention(self.settings),
         )
 
     def minds(self) -> list[MindInfo]:
@@ -221,6 +223,23 @@ def _bounds(settings: Settings) -> Bounds:
 
 def _buffering(settings: Settings) -> Buffering:
     return Buffering(steps=settings.buffer.steps, seconds=settings.buffer.seconds)
+
+
+def _retention(settings: Settings) -> Retention:
+    kept = settings.retention
+    days = {
+        "turn": kept.turn_days,
+        "fact": kept.fact_days,
+        "preference": kept.preference_days,
+        "instruction": kept.instruction_days,
+        "note": kept.note_days,
+    }
+    return Retention(
+        memories=kept.memories or None,
+        memory_bytes=kept.memory_bytes or None,
+        days={kind: bound for kind, bound in days.items() if bound},
+        half_life_days=kept.half_life_days,
+    )
 
 
 def _study_policy(settings: Settings) -> StudyPolicy:

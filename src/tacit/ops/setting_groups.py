@@ -305,6 +305,27 @@ class PostgresSettings(Group):
         return value
 
 
+_AGE = "Days after which {} are forgotten, counted from when they came in or were last found."
+
+
+class RetentionSettings(Group):
+    """How much of what is remembered a mind keeps; 0 is no bound. `tacit maintain` forgets what is beyond."""
+
+    memories: int = Field(default=0, ge=0, le=10**9, description="Most memories of a mind.")
+    memory_bytes: int = Field(default=0, ge=0, le=10**12, description="Most bytes of the texts of a mind's memories.")
+    turn_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("turns of conversations"))
+    fact_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("facts"))
+    preference_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("preferences"))
+    instruction_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("instructions"))
+    note_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("notes"))
+    half_life_days: float = Field(
+        default=90,
+        ge=0.01,
+        le=36_500,
+        description="Days in which the freshness of a memory halves; it counts when some have to be forgotten.",
+    )
+
+
 class BackupSettings(Group):
     """Backups made on a schedule; `tacit backup` makes one at any time."""
 
@@ -373,6 +394,7 @@ class Settings(Group):
     learning: LearningSettings = LearningSettings()
     advice: AdviceSettings = AdviceSettings()
     postgres: PostgresSettings = PostgresSettings()
+    retention: RetentionSettings = RetentionSettings()
     backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 

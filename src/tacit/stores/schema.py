@@ -236,6 +236,7 @@ memory = _table(
     Index("memory_session", "mind", "session", "since"),
     Index("memory_user", "mind", "user", "since"),
     Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
+    Index("memory_forgotten", "mind", "until", **_where("ending = 'forgotten'")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
     with_rowid=True,
 )
@@ -381,6 +382,15 @@ vector = _table(
     _id("body"),
     Index("vector_since", "mind", "model", "since"),
     with_rowid=True,
+)
+
+memory_use = _table(
+    "memory_use",
+    "operational",
+    _key("mind"),
+    _key("id"),
+    _number("uses"),
+    _number("last_at"),
 )
 
 node = _table(

@@ -25,7 +25,7 @@ def said_from(fields: Mapping[str, Any]) -> Said:
     given = entrance.object_of(fields, "a memory")
     for name in _TIMES:
         moment: Any = given.get(name)
-        if isinstance(moment, bool) or not isinstance(moment, int | None):
+        if moment is not None and type(moment) is not int:
             given[name] = to_micros(moment)
     given["metadata"] = entrance.object_of(given.get("metadata"), "metadata")
     kind = given.get("kind", "note")

@@ -24,6 +24,12 @@ _held = (
     or_(_memory.c.until.is_(None), _memory.c.until > bindparam("position")),
 )
 _by_id = select(*_memory.c).where(*_held, _memory.c.id == bindparam("id"))
+_forgotten = (
+    select(*_memory.c)
+    .where(_memory.c.mind == bindparam("mind"), _memory.c.ending == "forgotten")
+    .order_by(_memory.c.until.desc(), _memory.c.since.desc())
+    .limit(bindparam("most"))
+)
 _number = select(func.max(_memory.c.since)).where(
     _memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"), _memory.c.since <= bindparam("position")
 )
@@ -124,6 +130,11 @@ def list_memories(
     )
     rows = snapshot.rows(statement, mind=mind, position=position, after=after)
     return [memory_of(snapshot, MemoryRow(*row), position) for row in rows]
+
+
+def list_forgotten(snapshot: Snapshot, mind: bytes, limit: int) -> list[Memory]:
+    """Memories that were forgotten and not erased, the last to go first."""
+    return [memory_of(snapshot, MemoryRow(*row)) for row in snapshot.rows(_forgotten, mind=mind, most=limit)]
 
 
 def conditions(wanted: MemoryFilter) -> Sequence[ColumnElement[bool]]:

@@ -13,6 +13,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     _memory()
+    _memory_use()
 
 
 def _memory() -> None:
@@ -42,3 +43,17 @@ def _memory() -> None:
         held = sa.text(f"{column} <> '' AND until IS NULL")
         name = f"memory_{column.removesuffix('_id')}"
         op.create_index(name, "memory", ["mind", column], sqlite_where=held, postgresql_where=held)
+    gone = sa.text("ending = 'forgotten'")
+    op.create_index("memory_forgotten", "memory", ["mind", "until"], sqlite_where=gone, postgresql_where=gone)
+
+
+def _memory_use() -> None:
+    op.create_table(
+        "memory_use",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "id"),
+        sqlite_with_rowid=False,
+    )
