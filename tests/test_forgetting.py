@@ -93,7 +93,7 @@ def test_what_is_older_than_its_kind_may_be_is_forgotten_unless_it_was_found_sin
         old, found = mind.remember("hello", kind="turn"), mind.remember("the code is 4711", kind="turn")
         fact = mind.remember("water boils at 100 °C", kind="fact")
         clock.advance(29 * DAY)
-        uses = mind.uses
+        uses = mind._shared.uses
         uses.note(mind.recorder.mind.id, [bytes.fromhex(found.id.replace("-", ""))], clock.now())
         uses.write(mind.recorder.journal)
         clock.advance(2 * DAY)

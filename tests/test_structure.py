@@ -23,7 +23,7 @@ SRC = ROOT / "src"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.errors",),
-    ("tacit.clock", "tacit.heap", "tacit.ids", "tacit.numerics", "tacit.retry"),
+    ("tacit.cache", "tacit.clock", "tacit.heap", "tacit.ids", "tacit.numerics", "tacit.retry"),
     ("tacit.stores",),
     ("tacit.journal",),
     ("tacit.experience",),

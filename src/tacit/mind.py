@@ -18,11 +18,11 @@ from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, T
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, importer_for, line_of, record_of
 from tacit.experience.ingest import IngestReport, Progress, ingest, options_of
-from tacit.experience.live import Buffering, LiveEpisode
+from tacit.experience.live import LiveEpisode
 from tacit.experience.recorder import LiveFit, Recorder, plain
-from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
+from tacit.experience.views import EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
-from tacit.journal.read import position_at
+from tacit.journal.read import head_position, position_at
 from tacit.learning.advising.advice import Advice, Tool
 from tacit.learning.advising.book import Book, read_book
 from tacit.learning.asking import question_of
@@ -30,20 +30,19 @@ from tacit.learning.assessment.baseline import read_baseline
 from tacit.learning.assessment.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
 from tacit.learning.assessment.reward import Reward, reward
 from tacit.learning.assessment.statistics import Statistics, read_statistics
-from tacit.learning.counsel import Counsel, judge_exposure
+from tacit.learning.counsel import judge_exposure
 from tacit.learning.studying.forecasts import Quality, read_quality
 from tacit.learning.trials.report import AdviceTrial, read_trials
 from tacit.ops.logging import operation
-from tacit.recall.forgetting import Retention
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 from tacit.stores.sqlite_file import own_files
+from tacit.verbs.base import Shared
 from tacit.verbs.memories import Memories, PastMemories
 from tacit.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
-    from tacit.ops.schedule import Backups
 
 _PAGE = 100
 
@@ -51,18 +50,21 @@ _PAGE = 100
 class PastMind(PastMemories):
     """A read-only view of a mind: as it was at a moment, or (as the base of :class:`Mind`) as it is."""
 
-    def __init__(self, recorder: Recorder, counsel: Counsel, position: int = NOW) -> None:
-        super().__init__(recorder, position)
-        self._counsel = counsel
-
     def get(self, id: str) -> Episode:
         """An episode with all its steps, by id.
 
         Raises:
             NotFound: there was none of that id.
         """
+        mind, wanted = self.recorder.mind.id, parse_id(id)
         with self._reading("episode.get") as snapshot:
-            return load_episode(snapshot, self.recorder.mind.id, parse_id(id), self._position)
+            key = ("episode", mind, wanted, min(self._position, head_position(snapshot, mind)))
+            kept = self._shared.cache.get(key)
+            if kept is not None:
+                return msgspec.msgpack.decode(kept, type=Episode)
+            found = load_episode(snapshot, mind, wanted, self._position)
+        self._shared.cache.put(key, msgspec.msgpack.encode(found))
+        return found
 
     def episodes(
         self,
@@ -146,7 +148,9 @@ class PastMind(PastMemories):
             description, context, tags=tags, metadata=metadata, tools=tools, steps=steps, limits=limits, fit=fit
         )
         with operation("advise", mind=self.name):
-            return self._counsel.advise(self.recorder, self._position, question, key=key, record=self._records(record))
+            return self._shared.counsel.advise(
+                self.recorder, self._position, question, key=key, record=self._records(record)
+            )
 
     def _records(self, wanted: bool) -> bool:
         """Whether what is advised is written down: not on a view of the past, whatever was wanted."""
@@ -181,13 +185,8 @@ class Mind(PastMind, Memories, Upkeep):
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
     """
 
-    def __init__(
-        self, recorder: Recorder, backups: Backups, buffering: Buffering, counsel: Counsel, retention: Retention
-    ) -> None:
-        super().__init__(recorder, counsel)
-        self._retention = retention
-        self._backups = backups
-        self._buffering = buffering
+    def __init__(self, recorder: Recorder, shared: Shared) -> None:
+        super().__init__(recorder, shared)
         self.owned: Any = None
         """The store that closes with this mind, when the mind was opened alone."""
 
@@ -241,7 +240,9 @@ class Mind(PastMind, Memories, Upkeep):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
-        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering if buffered else None, fit=fit)
+        return LiveEpisode(
+            self.recorder, appended.event.id, buffering=self._shared.buffering if buffered else None, fit=fit
+        )
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")
@@ -345,7 +346,7 @@ class Mind(PastMind, Memories, Upkeep):
         if self.get(id).status != "open":
             raise Conflict(f"episode {id} is completed; there is nothing to resume", episode=id)
         self.recorder.resume(parse_id(id), agent=agent, checkpoint=checkpoint).result()
-        buffering = self._buffering if buffered else None
+        buffering = self._shared.buffering if buffered else None
         return LiveEpisode(self.recorder, parse_id(id), buffering=buffering, fit=fit)
 
     # ── what was learned ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -417,7 +418,7 @@ class Mind(PastMind, Memories, Upkeep):
         """The mind as it was at a moment: what had been recorded by then, and nothing else."""
         with self._reading("mind.at") as snapshot:
             position = position_at(snapshot, self.recorder.mind.id, to_micros(moment))
-        return PastMind(self.recorder, self._counsel, position)
+        return PastMind(self.recorder, self._shared, position)
 
     def all_episodes(self) -> Generator[Episode, None, None]:
         """Every episode with its steps, newest first, from one consistent snapshot."""
@@ -449,7 +450,7 @@ class Mind(PastMind, Memories, Upkeep):
 
     def backup(self, target: str | Path) -> BackupInfo:
         """A verified copy of the whole store, while it is in use. See ``OpenStore.backup``."""
-        return self._backups.create(path_of(target, "the target"))
+        return self._shared.backups.create(path_of(target, "the target"))
 
     def close(self) -> None:
         """Let go; closes the store too when this mind was opened alone."""

@@ -305,6 +305,13 @@ class PostgresSettings(Group):
         return value
 
 
+class CacheSettings(Group):
+    """What was read lately is kept in memory, until anything is written to its mind."""
+
+    bytes: int = Field(default=20_000_000, ge=0, le=10**11, description="Most bytes of the cache. 0: nothing is kept.")
+    ttl_seconds: float = Field(default=3_600, ge=0.1, le=31_536_000, description="Seconds that an answer is kept.")
+
+
 _AGE = "Days after which {} are forgotten, counted from when they came in or were last found."
 
 
@@ -394,6 +401,7 @@ class Settings(Group):
     learning: LearningSettings = LearningSettings()
     advice: AdviceSettings = AdviceSettings()
     postgres: PostgresSettings = PostgresSettings()
+    cache: CacheSettings = CacheSettings()
     retention: RetentionSettings = RetentionSettings()
     backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()

@@ -393,6 +393,13 @@ memory_use = _table(
     _number("last_at"),
 )
 
+counter = _table(
+    "counter",
+    "operational",
+    _key("name", TEXT),
+    _number("count"),
+)
+
 node = _table(
     "node",
     "operational",

@@ -5,18 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
+from tacit.cache import AnswerCache
+from tacit.experience.live import Buffering
 from tacit.experience.recorder import Recorder
 from tacit.experience.views import NOW
 from tacit.ids import format_id
+from tacit.learning.counsel import Counsel
 from tacit.ops.logging import operation
+from tacit.ops.schedule import Backups
+from tacit.recall.forgetting import Retention
+from tacit.recall.uses import Uses
 from tacit.stores.port import Snapshot
+
+
+class Shared(msgspec.Struct, frozen=True, kw_only=True):
+    """What all minds of one open store share."""
+
+    counsel: Counsel
+    backups: Backups
+    buffering: Buffering
+    retention: Retention
+    cache: AnswerCache
+    uses: Uses
 
 
 class View:
     """One mind, as it is or as it was at a position of its journal."""
 
-    def __init__(self, recorder: Recorder, position: int = NOW) -> None:
+    def __init__(self, recorder: Recorder, shared: Shared, position: int = NOW) -> None:
         self.recorder = recorder
+        self._shared = shared
         self._position = position
 
     @property

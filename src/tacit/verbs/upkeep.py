@@ -10,7 +10,7 @@ from tacit.experience.memory.memory import Memory
 from tacit.experience.memory.remember import BATCH, Rememberer
 from tacit.experience.memory.views import list_forgotten
 from tacit.ids import parse_id
-from tacit.recall.forgetting import Forgotten, Retention, due
+from tacit.recall.forgetting import Forgotten, due
 from tacit.verbs.base import View
 
 
@@ -25,8 +25,6 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
 class Upkeep(View):
     """Upkeep."""
 
-    _retention: Retention
-
     def maintain(self, *, dry_run: bool = False) -> MaintenanceReport:
         """Forget what is beyond the settings ``retention.*``. Nothing is erased: the history of each stays readable.
 
@@ -35,7 +33,7 @@ class Upkeep(View):
         """
         entrance.check_flag(dry_run, "dry_run")
         with self._reading("mind.maintain") as snapshot:
-            found = due(snapshot, self.recorder.mind.id, self._retention, self.recorder.journal.clock.now())
+            found = due(snapshot, self.recorder.mind.id, self._shared.retention, self.recorder.journal.clock.now())
         if not dry_run:
             rememberer = Rememberer(self.recorder)
             for first in range(0, len(found), BATCH):

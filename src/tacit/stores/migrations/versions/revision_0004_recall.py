@@ -14,6 +14,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 def upgrade() -> None:
     _memory()
     _memory_use()
+    _counter()
 
 
 def _memory() -> None:
@@ -55,5 +56,15 @@ def _memory_use() -> None:
         sa.Column("uses", sa.BigInteger(), nullable=False),
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("mind", "id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _counter() -> None:
+    op.create_table(
+        "counter",
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
         sqlite_with_rowid=False,
     )
