@@ -383,6 +383,18 @@ vector = _table(
     with_rowid=True,
 )
 
+text_space = _table(
+    "text_space",
+    "operational",
+    _key("mind"),
+    _number("space"),
+    _number("documents"),
+    _number("terms"),
+    _number("last"),
+    _number("epoch"),
+)
+"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``."""
+
 node = _table(
     "node",
     "operational",
