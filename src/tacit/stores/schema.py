@@ -399,6 +399,17 @@ counter = _table(
     _key("name", TEXT),
     _number("count"),
 )
+text_space = _table(
+    "text_space",
+    "operational",
+    _key("mind"),
+    _number("space"),
+    _number("documents"),
+    _number("terms"),
+    _number("last"),
+    _number("epoch"),
+)
+"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``."""
 
 node = _table(
     "node",
