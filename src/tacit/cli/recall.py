@@ -80,7 +80,9 @@ def show_hits(out: Output, found: Recollection, *, why: bool, full: bool) -> Non
 
 def _facts(hit: Hit) -> list[str]:
     said = [f"score {hit.score:.3f}", hit.kind]
-    said += [f"{name} {value}" for name, value in (("by", hit.speaker), ("user", hit.user), ("in", hit.session)) if value]
+    said += [
+        f"{name} {value}" for name, value in (("by", hit.speaker), ("user", hit.user), ("in", hit.session)) if value
+    ]
     if hit.occurred_at_micros is not None:
         said.append(moment(hit.occurred_at_micros))
     return [*said, hit.id]

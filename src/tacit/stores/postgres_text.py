@@ -60,7 +60,7 @@ FIND = f"""
     FROM unnest(%(terms)s::bigint[], %(weights)s::float8[]) AS wanted (term, weight)
     CROSS JOIN LATERAL (
         SELECT number, length FROM text_entry
-        WHERE terms @> ARRAY[wanted.term] AND mind = %(mind)s AND number > %(above)s
+        WHERE terms @> (ARRAY[wanted.term] || %(within)s::bigint[]) AND mind = %(mind)s AND number > %(above)s
     ) AS entry
     GROUP BY number ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
 """  # noqa: S608 - a constant
@@ -99,6 +99,7 @@ def find(cursor: Any, mind: bytes, search: Search, most: int) -> list[tuple[int,
     """The numbers of the best documents, with their scores."""
     values = {
         "terms": _digests(mind, search.weights),
+        "within": _digests(mind, search.within),
         "weights": list(search.weights.values()),
         "at_least": search.at_least,
         "by_length": search.by_length,
