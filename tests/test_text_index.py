@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlcipher3 import dbapi2 as driver
 
+import make_store_fixture
 from journal_builder import Unmasked
 from tacit.clock import ManualClock
 from tacit.experience.limits import Limits
@@ -294,6 +295,19 @@ def test_an_index_of_another_make_or_none_is_found_out(tmp_path: Path) -> None:
         assert "table text_index is missing" in store.integrity()
         connection.execute("CREATE VIRTUAL TABLE text_index USING fts5(terms, content='')")
         assert any(problem.startswith("table text_index was altered") for problem in store.integrity())
+
+
+@pytest.mark.requirement("JR-08")
+def test_a_store_that_is_made_from_its_dump_has_the_same_index(tmp_path: Path) -> None:
+    with contextlib.closing(open_store(str(tmp_path / "store.db"))) as store:
+        fill(store, [(at, ["seat", f"u{at}"]) for at in range(1, 2_000)])
+    script = f"PRAGMA application_id={schema.APPLICATION_ID};\n{make_store_fixture.dump(tmp_path / 'store.db')}"
+    with contextlib.closing(driver.connect(tmp_path / "other.db")) as connection:
+        connection.executescript(script)
+    with contextlib.closing(open_store(str(tmp_path / "other.db"))) as other, other.snapshot() as snapshot:
+        assert other.integrity() == []
+        assert snapshot.count_terms(MIND, ["seat", "u77", "u2000"]) == {"seat": 1_999, "u77": 1}
+        assert [number for number, _ in snapshot.find_terms(MIND, ["u77", "seat"], 2)] == [77, 1_999]
 
 
 @pytest.mark.requirement("JR-17")
