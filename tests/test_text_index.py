@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlcipher3 import dbapi2 as driver
 
+import make_store_fixture
 from journal_builder import Unmasked
 from tacit.clock import ManualClock
 from tacit.experience.limits import Limits
@@ -25,6 +26,7 @@ from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindProjection, open_mind
 from tacit.journal.replay import replay
 from tacit.stores import postgres_text, schema, sqlite_text, text_index
+from tacit.stores.conformance import refused
 from tacit.stores.copy import copy_tables
 from tacit.stores.opening import open_store
 from tacit.stores.port import Snapshot, Store
@@ -296,6 +298,19 @@ def test_an_index_of_another_make_or_none_is_found_out(tmp_path: Path) -> None:
         assert any(problem.startswith("table text_index was altered") for problem in store.integrity())
 
 
+@pytest.mark.requirement("JR-08")
+def test_a_store_that_is_made_from_its_dump_has_the_same_index(tmp_path: Path) -> None:
+    with contextlib.closing(open_store(str(tmp_path / "store.db"))) as store:
+        fill(store, [(at, ["seat", f"u{at}"]) for at in range(1, 2_000)])
+    script = f"PRAGMA application_id={schema.APPLICATION_ID};\n{make_store_fixture.dump(tmp_path / 'store.db')}"
+    with contextlib.closing(driver.connect(tmp_path / "other.db")) as connection:
+        connection.executescript(script)
+    with contextlib.closing(open_store(str(tmp_path / "other.db"))) as other, other.snapshot() as snapshot:
+        assert other.integrity() == []
+        assert snapshot.count_terms(MIND, ["seat", "u77", "u2000"]) == {"seat": 1_999, "u77": 1}
+        assert [number for number, _ in snapshot.find_terms(MIND, ["u77", "seat"], 2)] == [77, 1_999]
+
+
 @pytest.mark.requirement("JR-17")
 def test_both_databases_search_by_index(tmp_path: Path, postgres_url: str) -> None:
     texts = [(at, ["seat", f"w{at % 100}", f"u{at}", f"v{at // 7}"]) for at in range(1, 20_001)]
@@ -322,6 +337,65 @@ def test_both_databases_search_by_index(tmp_path: Path, postgres_url: str) -> No
 def fill(store: Store, texts: Sequence[tuple[int, list[str]]]) -> None:
     with store.transaction() as transaction:
         transaction.index_terms(MIND, texts)
+
+
+@pytest.mark.requirement("RE-02", "JR-07")
+def test_counts_that_are_remembered_follow_every_change_of_others_and_of_the_past(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_text, "_FREQUENT", 3)
+    documents: dict[int, list[str]] = {}
+    with opened(target) as store, opened(target) as other, contextlib.ExitStack() as stack:
+        for turn in range(12):
+            added = {at: ["seat", *(["map"] if at % 3 else [])] for at in range(turn * 10 + 2, turn * 10 + 9)}
+            if turn % 4 == 3:
+                added |= {turn * 10 - 10: ["map"]}  # behind others, as when journals are brought together
+            with (other if turn % 2 else store).transaction() as transaction:
+                transaction.index_terms(MIND, list(added.items()))
+                gone = [number for number in documents if turn % 3 == 2 and number % 7 == turn % 7]
+                transaction.unindex_terms(MIND, [(number, documents[number]) for number in gone])
+            documents = {number: terms for number, terms in (documents | added).items() if number not in gone}
+            expected = {term: sum(term in terms for terms in documents.values()) for term in ("seat", "map")}
+            if turn == 5:
+                before = stack.enter_context(store.snapshot())
+                assert before.count_terms(MIND, ["seat", "map"]) == (then := expected)
+            for each in (store, other):
+                with each.snapshot() as snapshot:
+                    assert snapshot.count_terms(MIND, ["seat", "map"]) == expected
+        assert before.count_terms(MIND, ["seat", "map"]) == then
+
+
+@pytest.mark.requirement("RE-02")
+def test_what_a_transaction_counted_before_it_was_undone_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_text, "_FREQUENT", 1)
+    for location in (":memory:", str(tmp_path / "store.db")):
+        with contextlib.closing(open_store(location)) as store:
+            fill(store, [(1, ["seat"])])
+            with refused(LookupError), store.transaction() as transaction:
+                transaction.index_terms(MIND, [(2, ["seat"]), (3, ["seat"])])
+                assert transaction.count_terms(MIND, ["seat"]) == {"seat": 3}
+                if location == ":memory:":
+                    with store.snapshot() as snapshot:
+                        assert snapshot.count_terms(MIND, ["seat"]) in ({"seat": 1}, {"seat": 3})
+                raise LookupError
+            fill(store, [(2, ["row"]), (3, ["row"])])
+            with store.snapshot() as snapshot:
+                assert snapshot.count_terms(MIND, ["seat"]) == {"seat": 1}
+
+
+@pytest.mark.requirement("JR-07")
+def test_a_file_that_can_only_be_read_is_searched(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with contextlib.closing(open_store(str(path))) as store:
+        fill(store, [(1, ["seat"]), (2, ["row"])])
+        store.backup(tmp_path / "backup.db")
+    for name in ("store.db", "backup.db"):
+        with contextlib.closing(SqliteStore(tmp_path / name, create=False, read_only=True)) as store:
+            with store.snapshot() as snapshot:
+                assert [number for number, _ in snapshot.find_terms(MIND, ["seat"], 9)] == [1]
+            assert store.integrity() == []
 
 
 @pytest.mark.requirement("RE-02", "JR-07")

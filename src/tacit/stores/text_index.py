@@ -30,7 +30,7 @@ K1 = 1.2
 """How soon a further mention of a term counts less; here, how much the length of a document counts in all."""
 B = 0.75
 """How much of that follows the length, 0 … 1."""
-POSTINGS = 20_000
+POSTINGS = 10_000
 """At so many places of the index a search looks."""
 MOST_CHANGES = 2_000
 """So many changes of a transaction are gathered before they are written: it bounds the memory that they take."""
