@@ -16,6 +16,7 @@ from tacit.errors import InvalidInput, beside
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.memory.fold import MemoryProjection
 from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
@@ -29,7 +30,6 @@ from tacit.journal.notary import Cadence
 from tacit.journal.taking import helper_of
 from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
-from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import Vectors
 from tacit.learning.patterns.mining import MiningPolicy
@@ -39,6 +39,8 @@ from tacit.learning.trials.exposure import ExposureProjection, Withholding
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
+from tacit.recall.embedder import TextEmbedder
+from tacit.recall.memory_vectors import MemoryVectors
 from tacit.retry import RetryPolicy
 from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
@@ -173,7 +175,7 @@ def anchor_of(store: Store, settings: Settings) -> Path | None:
 
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    return [MindProjection(), EpisodeProjection(limits), ExposureProjection()]
+    return [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
 
 
 def view_consumers() -> list[EventConsumer]:
@@ -191,7 +193,7 @@ def thinkers(
     """What follows the journal in the background and takes its time."""
     study = Study(clock, policy, embedder, store)
     # study waits for vectors: where both take turns, they come first
-    return [study] if embedder is None else [Vectors(embedder), study]
+    return [study] if embedder is None else [Vectors(embedder), MemoryVectors(embedder), study]
 
 
 _TEXTS_REMEMBERED = 10_000

@@ -237,6 +237,7 @@ memory = _table(
     Index("memory_user", "mind", "user", "since"),
     Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
+    Index("memory_ended", "mind", "until", "since", **_where("until IS NOT NULL")),
     with_rowid=True,
 )
 
@@ -381,6 +382,31 @@ vector = _table(
     _id("body"),
     Index("vector_since", "mind", "model", "since"),
     with_rowid=True,
+)
+
+memory_vector = _table(
+    "memory_vector",
+    "operational",
+    _key("mind"),
+    _key("model", TEXT),
+    _key("number", BigInteger()),
+    _id("body"),
+    with_rowid=True,  # its rows are long
+)
+
+code = _table(
+    "code",
+    "operational",
+    _key("mind"),
+    _key("model", TEXT),
+    _key("block", BigInteger()),
+    _number("last"),
+    _number("revision"),
+    _number("width"),
+    _number("size"),
+    _id("body"),
+    Index("code_revision", "mind", "model", "revision"),
+    with_rowid=True,  # its rows are long
 )
 
 node = _table(
