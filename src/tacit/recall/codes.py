@@ -1,13 +1,17 @@
-"""The code of a memory: one bit for each number of its vector, and what filters ask of it, in one fixed record.
+"""The code of a memory: some hundred bits of its vector, and what filters ask of it, in one fixed record.
 
-The bit says whether the number is above zero. Vectors that point the same way differ in few bits, so a comparison of
-all codes finds the few hundred memories among which are the nearest, many times faster than one of all vectors.
+Each bit says on which side of a plane the vector lies (Charikar, 2002, "Similarity estimation techniques from rounding
+algorithms"). Vectors that point the same way differ in few bits, so a comparison of all codes finds the few hundred
+memories among which are the nearest, many times faster than one of all vectors. The planes lie at random, at right
+angles to each other: the signs of the numbers as they come serve as well where these are spread around zero, as those
+of MiniLM are, and not at all where they are not, as counts of words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
+from functools import lru_cache
+from hashlib import blake2b, shake_256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tacit.experience.memory.fold import MemoryRow
@@ -23,23 +27,40 @@ if TYPE_CHECKING:
 NAMES: Final = ("user", "session", "agent", "speaker", "subject", "source_id")
 """What a record holds as a hash of 64 bits each: enough to tell names apart, and short."""
 WORD_BYTES: Final = 8
-"""A code is a whole number of words of 64 bits; bits beyond the dimension are zero."""
+"""A code is a whole number of words of 64 bits."""
+MOST_BYTES: Final = 96
+"""Longer vectors have no longer codes."""
 
 
 def width_of(dimension: int) -> int:
-    """The bytes of a code of vectors of that dimension."""
-    return -(-dimension // (8 * WORD_BYTES)) * WORD_BYTES
+    """The bytes of a code of vectors of that dimension: a bit for each number."""
+    return min(MOST_BYTES, -(-dimension // (8 * WORD_BYTES)) * WORD_BYTES)
 
 
 def codes_of(vectors: NDArray[Any]) -> NDArray[numpy.uint64]:
     """The codes of vectors, one a row: uint64, (vectors, words)."""
     import numpy
 
-    count, dimension = vectors.shape
-    codes = numpy.zeros((count, width_of(dimension)), dtype=numpy.uint8)
-    packed = numpy.packbits(vectors > 0, axis=1, bitorder="little")
-    codes[:, : packed.shape[1]] = packed
-    return codes.view(numpy.uint64)
+    # not "@", which would wait for a second processor: where others are at work that takes ten times as long
+    sides = numpy.einsum("ij,jk->ik", vectors.astype(numpy.float32), _planes(vectors.shape[1])) > 0
+    return numpy.packbits(sides, axis=1, bitorder="little").view(numpy.uint64)
+
+
+@lru_cache(maxsize=4)
+def _planes(dimension: int) -> NDArray[numpy.float32]:
+    """The normals of the planes, one a column. The same on every machine and in every version: codes are kept."""
+    import numpy
+    from threadpoolctl import threadpool_limits
+
+    many = 8 * width_of(dimension)
+    coins = numpy.frombuffer(shake_256(b"planes").digest(dimension * many // 8), dtype=numpy.uint8)
+    steps = 2.0 * numpy.unpackbits(coins).reshape(dimension, many) - 1.0
+    groups = []
+    with threadpool_limits(1, user_api="blas"):  # several threads would wait for one another, a hundred times as long
+        for first in range(0, many, dimension):  # no more than so many can be at right angles to each other
+            normals, sizes = numpy.linalg.qr(steps[:, first : first + dimension])
+            groups.append(normals * numpy.sign(numpy.diagonal(sizes)))  # else the signs would be the library's choice
+    return numpy.concatenate(groups, axis=1).astype(numpy.float32)
 
 
 def name_hash(name: str) -> int:

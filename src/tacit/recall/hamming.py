@@ -89,8 +89,8 @@ def _distances(codes: Codes, code: NDArray[numpy.uint64]) -> NDArray[numpy.uint1
 
     found = numpy.empty(len(codes), dtype=numpy.uint16)
     for first in range(0, len(codes), _STRIP):
-        words = numpy.ascontiguousarray(codes[first : first + _STRIP].T)  # a sum of rows is quicker than one of columns
-        numpy.bitwise_xor(words, code[:, None], out=words)
+        words = codes[first : first + _STRIP].T  # a sum of whole rows is quicker than one of columns
+        words = numpy.bitwise_xor(words, code[:, None], order="C")
         found[first : first + _STRIP] = numpy.bitwise_count(words).sum(axis=0, dtype=numpy.uint16)
     return found
 

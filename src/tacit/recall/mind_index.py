@@ -96,6 +96,15 @@ class MindIndex:
         self._width = width_of(dimension)
         self._clear()
 
+    def _clear(self) -> None:
+        self._columns = _Columns.of(0, self._width // WORD_BYTES)
+        self._count = 0
+        self._position = 0
+        """Up to here it was followed what was closed."""
+        self._revision = 0
+        self._live: NDArray[numpy.bool_] | None = None
+        """Which memories hold now; None until that is asked."""
+
     def __len__(self) -> int:
         return self._count
 
@@ -123,15 +132,6 @@ class MindIndex:
                 self._close(snapshot.rows(_ended, mind=self._mind, after=self._position))
             self._position = head
         return head
-
-    def _clear(self) -> None:
-        self._columns = _Columns.of(0, self._width // WORD_BYTES)
-        self._count = 0
-        self._position: int = 0
-        """Up to here it was followed what was closed."""
-        self._revision: int = 0
-        self._live: NDArray[numpy.bool_] | None = None
-        """Which memories hold now; None until that is asked."""
 
     def _read(self, snapshot: Snapshot, revision: int) -> None:
         """Read the blocks that were changed; all of them when there is nothing yet."""
