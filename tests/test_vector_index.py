@@ -23,7 +23,7 @@ from tacit.experience.views import NOW
 from tacit.models.minilm import MiniLM
 from tacit.recall import hamming, vector_index
 from tacit.recall.code_blocks import MOST, all_blocks, put_codes
-from tacit.recall.codes import NAMES, codes_of, records_of
+from tacit.recall.codes import NAMES, codes_of, name_hash, record_type, records_of
 from tacit.recall.memory_vectors import forget_all_memory_vectors, forget_memory_vectors
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores import schema
@@ -413,3 +413,25 @@ def test_indexes_take_no_more_room_than_they_may_and_minds_asked_lately_stay() -
                 assert len(index.search(snapshot, mind, MODEL, asked, most=3)) == 3
                 assert index.size_bytes <= 2.5 * alone
         assert index.size_bytes == 2 * alone
+
+
+# ── what is kept must be understood by every version and machine ─────────────────────────────────────────────────────
+
+
+CODES = (
+    "ca3f9f73b172c0d2f9f8ddfff0804fefb92aa78577201e4e16a7fc93834838754f3d16008f712b4a38bfb54109e501a1"
+    "9bd03e535ec71220b9fa0b0c230cf3d2f5a9a7edbb67a6a56f348e278c36f431ffdc89b83b85643cf2a6394b5a083b5c"
+    "93d02e57dec750003cf20b0c210cf396f5e9e7ebbf67a6a56f348e272c36f532fbd489f2338764b4f2a4294b72083b7c"
+)
+
+
+def test_codes_are_the_same_as_ever() -> None:
+    vectors = numpy.linspace(-1, 2, 3 * 384, dtype=numpy.float32).reshape(3, 384) ** 3
+    expected = numpy.frombuffer(bytes.fromhex(CODES), dtype="<u8").reshape(3, 6)
+    assert bits_apart(codes_of(vectors).ravel(), expected.ravel()) <= 2  # another processor may round otherwise
+
+
+def test_a_record_is_laid_out_as_ever() -> None:
+    assert record_type(48).itemsize == 113
+    assert name_hash("alice") == 9_933_345_172_075_899_469
+    assert name_hash("") == 0
