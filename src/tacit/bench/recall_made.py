@@ -46,7 +46,8 @@ class _Talk:
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.items: list[Item] = []
-        self.questions: list[Question] = []
+        self._asked: list[tuple[str, set[str], str]] = []
+        self._told: dict[tuple[str, str, str], set[str]] = {}
         self._session, self._when = 0, _START
 
     def begin(self) -> None:
@@ -69,15 +70,29 @@ class _Talk:
     def ask(
         self, topic: Topic, values: dict[str, str], relevant: set[str], classes: tuple[str, ...] = _CLASSES
     ) -> None:
-        """One question of each class. Those after the time ask for the first that is relevant, which tells it."""
+        """One question of each class. One that names neither value is about all that the person told of the topic."""
         for name in classes:
-            text = self.chance.choice(getattr(topic, name)).format(**values)
-            self.questions.append(Question(text=text, relevant=frozenset(relevant), category=name))
+            asked = self.chance.choice(getattr(topic, name))
+            told = self._told.setdefault((values["who"], topic.name, name), set())
+            told |= relevant
+            found = relevant if "{a}" in asked or "{b}" in asked else told
+            self._asked.append((asked.format(**values), found, name))
+
+    def demand(self, text: str, relevant: str, category: str) -> None:
+        self._asked.append((text, {relevant}, category))
+
+    def collection(self, name: str) -> Collection:
+        """All that was said and asked; nothing may be said after this."""
+        questions = tuple(
+            Question(text=text, relevant=frozenset(relevant), category=category)
+            for text, relevant, category in self._asked
+        )
+        return Collection(name=name, items=tuple(self.items), questions=questions)
 
 
 def made_diary(seed: int = 0, sessions: int = 24) -> Collection:
     """Two people who write to each other in short turns: what one tells the other repeats, asks about, or leaves."""
-    chance = random.Random(f"diary {seed}")
+    chance = random.Random(f"diary {seed}")  # noqa: S311
     talk = _Talk(chance)
     pair = chance.sample(PEOPLE, 2)
     stories = [(name, topic, values) for name in pair for topic, values in _stories(chance, name, 3)]
@@ -90,7 +105,7 @@ def made_diary(seed: int = 0, sessions: int = 24) -> Collection:
             _exchange(talk, name, pair[1 - pair.index(name)], topic, values)
         talk.say(pair[one % 2], chance.choice(FILLERS))
         talk.say(pair[1 - one % 2], chance.choice(FILLERS))
-    return Collection(name="diary", items=tuple(talk.items), questions=tuple(talk.questions))
+    return talk.collection("diary")
 
 
 def _stories(chance: random.Random, name: str, each: int) -> Iterator[tuple[Topic, dict[str, str]]]:
@@ -120,7 +135,7 @@ def _exchange(talk: _Talk, teller: str, hearer: str, topic: Topic, values: dict[
 def made_assistant(seed: int = 0, sessions: int = 60) -> Collection:
     """A person and an assistant with long answers, which repeat the person's words: what is asked later is what the
     person told, or what the assistant advised."""
-    chance = random.Random(f"assistant {seed}")
+    chance = random.Random(f"assistant {seed}")  # noqa: S311
     talk = _Talk(chance)
     name = chance.choice(PEOPLE)
     stories = list(_stories(chance, name, 5))
@@ -130,16 +145,16 @@ def made_assistant(seed: int = 0, sessions: int = 60) -> Collection:
         told = talk.say("user", f"{chance.choice(topic.says).format(**values)} {chance.choice(FILLERS)}")
         talk.say("assistant", _long_answer(chance, topic, values))
         talk.say("user", f"{chance.choice(topic.more)} What else should I know?")
-        place = len(talk.questions)
         talk.ask(topic, values, {told})
-        talk.questions[place:] = [_spoken_of_me(one, name) for one in talk.questions[place:]]
         advice = chance.choice(topic.advice)
         number = chance.randint(12, 97)
         said = f"{_long_answer(chance, topic, values)} Plan about {number} minutes for this. {advice}"
         given = talk.say("assistant", said)
         asked = f"How many minutes did you tell me to plan when we spoke about the {values['a']}?"
-        talk.questions.append(Question(text=asked, relevant=frozenset({given}), category="advice"))
-    return Collection(name="assistant", items=tuple(talk.items), questions=tuple(talk.questions))
+        talk.demand(asked, given, "advice")
+    made = talk.collection("assistant")
+    questions = tuple(_spoken_of_me(question, name) for question in made.questions)
+    return Collection(name=made.name, items=made.items, questions=questions)
 
 
 def _long_answer(chance: random.Random, topic: Topic, values: dict[str, str]) -> str:
@@ -158,12 +173,12 @@ def _spoken_of_me(question: Question, name: str) -> Question:
 
 def made_notes(seed: int = 0, each: int = 2) -> Collection:
     """A couple of dozen facts in the third person, without sessions or speakers."""
-    chance = random.Random(f"notes {seed}")
+    chance = random.Random(f"notes {seed}")  # noqa: S311
     talk = _Talk(chance)
     for name in chance.sample(PEOPLE, each):
         for topic, values in _stories(chance, name, 1):
             _fact(talk, topic, values)
-    return Collection(name="notes", items=tuple(talk.items), questions=tuple(talk.questions))
+    return talk.collection("notes")
 
 
 def _fact(talk: _Talk, topic: Topic, values: dict[str, str], user: str = "") -> None:
@@ -177,7 +192,7 @@ def _fact(talk: _Talk, topic: Topic, values: dict[str, str], user: str = "") -> 
 def made_crowd(seed: int = 0, users: int = 200) -> Collection:
     """One mind with many people, each with a few turns, facts, preferences and instructions; questions name whom they
     are about, and nothing narrows them down."""
-    chance = random.Random(f"crowd {seed}")
+    chance = random.Random(f"crowd {seed}")  # noqa: S311
     talk = _Talk(chance)
     for number in range(users):
         name = f"{PEOPLE[number % len(PEOPLE)]} {'ABCDEFGHIJ'[number // len(PEOPLE)]}."
@@ -197,14 +212,13 @@ def made_crowd(seed: int = 0, users: int = 200) -> Collection:
         )
         talk.items.append(given)
         if number % 4 == 0:
-            question = Question(text=asked.format(who=name), relevant=frozenset({given.id}), category="standing")
-            talk.questions.append(question)
-    return Collection(name="crowd", items=tuple(talk.items), questions=tuple(talk.questions))
+            talk.demand(asked.format(who=name), given.id, "standing")
+    return talk.collection("crowd")
 
 
 def made_tongue(language: str, seed: int = 0) -> Collection:
     """Facts and questions in one language, about many people with like stories."""
-    chance = random.Random(f"{language} {seed}")
+    chance = random.Random(f"{language} {seed}")  # noqa: S311
     items, questions = [], []
     for name in chance.sample(PEOPLE, 20):
         for statement, asked, values in TONGUES[language]:
