@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Real = NDArray[numpy.float64]
 
+SAME = 0.95
+"""From which cosine on two memories say nearly the same."""
 _REACH = 4
 """Times as many candidates as are wanted are looked at: who stands lower will not be reached."""
 
@@ -47,10 +49,29 @@ def in_order(best: Sequence[int], scores: Real, pool: Pool, recipe: Recipe, most
         chosen = int(now.argmax())  # the first of equals, which is the better one by score
         open_[chosen] = False
         yield left[chosen], float(repeated[chosen])
-        repeated = numpy.maximum(repeated, repetition(items[chosen], items, recipe.alike))
+        repeated = numpy.maximum(repeated, _repetition(items[chosen], items, recipe.alike))
 
 
-def repetition(one: Candidate, others: Sequence[Candidate], alike: float) -> Real:
+def repeating(chosen: Sequence[Candidate], pool: Pool) -> list[list[int]]:
+    """For each of those chosen, the numbers of other answers that say nearly the same: whose cosine is at least
+    ``SAME``, or whose words are the same where a vector is missing."""
+    import numpy
+
+    by_words: dict[frozenset[str], list[int]] = {}
+    for item in pool.items:
+        by_words.setdefault(frozenset(item.terms), []).append(item.number)
+    answers = {item.number for item in pool.items if item.ranked}
+    found = []
+    for one in chosen:
+        same = set(by_words.get(frozenset(one.terms), ()))
+        if one.vector is not None:
+            near = pool.with_vector[pool.matrix @ one.vector.astype(numpy.float32) >= SAME]
+            same |= {pool.items[place].number for place in near}
+        found.append(sorted(same & answers - {one.number}))
+    return found
+
+
+def _repetition(one: Candidate, others: Sequence[Candidate], alike: float) -> Real:
     """0 up to the cosine ``alike``, rising to 1 for the same; the share of common terms where a vector is missing."""
     import numpy
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from math import log
 from typing import TYPE_CHECKING
 
 from tacit.experience.memory.memory import STANDING_KINDS
 from tacit.recall.bm25 import bm25, counts, rarity
-from tacit.recall.moments import nearness, tells_time
+from tacit.recall.moments import TEXTS_READ, nearness, tells_time
 from tacit.recall.pool import OFFSETS, Candidate, Pool, Statistics
 from tacit.recall.question import Question
 from tacit.recall.recipe import Recipe
@@ -81,6 +82,7 @@ def signals_of(
     }
 
 
+@lru_cache(TEXTS_READ)
 def asking(text: str) -> float:
     """The share of a text, by characters, that stands in sentences with a question mark; 0 … 1."""
     if not any(mark in text for mark in _QUESTION_MARKS):
@@ -94,12 +96,13 @@ def _meaning(vectors: Real | None, pool: Pool, statistics: Statistics) -> tuple[
     """Standard deviations above a random memory, and who has a vector. Both forms of the question count alike."""
     import numpy
 
-    known = numpy.array([item.vector is not None for item in pool.items], dtype=numpy.bool_)
+    known = numpy.zeros(len(pool.items), dtype=numpy.bool_)
+    known[pool.with_vector] = True
     meaning = numpy.zeros(len(pool.items))
     if vectors is None or not known.any():
         return meaning, known & False
-    matrix = numpy.stack([item.vector for item in pool.items if item.vector is not None])
-    cosines = (matrix @ numpy.asarray(vectors, dtype=matrix.dtype).mean(axis=0)).astype(numpy.float64)
+    wanted = numpy.asarray(vectors, dtype=numpy.float32).mean(axis=0)
+    cosines = (pool.matrix @ wanted).astype(numpy.float64)
     mean, spread = statistics.cosine or _background(cosines)
     if spread > 0:
         meaning[known] = (cosines - mean) / spread

@@ -108,7 +108,7 @@ class MemoryVectors:
 
     def _embed(self, rows: list[MemoryRow], stopped: Callable[[], bool]) -> _Embedded | None:
         """The vectors of memories; None when nobody wants them any more."""
-        numerics.prepare()
+        numerics.prepare(numerics.NUMPY)
         answer = ask(self._embedder, [embedded_text(row) for row in rows])
         while not wait([answer], _GLANCE_SECONDS).done:
             if stopped():
@@ -160,7 +160,7 @@ def read_vectors(
 def forget_memory_vectors(transaction: Transaction, mind: bytes, numbers: Sequence[int]) -> int:
     """Remove the vectors of memories and their codes, by every model; how many vectors there were. Erasing calls this
     in its transaction, with all memories that it erases: a block of codes is then rewritten once."""
-    numerics.prepare()
+    numerics.prepare(numerics.NUMPY)
     transaction.row(_alone, mind=mind)
     removed = 0
     for model in coded_models(transaction, mind):

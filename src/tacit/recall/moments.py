@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -20,6 +21,8 @@ _COUNTED = "one two three four five six seven eight nine ten"
 _NUMBERS = {word: number for number, word in enumerate(_COUNTED.split(), start=1)}
 _NUMBERS["a"] = _NUMBERS["an"] = 1
 _DAY = timedelta(days=1)
+TEXTS_READ = 20_000
+"""Texts of which it is remembered what they tell: those that answer once are candidates again and again."""
 _LONGEST = 1_000
 """Characters of a question that are looked at."""
 
@@ -100,6 +103,7 @@ def trend_of(question: str) -> Literal[-1, 0, 1]:
     return 1 if newest else -1
 
 
+@lru_cache(TEXTS_READ)
 def tells_time(text: str) -> bool:
     """Whether a text says when something was or will be."""
     return bool(_TOLD.search(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -90,6 +91,23 @@ class Pool:
             for name, beside in around.items():
                 if name in self.place:
                     self.around[self.place[name]] = [self.place.get(one, -1) if one else -1 for one in beside]
+
+    @cached_property
+    def with_vector(self) -> Whole:
+        """The places of those that have a vector."""
+        import numpy
+
+        return numpy.array(
+            [place for place, item in enumerate(self.items) if item.vector is not None], dtype=numpy.int64
+        )
+
+    @cached_property
+    def matrix(self) -> NDArray[numpy.float32]:
+        """Their vectors, a row each, in that order."""
+        import numpy
+
+        vectors = [item.vector for item in self.items if item.vector is not None]
+        return numpy.stack(vectors).astype(numpy.float32) if vectors else numpy.zeros((0, 0), dtype=numpy.float32)
 
     def _by_session(self) -> None:
         sessions: dict[tuple[str, str], list[int]] = {}

@@ -76,7 +76,7 @@ class VectorIndex:
             model: the fingerprint of the embedder that made ``vector``, which has unit length.
             wanted: checked already; see ``check_memory_filter``.
         """
-        numerics.prepare()
+        numerics.prepare(numerics.NUMPY)
         with self._place((mind, model, len(vector))).alone() as index:
             position = min(position, index.catch_up(snapshot))
             numbers = index.nearest(vector, wanted, position, max(RESCORED, _MORE * most))
@@ -87,7 +87,7 @@ class VectorIndex:
         """Up to ``most`` vectors of memories that hold now, evenly spread over time: (memories, dimension)."""
         import numpy
 
-        numerics.prepare()
+        numerics.prepare(numerics.NUMPY)
         with self._place((mind, model, dimension)).alone() as index:
             index.catch_up(snapshot)
             numbers = index.spread(most)
