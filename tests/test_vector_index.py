@@ -20,10 +20,11 @@ from tacit.experience.memory.fold import MemoryRow
 from tacit.experience.memory.memory import MEMORY_KINDS
 from tacit.experience.memory.views import MemoryFilter, conditions
 from tacit.experience.views import NOW
+from tacit.models.hashing import HashingEmbedder
 from tacit.models.minilm import MiniLM
 from tacit.recall import hamming, vector_index
 from tacit.recall.code_blocks import MOST, all_blocks, put_codes
-from tacit.recall.codes import NAMES, codes_of, name_hash, record_type, records_of
+from tacit.recall.codes import NAMES, codes_of, likeness, name_hash, projected, record_type, records_of
 from tacit.recall.memory_vectors import forget_all_memory_vectors, forget_memory_vectors
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores import schema
@@ -46,20 +47,30 @@ class World:
         with store.transaction() as transaction:
             transaction.insert(head, ((mind, 0, 0, 0, b"", 0, b""),))
 
-    def come(self, many: int, dimension: int = DIMENSION, embedded: bool = True) -> list[int]:
-        """Memories that are remembered, and their vectors."""
+    def come(
+        self, many: int, dimension: int = DIMENSION, embedded: bool = True, vectors: NDArray[Any] | None = None
+    ) -> list[int]:
+        """Memories that are remembered, and their vectors, at random unless they are given."""
         with self.store.transaction() as transaction:
             rows = [self._row(self._step(transaction)) for _ in range(many)]
             transaction.insert(memory, [tuple(getattr(row, name) for name in row.__struct_fields__) for row in rows])
             if embedded:
-                self.embed(transaction, rows, dimension)
+                self.embed(transaction, rows, dimension, vectors)
         return [row.since for row in rows]
 
-    def embed(self, transaction: Transaction, rows: list[MemoryRow], dimension: int = DIMENSION) -> None:
-        vectors = unit(self.generator.standard_normal((len(rows), dimension))).astype("<f2")
-        bodies = [(self.mind, MODEL, row.since, each.tobytes()) for row, each in zip(rows, vectors, strict=True)]
+    def embed(
+        self,
+        transaction: Transaction,
+        rows: list[MemoryRow],
+        dimension: int = DIMENSION,
+        vectors: NDArray[Any] | None = None,
+    ) -> None:
+        if vectors is None:
+            vectors = unit(self.generator.standard_normal((len(rows), dimension)))
+        halves = vectors.astype("<f2")
+        bodies = [(self.mind, MODEL, row.since, each.tobytes()) for row, each in zip(rows, halves, strict=True)]
         transaction.insert(vector, bodies)
-        put_codes(transaction, self.mind, MODEL, records_of(rows, vectors))
+        put_codes(transaction, self.mind, MODEL, records_of(rows, halves))
 
     def end(self, numbers: list[int]) -> None:
         with self.store.transaction() as transaction:
@@ -217,14 +228,33 @@ def test_real_vectors_are_found_by_their_codes_as_by_comparing_all() -> None:
     texts = [f"{a} {b} {c} {d}." for a in who for b in did for c in what for d in when]
     asked = [f"{b} {c}?" for b in did for c in what]
     model = MiniLM()
-    vectors, questions = model.embed(texts), model.embed(asked)
-    codes, right, most = codes_of(vectors), 0, 10
-    for question in questions:
-        places = hamming.nearest(codes, codes_of(question.reshape(1, -1))[0], None, vector_index.RESCORED)
-        best = numpy.argsort(-(vectors @ question))[:most]
-        right += len(set(best.tolist()) & set(places.tolist()))
+    vectors, right, most = model.embed(texts), 0, 10
+    with opened() as store:
+        index, world = VectorIndex(), World(store, random.Random(0))
+        world.come(len(texts), vectors=vectors)
+        with store.snapshot() as snapshot:
+            for question in model.embed(asked):
+                found = index.search(snapshot, MIND, MODEL, question, most=most)
+                best = numpy.argsort(-(vectors @ question))[:most] + 1  # the numbers that they were given
+                right += len(set(best.tolist()) & {one.number for one in found})
     assert len(texts) > 3_000
     assert right / (most * len(asked)) >= 0.99
+
+
+def test_counts_of_words_are_found_by_their_codes_too() -> None:
+    """All their numbers are zero or more, so their signs alone would tell nothing."""
+    chance, right, most = random.Random(0), 0, 10
+    words = [f"word{number}" for number in range(500)]
+    texts = [" ".join(chance.choices(words, k=chance.randrange(4, 30))) for _ in range(2_000)]
+    asked = [" ".join(chance.sample(text.split(), 3)) for text in texts[:50]]
+    model = HashingEmbedder()
+    vectors, questions = model.embed(texts), projected(model.embed(asked))
+    codes = codes_of(projected(vectors))
+    for question, text in zip(questions, asked, strict=True):
+        likest = numpy.argsort(-likeness(codes, question))[: vector_index.RESCORED]
+        best = numpy.argsort(-(vectors @ model.embed([text])[0]))[:most]
+        right += len(set(best.tolist()) & set(likest.tolist()))
+    assert right / (most * len(asked)) >= 0.9
 
 
 # ── blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -328,7 +358,7 @@ def test_whoever_embeds_anew_replaces_what_is_there_and_fills_what_was_left_out(
         with store.snapshot() as snapshot:
             stored = numpy.concatenate([block.records["code"] for block in all_blocks(snapshot, MIND, MODEL)])
             kept = snapshot.rows(select(vector.c.body).order_by(vector.c.number))
-        wanted = codes_of(numpy.array([numpy.frombuffer(row[0], dtype="<f2") for row in kept]))
+        wanted = codes_of(projected(numpy.array([numpy.frombuffer(row[0], dtype="<f2") for row in kept])))
         assert (stored == wanted).all()
 
 
@@ -428,7 +458,9 @@ CODES = (
 def test_codes_are_the_same_as_ever() -> None:
     vectors = numpy.linspace(-1, 2, 3 * 384, dtype=numpy.float32).reshape(3, 384) ** 3
     expected = numpy.frombuffer(bytes.fromhex(CODES), dtype="<u8").reshape(3, 6)
-    assert bits_apart(codes_of(vectors).ravel(), expected.ravel()) <= 2  # another processor may round otherwise
+    assert (
+        bits_apart(codes_of(projected(vectors)).ravel(), expected.ravel()) <= 2
+    )  # another processor may round otherwise
 
 
 def test_a_record_is_laid_out_as_ever() -> None:

@@ -16,7 +16,7 @@ from tacit.experience.memory.views import MemoryFilter
 from tacit.journal.read import head_position
 from tacit.recall import hamming
 from tacit.recall.code_blocks import Block, all_blocks, changed_blocks, count_codes, newest_revision
-from tacit.recall.codes import NAMES, WORD_BYTES, codes_of, name_hash, width_of
+from tacit.recall.codes import NAMES, WORD_BYTES, codes_of, likeness, name_hash, projected, width_of
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
@@ -35,6 +35,8 @@ _ERASED = 0
 _SPARE = 8
 """One part in so many is spare when room for more memories is made."""
 _LEAST_ROOM = 256
+_WIDER = 8
+"""Of so many times as many codes that differ in the fewest bits, those most like the vector are chosen."""
 
 _memory = schema.memory
 _ended = select(_memory.c.since, _memory.c.until).where(
@@ -215,14 +217,17 @@ class MindIndex:
     def nearest(
         self, vector: NDArray[numpy.float32], wanted: MemoryFilter, position: int, most: int
     ) -> NDArray[numpy.int64]:
-        """The numbers of up to ``most`` memories whose codes are nearest to that of a vector, nearest first, among
-        those that meet a filter and hold at a position (which the index has reached)."""
+        """The numbers of up to ``most`` memories whose codes are most like a vector, among those that meet a filter and
+        hold at a position (which the index has reached)."""
         import numpy
 
         end = int(numpy.searchsorted(self._columns.numbers[: self._count], position, "right"))
-        places = hamming.nearest(
-            self._columns.codes[:end], codes_of(vector.reshape(1, -1))[0], self._meant(wanted, position, end), most
-        )
+        projection = projected(vector.reshape(1, -1))
+        codes, meant = self._columns.codes[:end], self._meant(wanted, position, end)
+        places = hamming.nearest(codes, codes_of(projection)[0], meant, _WIDER * most)
+        if len(places) > most:
+            alike = likeness(codes[places], projection[0])
+            places = places[numpy.argpartition(-alike, most)[:most]]
         return self._columns.numbers[places]
 
     def _meant(self, wanted: MemoryFilter, position: int, end: int) -> NDArray[numpy.bool_] | None:
@@ -240,7 +245,8 @@ class MindIndex:
             if value := getattr(wanted, name):
                 meant = meant & (columns.names[place, :end] == name_hash(value))
         if wanted.kinds:
-            meant = meant & numpy.isin(columns.kinds[:end], [MEMORY_KINDS.index(kind) for kind in wanted.kinds])
+            allowed = [columns.kinds[:end] == MEMORY_KINDS.index(kind) for kind in wanted.kinds]
+            meant = meant & numpy.logical_or.reduce(allowed)
         if wanted.occurred_after is not None:
             meant = meant & (columns.moments[:end] >= wanted.occurred_after)
         if wanted.occurred_before is not None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from tacit import numerics
 from tacit.errors import StoreError
 from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 512_000_000
 """What indexes may take in memory. One of a million memories with vectors of 384 numbers takes some 140 MB."""
-RESCORED = 384
+RESCORED = 256
 """Memories of the nearest codes that are compared exactly, at least; where there are no more, all of them."""
 _MORE = 4
 """So many times as many as are asked for are compared exactly, if that is more."""
@@ -76,7 +75,6 @@ class VectorIndex:
             model: the fingerprint of the embedder that made ``vector``, which has unit length.
             wanted: checked already; see ``check_memory_filter``.
         """
-        numerics.prepare()
         with self._place((mind, model, len(vector))).alone() as index:
             position = min(position, index.catch_up(snapshot))
             numbers = index.nearest(vector, wanted, position, max(RESCORED, _MORE * most))
