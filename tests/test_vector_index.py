@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import math
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -14,143 +13,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from tacit.experience.memory.fold import MemoryRow
-from tacit.experience.memory.memory import MEMORY_KINDS
-from tacit.experience.memory.views import MemoryFilter, conditions
+from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
 from tacit.models.hashing import HashingEmbedder
 from tacit.models.minilm import MiniLM
 from tacit.recall import hamming, vector_index
-from tacit.recall.code_blocks import MOST, all_blocks, put_codes
-from tacit.recall.codes import NAMES, codes_of, likeness, name_hash, projected, record_type, records_of
+from tacit.recall.code_blocks import MOST, all_blocks
+from tacit.recall.codes import codes_of, likeness, name_hash, projected, record_type, width_of
 from tacit.recall.memory_vectors import forget_all_memory_vectors, forget_memory_vectors
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores import schema
-from tacit.stores.port import Snapshot, Store, Transaction
-from tacit.stores.sqlite import MEMORY, SqliteStore
+from tacit.stores.port import Store
+from vector_world import DIMENSION, MIND, MODEL, World, a_filter, exactly, memory, opened, unit, vector
 
 pytestmark = pytest.mark.requirement("RE-02")
-MIND, MODEL, DIMENSION = b"m" * 16, "some model", 20
-memory, head, vector = schema.memory, schema.head, schema.memory_vector
-CHOICES: dict[str, list[str]] = {name: ["", "a", "b"] for name in NAMES}
-
-
-class World:
-    """A mind's memories, vectors and codes, changed as the writers of a journal would."""
-
-    def __init__(self, store: Store, chance: random.Random, mind: bytes = MIND) -> None:
-        self.store, self.chance, self.mind = store, chance, mind
-        self.position = 0
-        self.generator = numpy.random.default_rng(chance.randrange(2**32))
-        with store.transaction() as transaction:
-            transaction.insert(head, ((mind, 0, 0, 0, b"", 0, b""),))
-
-    def come(
-        self, many: int, dimension: int = DIMENSION, embedded: bool = True, vectors: NDArray[Any] | None = None
-    ) -> list[int]:
-        """Memories that are remembered, and their vectors, at random unless they are given."""
-        with self.store.transaction() as transaction:
-            rows = [self._row(self._step(transaction)) for _ in range(many)]
-            transaction.insert(memory, [tuple(getattr(row, name) for name in row.__struct_fields__) for row in rows])
-            if embedded:
-                self.embed(transaction, rows, dimension, vectors)
-        return [row.since for row in rows]
-
-    def embed(
-        self,
-        transaction: Transaction,
-        rows: list[MemoryRow],
-        dimension: int = DIMENSION,
-        vectors: NDArray[Any] | None = None,
-    ) -> None:
-        if vectors is None:
-            vectors = unit(self.generator.standard_normal((len(rows), dimension)))
-        halves = vectors.astype("<f2")
-        bodies = [(self.mind, MODEL, row.since, each.tobytes()) for row, each in zip(rows, halves, strict=True)]
-        transaction.insert(vector, bodies)
-        put_codes(transaction, self.mind, MODEL, records_of(rows, halves))
-
-    def end(self, numbers: list[int]) -> None:
-        with self.store.transaction() as transaction:
-            for number in numbers:
-                there = update(memory).where(
-                    memory.c.mind == self.mind, memory.c.since == number, memory.c.until.is_(None)
-                )
-                transaction.execute(there.values(until=self._step(transaction)))
-
-    def erase(self, numbers: list[int]) -> None:
-        with self.store.transaction() as transaction:
-            self._step(transaction)
-            transaction.execute(delete(memory).where(memory.c.mind == self.mind, memory.c.since.in_(numbers)))
-            forget_memory_vectors(transaction, self.mind, numbers)
-
-    def reopen(self, number: int) -> None:
-        """What had taken its place was erased, so it holds again."""
-        with self.store.transaction() as transaction:
-            transaction.execute(update(memory).where(memory.c.since == number).values(until=None))
-
-    def numbers(self) -> list[int]:
-        with self.store.snapshot() as snapshot:
-            rows = snapshot.rows(select(memory.c.since).where(memory.c.mind == self.mind))
-            return sorted(int(row[0]) for row in rows)
-
-    def _step(self, transaction: Transaction) -> int:
-        self.position += 1
-        transaction.execute(update(head).where(head.c.mind == self.mind).values(position=self.position))
-        return self.position
-
-    def _row(self, number: int) -> MemoryRow:
-        names: dict[str, Any] = {name: self.chance.choice(choices) for name, choices in CHOICES.items()}
-        kind: Any = self.chance.choice(MEMORY_KINDS)
-        occurred = self.chance.choice([None, self.chance.randrange(100)])
-        return MemoryRow(
-            mind=self.mind, since=number, until=None, id=number.to_bytes(16, "big"), kind=kind, text="", **names,
-            recorded_at=self.chance.randrange(100), occurred_at=occurred, valid_from=None, valid_to=None,
-            importance=None, ending="", superseded_by=None,
-        )  # fmt: skip
-
-
-def unit(rows: NDArray[Any]) -> NDArray[numpy.float32]:
-    found: NDArray[numpy.float32] = (rows / numpy.linalg.norm(rows, axis=1, keepdims=True)).astype(numpy.float32)
-    return found
-
-
-def exactly(
-    snapshot: Snapshot, asked: NDArray[Any], wanted: MemoryFilter, position: int, mind: bytes = MIND
-) -> dict[int, float]:
-    """The cosine of every memory that is meant, by its number."""
-    meant = select(memory.c.since).where(
-        memory.c.mind == mind,
-        memory.c.since <= position,
-        memory.c.until.is_(None) | (memory.c.until > position),
-        *conditions(wanted),
-    )
-    numbers = {row[0] for row in snapshot.rows(meant)}
-    rows = snapshot.rows(select(vector.c.number, vector.c.body).where(vector.c.mind == mind, vector.c.model == MODEL))
-    return {
-        number: float(numpy.frombuffer(body, dtype="<f2").astype(numpy.float32) @ asked)
-        for number, body in rows
-        if number in numbers and len(body) == 2 * len(asked)
-    }
-
-
-@contextlib.contextmanager
-def opened(path: Any = MEMORY) -> Iterator[Store]:
-    with contextlib.closing(SqliteStore(path)) as store:
-        yield store
-
-
-def a_filter(chance: random.Random) -> MemoryFilter:
-    """No condition, one, or several."""
-    given: dict[str, Any] = {name: chance.choice(["", "", "", "a", "z"]) for name in NAMES}
-    if chance.random() < 0.3:
-        given["kinds"] = tuple(chance.sample(MEMORY_KINDS, chance.randrange(1, 4)))
-    for name in ("occurred_after", "occurred_before"):
-        if chance.random() < 0.3:
-            given[name] = chance.randrange(100)
-    return MemoryFilter(**given)
 
 
 # ── the same as by comparing all ─────────────────────────────────────────────────────────────────────────────────────
@@ -257,6 +136,30 @@ def test_counts_of_words_are_found_by_their_codes_too() -> None:
     assert right / (most * len(asked)) >= 0.9
 
 
+@pytest.mark.parametrize("dimension", [8, 384, 1_000])
+@pytest.mark.parametrize("spread", [0.3, 3.0])
+def test_how_near_a_memory_is_on_average_is_told_from_codes(dimension: int, spread: float) -> None:
+    """Of vectors that lie around one direction, more or less closely; where codes are alike, so are their errors."""
+    error = 3 * math.sqrt((math.pi / 2 - 1) / (8 * width_of(dimension)))
+    index, generator = VectorIndex(), numpy.random.default_rng(dimension)
+    towards = generator.standard_normal(dimension)
+    noise = generator.standard_normal((2_000, dimension))
+    vectors = unit(towards + spread * noise)
+    with opened() as store:
+        world = World(store, random.Random(0))
+        with store.snapshot() as snapshot:
+            assert index.among(snapshot, MIND, MODEL, dimension).background(vectors[0]) is None
+        world.come(len(vectors), vectors=vectors)
+        with store.snapshot() as snapshot:
+            meant = index.among(snapshot, MIND, MODEL, dimension)
+    for asked in unit(towards + 2 * generator.standard_normal((5, dimension))):
+        told = meant.background(asked)
+        assert told is not None
+        cosines = vectors @ asked
+        assert told[0] == pytest.approx(cosines.mean(), abs=error if spread < 1 or dimension == 8 else 0.03)
+        assert told[1] == pytest.approx(cosines.std(), rel=0.3, abs=error / 2)
+
+
 # ── blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -320,19 +223,24 @@ def test_when_all_of_a_mind_is_erased_the_index_is_empty_and_goes_on_with_what_c
         assert set(world.come(4)) == found()
 
 
-def test_what_holds_again_because_its_successor_was_erased_is_found_again() -> None:
+@pytest.mark.parametrize("embedded", [True, False])
+@pytest.mark.parametrize("more", [0, 3])
+def test_what_holds_again_because_its_successor_was_erased_is_found_again(embedded: bool, more: int) -> None:
     index, asked = VectorIndex(), numpy.ones(DIMENSION, dtype=numpy.float32)
     with opened() as store:
         world = World(store, random.Random(5))
-        old, newer, third = world.come(3)
+        old, third = world.come(2)
+        (newer,) = world.come(1, embedded=embedded)
         world.end([old])
+        expected = {third, newer} if embedded else {third}
         for erased in (False, True):
             if erased:
                 world.erase([newer])
                 world.reopen(old)
+                expected = {old, third, *(world.come(more) if more else ())}
             with store.snapshot() as snapshot:
                 found = {one.number for one in index.search(snapshot, MIND, MODEL, asked, most=9)}
-            assert found == ({old, third} if erased else {newer, third})
+            assert found == expected
 
 
 def test_whoever_embeds_anew_replaces_what_is_there_and_fills_what_was_left_out() -> None:
