@@ -218,6 +218,8 @@ class MindIndex:
             gone = numpy.ones(end - first, dtype=bool)
             gone[places - first] = False
             self._columns.until[first:end][gone] = _ERASED
+            self._columns.codes[first:end][gone] = 0
+            self._columns.names[:, first:end][:, gone] = 0
             self._append(records[len(known) :])
         self._live = None
         if erased:  # what others had closed may hold again
