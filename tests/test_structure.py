@@ -23,7 +23,7 @@ SRC = ROOT / "src"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.errors",),
-    ("tacit.clock", "tacit.heap", "tacit.ids", "tacit.numerics", "tacit.retry"),
+    ("tacit.cache", "tacit.clock", "tacit.heap", "tacit.ids", "tacit.numerics", "tacit.retry"),
     ("tacit.stores",),
     ("tacit.journal",),
     ("tacit.experience",),
@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.learning",),
     ("tacit.models",),
     ("tacit.ops",),
+    ("tacit.verbs",),
     ("tacit.mind",),
     ("tacit.opening",),
     ("tacit.aio",),

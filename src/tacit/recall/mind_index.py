@@ -108,6 +108,16 @@ class Meant(NamedTuple):
             places = places[numpy.argpartition(-alike, most)[:most]]
         return self.numbers[places]
 
+    def spread(self, most: int) -> NDArray[numpy.int64]:
+        """The numbers of up to ``most`` memories, evenly spread over all of them."""
+        return self.numbers[self._spread(most)]
+
+    def _spread(self, most: int) -> NDArray[numpy.intp]:
+        import numpy
+
+        there = numpy.arange(len(self.codes)) if self.chosen is None else numpy.flatnonzero(self.chosen)
+        return there[numpy.linspace(0, len(there) - 1, min(len(there), most)).astype(numpy.intp)]
+
     def background(self, vector: NDArray[numpy.float32]) -> tuple[float, float] | None:
         """Mean and standard deviation of the cosine of a vector and those of all that are meant, from the codes of a
         thousand of them; None for fewer than two.
@@ -116,16 +126,14 @@ class Meant(NamedTuple):
         vector, the likeness of code and projection is c p √(2 / π n) on average; divided by that it is c with a
         variance of (π / 2 - 1) / p around it, which is taken off.
         """
-        import numpy
 
-        there = numpy.arange(len(self.codes)) if self.chosen is None else numpy.flatnonzero(self.chosen)
-        if len(there) < 2:
+        places = self._spread(_SAMPLE)
+        if len(places) < 2:
             return None
-        places = there[numpy.linspace(0, len(there) - 1, min(len(there), _SAMPLE)).astype(numpy.intp)]
         projection = projected(vector.reshape(1, -1))[0]
         planes = len(projection)
         cosines = likeness(self.codes[places], projection) / (planes * math.sqrt(2 / (math.pi * len(vector))))
-        spread = float(cosines.var()) - (math.pi / 2 - 1) / planes
+        spread = float(cosines.var()) - (math.pi / 2 - 1) / planes * float(vector @ vector)
         return float(cosines.mean()), math.sqrt(max(spread, _LEAST_VARIANCE))
 
 

@@ -236,6 +236,7 @@ memory = _table(
     Index("memory_session", "mind", "session", "since"),
     Index("memory_user", "mind", "user", "since"),
     Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
+    Index("memory_forgotten", "mind", "until", **_where("ending = 'forgotten'")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
     Index("memory_ended", "mind", "until", "since", **_where("until IS NOT NULL")),
     with_rowid=True,
@@ -384,6 +385,32 @@ vector = _table(
     with_rowid=True,
 )
 
+memory_use = _table(
+    "memory_use",
+    "operational",
+    _key("mind"),
+    _key("id"),
+    _number("uses"),
+    _number("last_at"),
+)
+
+counter = _table(
+    "counter",
+    "operational",
+    _key("name", TEXT),
+    _number("count"),
+)
+text_space = _table(
+    "text_space",
+    "operational",
+    _key("mind"),
+    _number("space"),
+    _number("documents"),
+    _number("terms"),
+    _number("last"),
+    _number("epoch"),
+)
+"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``."""
 memory_vector = _table(
     "memory_vector",
     "operational",
