@@ -187,6 +187,30 @@ def test_erased_memories_are_found_by_no_index_and_their_bytes_are_gone(location
         assert not set(erased) & set(embedded(mind))
 
 
+@pytest.mark.requirement("JR-06")
+def test_no_file_holds_a_byte_of_what_was_erased(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    def held(pieces: list[bytes]) -> list[bool]:
+        files = [file.read_bytes() for file in tmp_path.iterdir()]
+        return [any(piece in file for file in files) for piece in pieces]
+
+    with open_mind(path, learning__embedder="hashing") as mind:
+        remember(mind, *(f"ship number {number}" for number in range(200)), "the marker", "water the garden")
+        mind.settle(60)
+        id = mind.recorder.mind.id
+        with reading(mind) as snapshot:
+            number = numbers(snapshot, id)["the marker"]
+            blocks = all_blocks(snapshot, id, HASHING.fingerprint)
+            records = numpy.concatenate([block.records for block in blocks])
+        vector = HASHING.embed(["the marker"])[0].astype("<f2").tobytes()
+        pieces = [vector, records[records["number"] == number]["code"].tobytes()]
+    assert held(pieces) == [True, True]
+    with open_mind(path, learning__embedder="none") as mind, mind.recorder.journal.store.transaction() as transaction:
+        assert forget_memory_vectors(transaction, id, [number]) == 1
+    assert held(pieces) == [False, False]
+
+
 # ── embedders that refuse, fail or are changed ───────────────────────────────────────────────────────────────────────
 
 
