@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.stores",),
     ("tacit.journal",),
     ("tacit.experience",),
+    ("tacit.recall",),
     ("tacit.learning.assessment",),
     ("tacit.learning.lessons", "tacit.learning.fitting"),
     ("tacit.learning.patterns", "tacit.learning.success", "tacit.learning.next_step", "tacit.learning.pointing"),
