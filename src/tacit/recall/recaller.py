@@ -24,12 +24,12 @@ from tacit.recall.budget import packed, tokens_of
 from tacit.recall.diversity import repeating
 from tacit.recall.meaning import Meaning
 from tacit.recall.memory_vectors import memory_vectors_kept_as, read_vectors
-from tacit.recall.moments import TEXTS_READ
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
 from tacit.recall.ranking import Ranked, rank
-from tacit.recall.reading import read_around, read_rows
+from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
+from tacit.recall.rows import read_around, read_rows
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
@@ -53,6 +53,10 @@ _WITH_NEIGHBOURS = 32
 """Of the best by words and by meaning, so many bring their neighbours with them as answers."""
 _SAMPLE = 256
 """Memories by which it is known how alike a random one is to the question."""
+
+
+_TEXTS_READ = 20_000
+"""Texts that have been read are remembered: those that answer once are candidates again and again."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,7 +261,7 @@ class _Recall:
         return Candidate(
             id=str(row.since),
             text=row.text,
-            terms=_terms(f"{row.subject}\n{row.text}" if row.subject else row.text),
+            reading=_read(f"{row.subject}\n{row.text}" if row.subject else row.text),
             names=_terms(f"{row.speaker}\n{row.user}"),
             kind=row.kind,
             user=row.user,
@@ -345,7 +349,12 @@ class _Recall:
         )
 
 
-@lru_cache(TEXTS_READ)
+@lru_cache(_TEXTS_READ)
+def _read(text: str) -> Reading:
+    return read(text, terms_of(text))
+
+
+@lru_cache(_TEXTS_READ)
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(terms_of(text))
 
