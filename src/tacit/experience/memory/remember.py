@@ -16,7 +16,9 @@ from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_so
 from tacit.experience.memory.memory import Said
 from tacit.experience.memory.views import said_at
 from tacit.experience.recorder import Recorder, plain
+from tacit.ids import parse_id
 from tacit.journal.append import Appender, Prepared
+from tacit.journal.read import event_by_id
 
 BATCH = 1_000
 """So many memories are written at once, all or none."""
@@ -96,9 +98,22 @@ class Rememberer:
 
         return self._recorder.submit(job, len(ids))
 
-    def _prepare(self, said: Said, key: str | None) -> Prepared:
+    def prepare_import(self, said: Said, *, id: str = "", key: str = "") -> Prepared:
+        """The event of a memory that comes from a file: with the id of an exported one, else with one made of a key."""
+        return self._prepare(said, None, parse_id(id) if id else self._recorder.keyed("import", key, "a memory"))
+
+    def write_imports(self, prepared: Sequence[Prepared]) -> list[Written]:
+        """Write memories that come from files, all or none.
+
+        What was brought in before is nothing, whatever became of it since: a correction holds, and what was forgotten
+        stays so. New content of a source whose memory is there corrects that.
+        """
+        return self._recorder.journal.run(partial(self._write_all, prepared, once=True))
+
+    def _prepare(self, said: Said, key: str | None, id: bytes | None = None) -> Prepared:
         check_said(said, self._recorder.limits)
-        id = None if key is None else self._recorder.keyed("memory", key, "a memory")
+        if key is not None:
+            id = self._recorder.keyed("memory", key, "a memory")
         payload = {"memory": plain(said)}
         return self._recorder.prepare(
             kinds.MEMORY_REMEMBERED, payload, id=id, occurred_at=said.occurred_at, agent=said.agent
@@ -116,8 +131,15 @@ class Rememberer:
         said = msgspec.convert(prepared.payload["memory"], Said)
         return Written(appended.event.id, "remembered", prepared.masked, said, appended.event.recorded_at)
 
-    def _write_all(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
-        return [self._write(appender, one) for one in prepared]
+    def _write_all(self, prepared: Sequence[Prepared], appender: Appender, *, once: bool = False) -> list[Written]:
+        return [(once and self._brought(appender, one)) or self._write(appender, one) for one in prepared]
+
+    def _brought(self, appender: Appender, prepared: Prepared) -> Written | None:
+        """The memory that an earlier import made, or corrected, by the same event; None if none did."""
+        earlier = event_by_id(appender.transaction, self._mind, prepared.id)
+        if earlier is None:
+            return None
+        return Written(earlier.event.causation or earlier.event.id, "unchanged", 0)
 
     def _correct(self, appender: Appender, row: MemoryRow, prepared: Prepared) -> Written:
         said = msgspec.convert(prepared.payload["memory"], Said)
