@@ -30,10 +30,20 @@ def add_to(app: typer.Typer) -> None:
     @by_default(stats)
     def show(session: Session, wait: Wait = LONGEST_WAIT) -> None:
         """Show what the agent is good and bad at: success by kind of task, slow and failing tools, errors."""
+        from tacit.experience.memory.walk import count_memories
+
         with session.open_mind() as mind:
             behind = catch_up(mind, wait)
             found = mind.statistics()
-        session.out.result({"statistics": found, "lag": behind}, lambda: show_statistics(session.out, found))
+            with mind.recorder.journal.store.snapshot() as snapshot:
+                memories = count_memories(snapshot, mind.recorder.mind.id)
+
+        def view() -> None:
+            show_statistics(session.out, found)
+            if memories:
+                session.out.heading("1 memory." if memories == 1 else f"{memories:,} memories.")
+
+        session.out.result({"statistics": found, "memories": memories, "lag": behind}, view)
         if behind:
             session.out.note(lag_note(behind))
 

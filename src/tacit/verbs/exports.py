@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import NamedTuple
 
 from tacit.experience import entrance
 from tacit.experience.draft import check_target, draft_of
@@ -22,6 +23,13 @@ from tacit.verbs.base import View
 _PAGE = 100
 
 
+class Exported(NamedTuple):
+    """How many lines were written."""
+
+    episodes: int
+    memories: int
+
+
 class Exports(View):
     """What a mind gives away."""
 
@@ -37,11 +45,16 @@ class Exports(View):
 
     def export_lines(self) -> Generator[bytes, None, None]:
         """What :meth:`export` writes, a line at a time, each with its line feed; from one consistent snapshot."""
+        for _, line in self._told():
+            yield line
+
+    def _told(self) -> Generator[tuple[bool, bytes], None, None]:
+        """Whether it is a memory, and the line."""
         with self._reading("mind.export") as snapshot:
             for episode in _episodes(snapshot, self.recorder.mind.id):
-                yield line_of(record_of(episode))
+                yield False, line_of(record_of(episode))
             for memory in every_memory(snapshot, self.recorder.mind.id):
-                yield line_of_memory(memory)
+                yield True, line_of_memory(memory)
 
     def export(
         self, path: str | Path, *, overwrite: bool = False, progress: Callable[[int], None] = lambda done: None
@@ -55,15 +68,21 @@ class Exports(View):
             Conflict: there is something at the path that nobody said may be overwritten, is no file, or is the store.
             NotFound: its folder does not exist.
         """
-        path = path_of(path, "the path")
-        entrance.check_progress(progress)
-        check_target(path, overwrite=overwrite, kept=own_files(Path(self.recorder.journal.store.location)))
-        count = 0
-        with draft_of(path, overwrite=overwrite) as draft:
-            for count, line in enumerate(self.export_lines(), start=1):
-                draft.write(line)
-                progress(count)
-        return count
+        return sum(write_export(self, path, overwrite=overwrite, progress=progress))
+
+
+def write_export(mind: Exports, path: str | Path, *, overwrite: bool, progress: Callable[[int], None]) -> Exported:
+    """What :meth:`Exports.export` does; how much of each there was."""
+    path = path_of(path, "the path")
+    entrance.check_progress(progress)
+    check_target(path, overwrite=overwrite, kept=own_files(Path(mind.recorder.journal.store.location)))
+    counts = {False: 0, True: 0}
+    with draft_of(path, overwrite=overwrite) as draft:
+        for is_memory, line in mind._told():
+            draft.write(line)
+            counts[is_memory] += 1
+            progress(sum(counts.values()))
+    return Exported(counts[False], counts[True])
 
 
 def _episodes(snapshot: Snapshot, mind: bytes) -> Generator[Episode, None, None]:
