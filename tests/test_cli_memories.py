@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,22 @@ def test_what_is_exported_comes_back_with_its_ids_episodes_and_memories_alike(cl
     assert told[0] == told[1]
     assert other.json("stats")["memories"] == 3
     assert "3 memories." in other("stats").out.splitlines()
+
+
+def test_the_commands_of_the_readme_do_what_it_says(cli: CommandLine, tmp_path: Path) -> None:
+    section = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8").partition("\n## Memories\n")[2]
+    commands = re.findall(r"^    tacit (.+)$", section.partition("\n## ")[0], re.MULTILINE)
+    chats = lines(tmp_path / "chats.jsonl", [{"role": "user", "content": "Hello"}])
+    files = {"chats.jsonl": chats, "everything.jsonl": str(tmp_path / "everything.jsonl")}
+    id = ""
+    assert len(commands) == 7
+    for command in commands:
+        words = [files.get(word, id if word == "MEMORY_ID" else word) for word in shlex.split(command)]
+        ran = cli(*words)
+        assert (command, ran.code) == (command, 0)
+        id = id or ran.out.strip()  # the first one remembers
+    assert json.loads(Path(files["everything.jsonl"]).read_text(encoding="utf-8"))["memory"]["text"] == "Hello"
+    assert [one["text"] for one in cli.json("memory", "history", id)][-1] == "Mia prefers the aisle"
 
 
 def test_a_terminal_does_not_obey_what_is_remembered(cli: CommandLine, tmp_path: Path) -> None:
