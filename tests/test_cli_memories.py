@@ -134,6 +134,11 @@ def test_a_chat_log_is_imported_once_from_a_file_or_a_pipe(cli: CommandLine, tmp
     assert [one["text"] for one in cli.json("memory", "list", "--user", "alice")] == ["您好", "Grüezi"]
 
 
+def test_an_import_of_traces_says_where_memories_belong(cli: CommandLine, tmp_path: Path) -> None:
+    ran = cli("import", lines(tmp_path / "lines.jsonl", {"text": "a", "user": "alice"}))
+    assert (ran.code, "'tacit memory import' takes it" in ran.err, cli.store.exists()) == (2, True, False)
+
+
 def test_no_store_is_made_for_a_source_in_which_nothing_can_be_read(cli: CommandLine, tmp_path: Path) -> None:
     ran = cli("memory", "import", lines(tmp_path / "bad.jsonl", {"text": ""}), "--format", "jsonl")
     assert (ran.code, "no store was made" in ran.err) == (2, True)

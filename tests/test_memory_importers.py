@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,36 @@ def test_a_secret_in_a_chat_is_masked_and_counted(mind: tacit.Mind, tmp_path: Pa
     assert mind.import_memories(path).masked == 1
     assert key not in texts(mind)[0]
     assert counts(mind.import_memories(path)) == (0, 0, 1, 0)
+
+
+@pytest.mark.requirement("EP-07", "JR-07")
+@pytest.mark.parametrize("place", ["file", "postgres"])
+def test_two_imports_at_once_from_two_openings_of_a_store_remember_each_thing_once(
+    request: pytest.FixtureRequest, tmp_path: Path, place: str
+) -> None:
+    location = tmp_path / "store.db" if place == "file" else request.getfixturevalue("postgres_url")
+    sources = [{"text": f"fact {number}", "source_id": f"s{number}"} for number in range(300)]
+    files = [  # the second tells half of it otherwise, and names nothing in the other half
+        write(tmp_path / "a.jsonl", *sources, *({"text": f"note {number}"} for number in range(300))),
+        write(
+            tmp_path / "b.jsonl",
+            *({**each, "text": each["text"].upper()} for each in sources[::-1]),
+            *({"text": f"note {number}"} for number in range(300)),
+        ),
+    ]
+    with open_mind(location) as one, open_mind(location) as two, ThreadPoolExecutor(2) as threads:
+        calls = [
+            threads.submit(mind.import_memories, path, format="jsonl")
+            for mind, path in zip((one, two), files, strict=True)
+        ]
+        reports = [call.result(timeout=60) for call in calls]
+        found = remembered(one)
+    assert [report.rejected for report in reports] == [[], []]
+    assert sorted(memory.source_id for memory in found if memory.source_id) == sorted(
+        str(each["source_id"]) for each in sources
+    )
+    assert len(found) == 600
+    assert sum(report.imported for report in reports) == 600
 
 
 BENCH = os.environ.get("TACIT_BENCH_DATA")

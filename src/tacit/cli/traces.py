@@ -104,8 +104,23 @@ def check_source(session: Session, source: Path, format: Any, called: str, **opt
 
     settings = session.settings
     checked = options_of(settings.limits.to_limits(), **options)
-    importer = importer_for(format, source, called)
+    try:
+        importer = importer_for(format, source, called)
+    except InvalidInput as error:
+        if format == "auto" and _holds_memories(source):
+            raise InvalidInput(f"{called} holds memories: 'tacit memory import' takes it", path=called) from error
+        raise
     return None if store_exists(settings) else nothing_in(importer.read(source, checked))
+
+
+def _holds_memories(source: Path) -> bool:
+    from tacit.experience.memory.importers.registry import memory_importer_for
+
+    try:
+        memory_importer_for("auto", source)
+    except InvalidInput:
+        return False
+    return True
 
 
 def store_exists(settings: Settings) -> bool:

@@ -252,6 +252,10 @@ class Appender:
         kept = {bytes(mind): int(position) for mind, position in self._transaction.rows(_heads_of, tenant=tenant)}
         return sum(self._heads[mind].position if mind in self._heads else position for mind, position in kept.items())
 
+    def hold(self, mind: bytes) -> None:
+        """Lock a mind until the commit: what a job reads of it from here on stays so until it has appended."""
+        self._lock(mind)
+
     def append(self, mind: bytes, prepared: Prepared) -> Appended:
         """Write one event and fold it into the views.
 

@@ -78,6 +78,7 @@ class Rememberer:
         prepared = self._prepare(said, None)
 
         def job(appender: Appender) -> Written:
+            appender.hold(self._mind)
             row = current_memory(appender.transaction, self._mind, id)
             if row is None:
                 raise no_memory(id)
@@ -89,6 +90,7 @@ class Rememberer:
         """Take memories out of what is remembered, without erasing them; how many still were."""
 
         def job(appender: Appender) -> int:
+            appender.hold(self._mind)
             there = [
                 id for id in dict.fromkeys(ids) if current_memory(appender.transaction, self._mind, id) is not None
             ]
@@ -122,6 +124,7 @@ class Rememberer:
     def _write(self, appender: Appender, prepared: Prepared) -> Written:
         payload = prepared.payload["memory"]
         if source_id := payload.get("source_id"):
+            appender.hold(self._mind)
             row = memory_of_source(appender.transaction, self._mind, payload.get("user", ""), source_id)
             if row is not None:
                 return self._correct(appender, row, prepared)
@@ -136,6 +139,7 @@ class Rememberer:
 
     def _brought(self, appender: Appender, prepared: Prepared) -> Written | None:
         """The memory that an earlier import made, or corrected, by the same event; None if none did."""
+        appender.hold(self._mind)
         earlier = event_by_id(appender.transaction, self._mind, prepared.id)
         if earlier is None:
             return None
