@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tacit
 from tacit.clock import parse_time
 from tacit.errors import InvalidInput, NotFound
-from tacit.experience.limits import DEFAULT_LIMITS
+from tacit.experience.importers import ImportedMemory
+from tacit.experience.importers.fit_memory import fit_memory
+from tacit.experience.limits import DEFAULT_LIMITS, Limits
+from tacit.experience.memory.memory import Said
 from tacit.stores.sqlite import MEMORY
 from trials import open_mind
 
@@ -315,6 +320,27 @@ def test_a_huge_text_is_truncated_with_a_mark_split_or_refused_as_told(
     assert counts(mind.import_memories(path, user="split", fit="split")) == (0, 0, len(parts), 0)
 
 
+@pytest.mark.requirement("JR-10", "QU-02")
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=300).filter(str.strip),
+    spaces=st.lists(st.integers(0, 300), max_size=20),
+    limit=st.integers(4, 120),
+)
+def test_a_text_that_is_split_loses_nothing_but_space_and_no_part_is_over_the_limit(
+    text: str, spaces: list[int], limit: int
+) -> None:
+    for place in spaces:
+        text = f"{text[:place]} {text[place:]}"
+    limits = Limits(memory_bytes=limit)
+    whole = ImportedMemory(Said(text=text, source_id="s"), "line 1", key="k")
+    parts = list(fit_memory(whole, limits, "split"))
+    assert all(len(part.said.text.encode()) <= limit for part in parts)
+    assert "".join("".join(part.said.text.split()) for part in parts) == "".join(text.split())
+    assert len({(part.key, part.said.source_id) for part in parts}) == len(parts)
+    (cut,) = fit_memory(whole, limits, "truncate")
+    assert len(cut.said.text.encode()) <= limit
+
+
 @pytest.mark.requirement("JR-10")
 def test_control_characters_and_deep_metadata_are_replaced_or_refused_as_told(mind: tacit.Mind, tmp_path: Path) -> None:
     deep: Any = "core"
@@ -412,3 +438,15 @@ def test_every_turn_of_locomo_is_remembered_once_and_can_be_cited(mind: tacit.Mi
         assert memory.speaker == turn["speaker"]
         assert memory.occurred_at is not None
     assert counts(mind.import_memories(path)) == (0, 0, len(turns), 0)
+
+
+@pytest.mark.requirement("EP-07")
+@pytest.mark.skipif(BENCH is None, reason="TACIT_BENCH_DATA does not name the folder with the benchmark data")
+def test_real_chats_with_tools_become_what_was_said_and_nothing_else(mind: tacit.Mind) -> None:
+    first = mind.import_memories(Path(BENCH or "", "tau_bench"))
+    assert (first.imported > 1_000, first.corrected, first.rejected) == (True, 0, [])
+    found = list(mind.all_memories())
+    assert {(one.kind, one.speaker) for one in found} == {("turn", "user"), ("turn", "assistant")}
+    again = mind.import_memories(Path(BENCH or "", "tau_bench"))
+    assert counts(again) == (0, 0, first.imported + first.skipped, 0)
+    assert len(list(mind.all_memories())) == first.imported
