@@ -110,7 +110,7 @@ class Rememberer:
         What was brought in before is nothing, whatever became of it since: a correction holds, and what was forgotten
         stays so. New content of a source whose memory is there corrects that.
         """
-        return self._recorder.journal.run(partial(self._write_all, prepared, once=True))
+        return self._recorder.journal.run(partial(self._bring, prepared))
 
     def _prepare(self, said: Said, key: str | None, id: bytes | None = None) -> Prepared:
         check_said(said, self._recorder.limits)
@@ -125,7 +125,7 @@ class Rememberer:
         payload = prepared.payload["memory"]
         if source_id := payload.get("source_id"):
             appender.hold(self._mind)
-            row = memory_of_source(appender.transaction, self._mind, payload.get("user", ""), source_id)
+            row = memory_of_source(appender.views, self._mind, payload.get("user", ""), source_id)
             if row is not None:
                 return self._correct(appender, row, prepared)
         appended = appender.append(self._mind, prepared)
@@ -134,16 +134,27 @@ class Rememberer:
         said = msgspec.convert(prepared.payload["memory"], Said)
         return Written(appended.event.id, "remembered", prepared.masked, said, appended.event.recorded_at)
 
-    def _write_all(self, prepared: Sequence[Prepared], appender: Appender, *, once: bool = False) -> list[Written]:
-        return [(once and self._brought(appender, one)) or self._write(appender, one) for one in prepared]
+    def _write_all(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
+        return [self._write(appender, one) for one in prepared]
 
-    def _brought(self, appender: Appender, prepared: Prepared) -> Written | None:
-        """The memory that an earlier import made, or corrected, by the same event; None if none did."""
+    def _bring(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
         appender.hold(self._mind)
-        earlier = event_by_id(appender.transaction, self._mind, prepared.id)
-        if earlier is None:
-            return None
-        return Written(earlier.event.causation or earlier.event.id, "unchanged", 0)
+        memories: dict[bytes, bytes] = {}
+        """The memory of each event that was met so far."""
+        written = []
+        for one in prepared:
+            memory = memories.get(one.id) or self._brought(appender, one.id)
+            if memory is not None:
+                written.append(Written(memory, "unchanged", 0))
+            else:
+                written.append(self._write(appender, msgspec.structs.replace(one, repeatable=False)))
+            memories[one.id] = written[-1].id
+        return written
+
+    def _brought(self, appender: Appender, event: bytes) -> bytes | None:
+        """The memory that an earlier import made, or corrected, by an event of this id; None if none did."""
+        earlier = event_by_id(appender.views, self._mind, event)
+        return None if earlier is None else earlier.event.causation or earlier.event.id
 
     def _correct(self, appender: Appender, row: MemoryRow, prepared: Prepared) -> Written:
         said = msgspec.convert(prepared.payload["memory"], Said)
