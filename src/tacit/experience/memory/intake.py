@@ -84,13 +84,13 @@ class MemoryIntake:
         self._count(one, done)
 
     def _count(self, one: _Ready, done: Written) -> None:
-        if done.done == "unchanged":
-            self.report.skipped += 1
-            return
-        if done.done == "corrected":
+        if done.done == "remembered":
+            self.report.imported += 1
+        elif done.done == "corrected":
             self.report.corrected += 1
         else:
-            self.report.imported += 1
+            self.report.skipped += 1
+            return
         self.report.shortened += one.item.shortened
         self.report.masked += one.prepared.masked
 
