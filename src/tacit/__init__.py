@@ -51,6 +51,7 @@ if _typing.TYPE_CHECKING:
     from tacit.mind import Mind, PastMind
     from tacit.opening import OpenStore, open_store
     from tacit.opening import open_mind_alone as open
+    from tacit.recall.answer import Recollection
     from tacit.verbs.memories import RememberReport
 
 __version__ = "0.1.0"
@@ -66,6 +67,7 @@ _HOMES = {
     "OpenEpisodeWarning": ("tacit.experience.live", "OpenEpisodeWarning"),
     "MemoryImportReport": ("tacit.experience.memory.intake", "MemoryImportReport"),
     "Memory": ("tacit.experience.memory.memory", "Memory"),
+    "Recollection": ("tacit.recall.answer", "Recollection"),
     "RememberReport": ("tacit.verbs.memories", "RememberReport"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
     **{name: ("tacit.learning.advising.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
@@ -133,6 +135,7 @@ __all__ = [
     "QuotaExceeded",
     "RateLimitExceeded",
     "ReadOnly",
+    "Recollection",
     "Record",
     "Relation",
     "RememberReport",

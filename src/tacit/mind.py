@@ -239,9 +239,8 @@ class Mind(PastMind, Memories, MemoryImports, Exports, Upkeep):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
-        return LiveEpisode(
-            self.recorder, appended.event.id, buffering=self._shared.buffering if buffered else None, fit=fit
-        )
+        buffering = self._shared.buffering if buffered else None
+        return LiveEpisode(self.recorder, appended.event.id, buffering=buffering, fit=fit)
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")
