@@ -59,9 +59,10 @@ FIND = f"""
     SELECT number, sum(weight) * {K1 + 1} / (%(at_least)s::float8 + %(by_length)s::float8 * min(length))
     FROM unnest(%(terms)s::bigint[], %(weights)s::float8[]) AS wanted (term, weight)
     CROSS JOIN LATERAL (
-        SELECT number, length FROM text_entry
-        WHERE terms @> ARRAY[wanted.term] AND mind = %(mind)s
+        SELECT mind, number, length FROM text_entry WHERE terms @> ARRAY[wanted.term]
+        OFFSET 0  -- else it may be planned to read all of a mind's documents for each term
     ) AS entry
+    WHERE entry.mind = %(mind)s
     GROUP BY number ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
 """  # noqa: S608 - a constant
 
