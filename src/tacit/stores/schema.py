@@ -393,7 +393,10 @@ text_space = _table(
     _number("last"),
     _number("epoch"),
 )
-"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``."""
+"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``.
+
+Its row stays also when all that the mind had is erased: a further mind must not get the same number.
+"""
 
 node = _table(
     "node",
