@@ -19,12 +19,12 @@ import tacit
 from embedding_provider import Provider
 from tacit.errors import ModelError
 from tacit.learning.advising.advisor import BY_WORDS_ALONE
-from tacit.learning.advising.meaning import PATIENCE_SECONDS, Meaning
-from tacit.learning.lessons.embedder import embed_each
 from tacit.mind import Mind
 from tacit.models.embedding_cache import CachedEmbedder
 from tacit.models.embedding_server import EmbeddingServer
 from tacit.models.hashing import HashingEmbedder
+from tacit.recall.embedder import embed_each
+from tacit.recall.meaning import PATIENCE_SECONDS, Meaning
 from tacit.stores import schema
 from trials import open_mind, settings
 
@@ -97,6 +97,19 @@ def test_an_episode_that_cannot_be_embedded_is_found_by_its_words_and_said_once(
         advice = mind.advise("more poison to carry away", record=False)
         assert advice.episodes[0].id == poisoned
         assert advice.notes == (BY_WORDS_ALONE,)
+
+
+def test_a_text_that_was_refused_just_before_the_server_came_back_is_asked_for_again() -> None:
+    class Back(HashingEmbedder):
+        calls = 0
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            self.calls += 1
+            if self.calls == 1:
+                raise ModelError("it is starting")
+            return super().embed(texts)
+
+    assert [vector is None for vector in embed_each(Back(8), ["paint the ship"])] == [False]
 
 
 # ── servers that are away ────────────────────────────────────────────────────────────────────────────────────────────
@@ -217,7 +230,7 @@ def test_another_embedder_embeds_the_past_anew_and_until_then_words_serve(provid
 
 
 ENDING = """
-from tacit.learning.lessons.embedder import ask
+from tacit.recall.embedder import ask
 from tacit.models.embedders import open_embedder
 embedder = open_embedder("minilm")
 embedder.embed(["it is loaded"])

@@ -78,7 +78,7 @@ def test_what_nobody_asks_about_any_more_is_left_alone(
     monkeypatch.setattr(counsel, "_RECENTLY_SECONDS", -1.0)
     live(mind, 5)
     mind.settle(60)
-    mind._counsel.keep_up(mind.recorder.journal.store)
+    mind._shared.counsel.keep_up(mind.recorder.journal.store)
     assert len(put_by) == before
 
 

@@ -33,9 +33,10 @@ pytestmark = pytest.mark.requirement("JR-08")
 PASSPHRASE = "correct horse"
 SINCE_0003 = ("book", "demotion", "draw", "exposure", "fit", "forecast", "lesson", "vector")
 """Tables that schema 0003 brought."""
+_OF_BOTH = ("memory", "memory_use", "counter", "memory_vector", "code", "text_space")
 SINCE_0004 = {
-    "sqlite": ("memory", "text_space", "text_vocabulary", "text_index"),
-    "postgresql": ("memory", "text_space", "text_entry", "text_term"),
+    "sqlite": (*_OF_BOTH, "text_vocabulary", "text_index"),
+    "postgresql": (*_OF_BOTH, "text_entry", "text_term"),
 }
 """Tables that schema 0004 brought to each kind of database."""
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("store-*.sql"))

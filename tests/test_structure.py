@@ -23,10 +23,11 @@ SRC = ROOT / "src"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.errors",),
-    ("tacit.clock", "tacit.heap", "tacit.ids", "tacit.numerics", "tacit.retry"),
+    ("tacit.cache", "tacit.clock", "tacit.heap", "tacit.ids", "tacit.numerics", "tacit.retry"),
     ("tacit.stores",),
     ("tacit.journal",),
     ("tacit.experience",),
+    ("tacit.recall",),
     ("tacit.learning.assessment",),
     ("tacit.learning.lessons", "tacit.learning.fitting"),
     ("tacit.learning.patterns", "tacit.learning.success", "tacit.learning.next_step", "tacit.learning.pointing"),
@@ -37,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.learning",),
     ("tacit.models",),
     ("tacit.ops",),
+    ("tacit.verbs",),
     ("tacit.mind",),
     ("tacit.opening",),
     ("tacit.aio",),

@@ -44,11 +44,13 @@ if _typing.TYPE_CHECKING:
     from tacit.experience.episode import Artifact, Episode, Outcome, Record, Relation, Step, Task
     from tacit.experience.handoff import HandOff
     from tacit.experience.live import LiveEpisode, OpenEpisodeWarning
+    from tacit.experience.memory.memory import Memory
     from tacit.learning.advising.advice import Advice, Evidence, Playbook, Tool
     from tacit.learning.assessment.evidence import Estimate
     from tacit.mind import Mind, PastMind
     from tacit.opening import OpenStore, open_store
     from tacit.opening import open_mind_alone as open
+    from tacit.verbs.memories import RememberReport
 
 __version__ = "0.1.0"
 
@@ -61,6 +63,8 @@ _HOMES = {
     "PastMind": ("tacit.mind", "PastMind"),
     "LiveEpisode": ("tacit.experience.live", "LiveEpisode"),
     "OpenEpisodeWarning": ("tacit.experience.live", "OpenEpisodeWarning"),
+    "Memory": ("tacit.experience.memory.memory", "Memory"),
+    "RememberReport": ("tacit.verbs.memories", "RememberReport"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
     **{name: ("tacit.learning.advising.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
     "Estimate": ("tacit.learning.assessment.evidence", "Estimate"),
@@ -111,6 +115,7 @@ __all__ = [
     "InvalidSetting",
     "LimitExceeded",
     "LiveEpisode",
+    "Memory",
     "Mind",
     "ModelError",
     "NotAStore",
@@ -127,6 +132,7 @@ __all__ = [
     "ReadOnly",
     "Record",
     "Relation",
+    "RememberReport",
     "SchemaMismatch",
     "Step",
     "StoreBusy",

@@ -30,9 +30,13 @@ from tacit.experience.live import (
     note_unrecorded,
     note_unwritten,
 )
+from tacit.experience.memory.check import said_from
+from tacit.experience.memory.memory import Memory
+from tacit.experience.memory.remember import Rememberer
 from tacit.experience.recorder import LiveFit
 from tacit.ids import format_id, parse_id
 from tacit.opening import open_mind_alone
+from tacit.verbs.memories import as_memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -207,6 +211,10 @@ class PastMind(_Threaded):
     book = _threaded("book", blocking.PastMind)
     forecasts = _threaded("forecasts", blocking.PastMind)
     trials = _threaded("trials", blocking.PastMind)
+    memory = _threaded("memory", blocking.PastMind)
+    memory_history = _threaded("memory_history", blocking.PastMind)
+    memories = _threaded("memories", blocking.PastMind)
+    recall = _threaded("recall", blocking.PastMind)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
@@ -230,6 +238,12 @@ class Mind(PastMind):
     def resume(self, given: HandOff | str, **options: Any) -> AsyncEpisode:
         """Go on with an open episode, as :meth:`tacit.Mind.resume` does."""
         return AsyncEpisode(self, lambda: self._blocking.resume(given, **options))
+
+    async def remember(self, text: str, *, key: str | None = None, **fields: Any) -> Memory:
+        """Remember one thing, as :meth:`tacit.Mind.remember` does."""
+        said = said_from({"text": text, **fields})
+        written = await asyncio.wrap_future(Rememberer(self.recorder).remember(said, key=key))
+        return await self.in_thread(as_memory, self.recorder, written)
 
     async def at(self, moment: datetime) -> PastMind:
         """The mind as it was at a moment."""
@@ -262,11 +276,12 @@ class Mind(PastMind):
 
 _THREADED = (
     "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics",
-    "reward", "reflection", "export", "backup", "feedback",
+    "reward", "reflection", "export", "backup", "feedback", "remember_many", "correct", "forget",
+    "maintain", "forgotten",
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))
-for _name in ("episode", "resume"):
+for _name in ("episode", "resume", "remember"):
     getattr(Mind, _name).__signature__ = inspect.signature(getattr(blocking.Mind, _name))
 
 

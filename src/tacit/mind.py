@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +18,11 @@ from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, T
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, importer_for, line_of, record_of
 from tacit.experience.ingest import IngestReport, Progress, ingest, options_of
-from tacit.experience.live import Buffering, LiveEpisode
+from tacit.experience.live import LiveEpisode
 from tacit.experience.recorder import LiveFit, Recorder, plain
-from tacit.experience.views import NOW, EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
+from tacit.experience.views import EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
-from tacit.journal.read import position_at
+from tacit.journal.read import head_position, position_at
 from tacit.learning.advising.advice import Advice, Tool
 from tacit.learning.advising.book import Book, read_book
 from tacit.learning.asking import question_of
@@ -31,47 +30,26 @@ from tacit.learning.assessment.baseline import read_baseline
 from tacit.learning.assessment.reflection import LanguageModel, Reflection, reflect_by_model, reflect_by_rule
 from tacit.learning.assessment.reward import Reward, reward
 from tacit.learning.assessment.statistics import Statistics, read_statistics
-from tacit.learning.counsel import Counsel, judge_exposure
+from tacit.learning.counsel import judge_exposure
 from tacit.learning.studying.forecasts import Quality, read_quality
 from tacit.learning.trials.report import AdviceTrial, read_trials
 from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 from tacit.stores.sqlite_file import own_files
+from tacit.verbs.base import Shared
+from tacit.verbs.memories import Memories, PastMemories
+from tacit.verbs.recall import Recalls
+from tacit.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
-    from tacit.ops.schedule import Backups
 
 _PAGE = 100
 
 
-class PastMind:
+class PastMind(PastMemories, Recalls):
     """A read-only view of a mind: as it was at a moment, or (as the base of :class:`Mind`) as it is."""
-
-    def __init__(self, recorder: Recorder, counsel: Counsel, position: int = NOW) -> None:
-        self.recorder = recorder
-        self._counsel = counsel
-        self._position = position
-
-    @property
-    def id(self) -> str:
-        """The mind's id."""
-        return format_id(self.recorder.mind.id)
-
-    @property
-    def name(self) -> str:
-        return self.recorder.mind.name
-
-    @property
-    def tenant(self) -> str:
-        return self.recorder.mind.tenant
-
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[Snapshot]:
-        """A consistent snapshot; reading that takes long is warned of."""
-        with operation(what, mind=self.name), self.recorder.journal.store.snapshot() as snapshot:
-            yield snapshot
 
     def get(self, id: str) -> Episode:
         """An episode with all its steps, by id.
@@ -79,8 +57,15 @@ class PastMind:
         Raises:
             NotFound: there was none of that id.
         """
+        mind, wanted = self.recorder.mind.id, parse_id(id)
         with self._reading("episode.get") as snapshot:
-            return load_episode(snapshot, self.recorder.mind.id, parse_id(id), self._position)
+            key = ("episode", mind, wanted, min(self._position, head_position(snapshot, mind)))
+            kept = self._shared.cache.get(key)
+            if kept is not None:
+                return msgspec.msgpack.decode(kept, type=Episode)
+            found = load_episode(snapshot, mind, wanted, self._position)
+        self._shared.cache.put(key, msgspec.msgpack.encode(found))
+        return found
 
     def episodes(
         self,
@@ -164,7 +149,9 @@ class PastMind:
             description, context, tags=tags, metadata=metadata, tools=tools, steps=steps, limits=limits, fit=fit
         )
         with operation("advise", mind=self.name):
-            return self._counsel.advise(self.recorder, self._position, question, key=key, record=self._records(record))
+            return self._shared.counsel.advise(
+                self.recorder, self._position, question, key=key, record=self._records(record)
+            )
 
     def _records(self, wanted: bool) -> bool:
         """Whether what is advised is written down: not on a view of the past, whatever was wanted."""
@@ -193,16 +180,14 @@ class PastMind:
         raise AttributeError(name)
 
 
-class Mind(PastMind):
+class Mind(PastMind, Memories, Upkeep):
     """The front door: record experience, read it back, and see what was learned.
 
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
     """
 
-    def __init__(self, recorder: Recorder, backups: Backups, buffering: Buffering, counsel: Counsel) -> None:
-        super().__init__(recorder, counsel)
-        self._backups = backups
-        self._buffering = buffering
+    def __init__(self, recorder: Recorder, shared: Shared) -> None:
+        super().__init__(recorder, shared)
         self.owned: Any = None
         """The store that closes with this mind, when the mind was opened alone."""
 
@@ -256,7 +241,9 @@ class Mind(PastMind):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
-        return LiveEpisode(self.recorder, appended.event.id, buffering=self._buffering if buffered else None, fit=fit)
+        return LiveEpisode(
+            self.recorder, appended.event.id, buffering=self._shared.buffering if buffered else None, fit=fit
+        )
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")
@@ -360,7 +347,7 @@ class Mind(PastMind):
         if self.get(id).status != "open":
             raise Conflict(f"episode {id} is completed; there is nothing to resume", episode=id)
         self.recorder.resume(parse_id(id), agent=agent, checkpoint=checkpoint).result()
-        buffering = self._buffering if buffered else None
+        buffering = self._shared.buffering if buffered else None
         return LiveEpisode(self.recorder, parse_id(id), buffering=buffering, fit=fit)
 
     # ── what was learned ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -432,7 +419,7 @@ class Mind(PastMind):
         """The mind as it was at a moment: what had been recorded by then, and nothing else."""
         with self._reading("mind.at") as snapshot:
             position = position_at(snapshot, self.recorder.mind.id, to_micros(moment))
-        return PastMind(self.recorder, self._counsel, position)
+        return PastMind(self.recorder, self._shared, position)
 
     def all_episodes(self) -> Generator[Episode, None, None]:
         """Every episode with its steps, newest first, from one consistent snapshot."""
@@ -464,7 +451,7 @@ class Mind(PastMind):
 
     def backup(self, target: str | Path) -> BackupInfo:
         """A verified copy of the whole store, while it is in use. See ``OpenStore.backup``."""
-        return self._backups.create(path_of(target, "the target"))
+        return self._shared.backups.create(path_of(target, "the target"))
 
     def close(self) -> None:
         """Let go; closes the store too when this mind was opened alone."""

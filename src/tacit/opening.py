@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import warnings
 import weakref
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tacit.cache import AnswerCache, CacheUse, use_of
 from tacit.clock import Clock, SystemClock
-from tacit.errors import InvalidInput, beside
+from tacit.errors import InvalidInput, TacitError, beside
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.memory.fold import MemoryProjection
 from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
@@ -23,13 +27,13 @@ from tacit.journal.allowance import Allowance, Bounds
 from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, EventConsumer
 from tacit.journal.consumers import Pace
+from tacit.journal.counters import Counters, read_counters
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, check_name, list_minds, open_mind
 from tacit.journal.notary import Cadence
 from tacit.journal.taking import helper_of
 from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
-from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import Vectors
 from tacit.learning.patterns.mining import MiningPolicy
@@ -39,6 +43,13 @@ from tacit.learning.trials.exposure import ExposureProjection, Withholding
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
+from tacit.recall.embedder import TextEmbedder
+from tacit.recall.forgetting import Retention
+from tacit.recall.meaning import Meaning
+from tacit.recall.memory_vectors import MemoryVectors
+from tacit.recall.recaller import Recaller
+from tacit.recall.uses import Uses
+from tacit.recall.vector_index import VectorIndex
 from tacit.retry import RetryPolicy
 from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
@@ -46,6 +57,7 @@ from tacit.stores.opening import open_store as open_database
 from tacit.stores.paths import path_of
 from tacit.stores.port import Store
 from tacit.stores.sqlite_file import anchor_path
+from tacit.verbs.base import Shared
 
 if TYPE_CHECKING:
     from tacit.ops.settings import Settings
@@ -82,9 +94,25 @@ class OpenStore:
             allowance=Allowance(_bounds(settings)),
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
-        self._counsel = Counsel(embedder, window=settings.learning.window, withholding=_withholding(settings))
-        self.journal.start(self.backups.run_due, partial(self._counsel.keep_up, store))
-        self._abandoned = weakref.finalize(self, _abandon, self.journal, store)
+        meaning = None if embedder is None else Meaning(embedder)
+        self._shared = Shared(
+            counsel=Counsel(meaning, window=settings.learning.window, withholding=_withholding(settings)),
+            backups=self.backups,
+            buffering=_buffering(settings),
+            retention=_retention(settings),
+            cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
+            recaller=Recaller(meaning, VectorIndex()),
+            uses=Uses(),
+        )
+        counters = Counters(self._shared.cache.news)
+        self.journal.start(
+            self.backups.run_due,
+            partial(self._shared.counsel.keep_up, store),
+            partial(self._shared.uses.write_due, self.journal),
+            partial(counters.write_due, self.journal),
+        )
+        self._end = partial(_close, self.journal, store, (self._shared.uses.write, counters.write))
+        self._abandoned = weakref.finalize(self, _abandon, self.journal, store, self._end)
         self._abandoned.atexit = False
 
     @property
@@ -102,17 +130,17 @@ class OpenStore:
             info = open_mind(self.journal, self._entropy, tenant, name)
             with self._lock:
                 self._minds[tenant, name] = info
-        return Mind(
-            Recorder(self.journal, info, self._limits, keeper=self),
-            self.backups,
-            _buffering(self.settings),
-            self._counsel,
-        )
+        return Mind(Recorder(self.journal, info, self._limits, keeper=self), self._shared)
 
     def minds(self) -> list[MindInfo]:
         """Every mind in the store."""
         with self.store.snapshot() as snapshot:
             return list_minds(snapshot)
+
+    def cache_use(self) -> CacheUse:
+        """How the caches of all processes that have had this store open have done, to some seconds ago."""
+        with self.store.snapshot() as snapshot:
+            return use_of(read_counters(snapshot))
 
     def backup(self, target: str | Path) -> BackupInfo:
         """Write a verified copy of the whole store while it is in use.
@@ -130,9 +158,9 @@ class OpenStore:
         """
         self._abandoned.detach()
         if self.journal.in_own_thread():
-            threading.Thread(target=_close, args=(self.journal, self.store), name="tacit-close").start()
+            threading.Thread(target=self._end, name="tacit-close").start()
             return
-        _close(self.journal, self.store)
+        self._end()
 
     def __enter__(self) -> OpenStore:
         return self
@@ -144,18 +172,21 @@ class OpenStore:
             self.close()
 
 
-def _close(journal: Journal, store: Store) -> None:
+def _close(journal: Journal, store: Store, last: Sequence[Callable[[Journal], None]]) -> None:
     try:
+        for write in () if store.read_only else last:
+            with contextlib.suppress(TacitError):  # counts are not worth an error at the end
+                write(journal)
         journal.close()
     finally:
         store.close()
 
 
-def _abandon(journal: Journal, store: Store) -> None:
+def _abandon(journal: Journal, store: Store, end: Callable[[], None]) -> None:
     """The end of an unclosed store. Any thread may be the one that drops it, even the journal's own, so none waits."""
     if journal.writer.forked:  # the store is the parent's
         return
-    threading.Thread(target=_close, args=(journal, store), name="tacit-close").start()
+    threading.Thread(target=end, name="tacit-close").start()
     warnings.warn(
         f"the store {store.location} was never closed; call close(), or use it in a 'with' block",
         ResourceWarning,
@@ -173,7 +204,7 @@ def anchor_of(store: Store, settings: Settings) -> Path | None:
 
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    return [MindProjection(), EpisodeProjection(limits), ExposureProjection()]
+    return [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
 
 
 def view_consumers() -> list[EventConsumer]:
@@ -191,7 +222,7 @@ def thinkers(
     """What follows the journal in the background and takes its time."""
     study = Study(clock, policy, embedder, store)
     # study waits for vectors: where both take turns, they come first
-    return [study] if embedder is None else [Vectors(embedder), study]
+    return [study] if embedder is None else [Vectors(embedder), MemoryVectors(embedder), study]
 
 
 _TEXTS_REMEMBERED = 10_000
@@ -220,6 +251,23 @@ def _bounds(settings: Settings) -> Bounds:
 
 def _buffering(settings: Settings) -> Buffering:
     return Buffering(steps=settings.buffer.steps, seconds=settings.buffer.seconds)
+
+
+def _retention(settings: Settings) -> Retention:
+    kept = settings.retention
+    days = {
+        "turn": kept.turn_days,
+        "fact": kept.fact_days,
+        "preference": kept.preference_days,
+        "instruction": kept.instruction_days,
+        "note": kept.note_days,
+    }
+    return Retention(
+        memories=kept.memories or None,
+        memory_bytes=kept.memory_bytes or None,
+        days={kind: bound for kind, bound in days.items() if bound},
+        half_life_days=kept.half_life_days,
+    )
 
 
 def _study_policy(settings: Settings) -> StudyPolicy:

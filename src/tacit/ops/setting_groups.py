@@ -130,6 +130,9 @@ class LimitSettings(Group):
     tags_per_episode: int = Field(
         default=DEFAULT_LIMITS.tags_per_episode, ge=0, le=10_000, description="Most tags on one episode."
     )
+    memory_bytes: int = Field(
+        default=DEFAULT_LIMITS.memory_bytes, ge=1, le=1_000_000, description="Longest text of a memory, bytes of UTF-8."
+    )
     json_depth: int = Field(
         default=DEFAULT_LIMITS.json_depth, ge=1, le=200, description="Deepest nesting of a JSON value, levels."
     )
@@ -302,6 +305,34 @@ class PostgresSettings(Group):
         return value
 
 
+class CacheSettings(Group):
+    """What was read lately is kept in memory, until anything is written to its mind."""
+
+    bytes: int = Field(default=20_000_000, ge=0, le=10**11, description="Most bytes of the cache. 0: nothing is kept.")
+    ttl_seconds: float = Field(default=3_600, ge=0.1, le=31_536_000, description="Seconds that an answer is kept.")
+
+
+_AGE = "Days after which {} are forgotten, counted from when they came in or were last found."
+
+
+class RetentionSettings(Group):
+    """How much of what is remembered a mind keeps; 0 is no bound. `tacit maintain` forgets what is beyond."""
+
+    memories: int = Field(default=0, ge=0, le=10**9, description="Most memories of a mind.")
+    memory_bytes: int = Field(default=0, ge=0, le=10**12, description="Most bytes of the texts of a mind's memories.")
+    turn_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("turns of conversations"))
+    fact_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("facts"))
+    preference_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("preferences"))
+    instruction_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("instructions"))
+    note_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("notes"))
+    half_life_days: float = Field(
+        default=90,
+        ge=0.01,
+        le=36_500,
+        description="Days in which the freshness of a memory halves; it counts when some have to be forgotten.",
+    )
+
+
 class BackupSettings(Group):
     """Backups made on a schedule; `tacit backup` makes one at any time."""
 
@@ -370,6 +401,8 @@ class Settings(Group):
     learning: LearningSettings = LearningSettings()
     advice: AdviceSettings = AdviceSettings()
     postgres: PostgresSettings = PostgresSettings()
+    cache: CacheSettings = CacheSettings()
+    retention: RetentionSettings = RetentionSettings()
     backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 

@@ -22,9 +22,7 @@ from tacit.stores.terms import terms_of_memory
 
 _MADE_ANEW = (schema.revision, schema.text_space)
 """What the target has of its own: its revision, and the index of words."""
-_MIND, _SINCE, *_WORDS = (
-    list(schema.memory.c).index(schema.memory.c[name]) for name in ("mind", "since", "text", "speaker", "subject")
-)
+_COLUMNS = [column.name for column in schema.memory.c]
 _FIRST_ROWS = 16
 _MOST_ROWS = 1_000
 _BATCH_BYTES = 8_000_000
@@ -53,8 +51,9 @@ def copy_tables(source: Snapshot, target: Transaction) -> dict[str, int]:
 
 
 def _index(target: Transaction, rows: list[Row]) -> None:
-    for mind, of_mind in groupby(rows, key=itemgetter(_MIND)):
-        target.index_terms(mind, [(row[_SINCE], terms_of_memory(*[row[at] for at in _WORDS])) for row in of_mind])
+    told = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    for mind, of_mind in groupby(told, key=itemgetter("mind")):
+        target.index_terms(mind, [(each["since"], terms_of_memory(each)) for each in of_mind])
 
 
 def copy_to_file(source: Snapshot, target: Path, *, passphrase: str | None = None) -> None:

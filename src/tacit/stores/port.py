@@ -36,8 +36,11 @@ class Snapshot(Protocol):
         """The first row of a select, or None."""
         ...
 
-    def find_terms(self, mind: bytes, terms: Sequence[str], most: int) -> list[tuple[int, float]]:
-        """The documents that hold any of the terms, as far as the bound on work allows; see ``text_index``.
+    def find_terms(
+        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+    ) -> list[tuple[int, float]]:
+        """The documents that hold any of the terms, and all of those ``within``; see ``text_index`` for how much is
+        looked at.
 
         At most ``most`` numbers with their scores (more is better), the best first, of equal ones the newest. They are
         candidates: how often a term stands in a document does not count.

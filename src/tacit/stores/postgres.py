@@ -386,13 +386,15 @@ class _Cursor:
             with self._translated():
                 postgres_text.write(self._cursor, changes)
 
-    def find_terms(self, mind: bytes, terms: Sequence[str], most: int) -> list[tuple[int, float]]:
-        counts = self.count_terms(mind, terms)
-        space = self._space(mind)
-        if not space or not counts:
+    def find_terms(
+        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+    ) -> list[tuple[int, float]]:
+        space, counts = self._space(mind), self.count_terms(mind, [*terms, *within])
+        if space is None:
             return []
+        search = text_index.search_for(space, *text_index.apart(counts, terms, within))
         with self._translated():
-            return postgres_text.find(self._cursor, mind, text_index.search_for(space, counts), most)
+            return [] if search is None else postgres_text.find(self._cursor, mind, search, most)
 
     def count_terms(self, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
         self.write_changes()

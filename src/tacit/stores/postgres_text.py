@@ -63,7 +63,8 @@ FIND = f"""
     SELECT number, sum(weight) * {K1 + 1} / (%(at_least)s::float8 + %(by_length)s::float8 * min(length))
     FROM unnest(%(terms)s::bigint[], %(weights)s::float8[]) AS wanted (term, weight)
     CROSS JOIN LATERAL (
-        SELECT mind, number, length FROM text_entry WHERE terms @> ARRAY[wanted.term]
+        SELECT mind, number, length FROM text_entry
+        WHERE terms @> (ARRAY[wanted.term] || %(within)s::bigint[])
         OFFSET 0  -- else it may be planned to read all of a mind's documents for each term
     ) AS entry
     WHERE entry.mind = %(mind)s
@@ -72,7 +73,7 @@ FIND = f"""
 
 FIND_NEWEST = f"""
     SELECT number, %(weight)s::float8 * {K1 + 1} / (%(at_least)s::float8 + %(by_length)s::float8 * length)
-    FROM text_entry WHERE mind = %(mind)s AND number > %(above)s AND terms @> ARRAY[%(term)s::bigint]
+    FROM text_entry WHERE mind = %(mind)s AND number > %(above)s AND terms @> %(terms)s::bigint[]
     ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
 """  # noqa: S608 - a constant
 
@@ -109,12 +110,13 @@ def counts(cursor: Any, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
 def find(cursor: Any, mind: bytes, search: Search, most: int) -> list[tuple[int, float]]:
     """The numbers of the best documents, with their scores."""
     terms, weights = _digests(mind, search.weights), list(search.weights.values())
-    values = {"mind": mind, "at_least": search.at_least, "by_length": search.by_length, "most": most}
+    within = _digests(mind, search.within)
+    values: dict[str, Any] = {"mind": mind, "at_least": search.at_least, "by_length": search.by_length, "most": most}
     if search.above:  # planned anew each time: which index is the better one depends on how frequent the term is
-        values |= {"above": search.above, "term": terms[0], "weight": weights[0]}
+        values |= {"above": search.above, "terms": [terms[0], *within], "weight": weights[0]}
         rows = cursor.execute(FIND_NEWEST, values, prepare=False).fetchall()
     else:
-        rows = cursor.execute(FIND, values | {"terms": terms, "weights": weights}).fetchall()
+        rows = cursor.execute(FIND, values | {"terms": terms, "weights": weights, "within": within}).fetchall()
     return [(number, score) for number, score in rows]
 
 

@@ -233,10 +233,12 @@ memory = _table(
     _text("ending"),
     _id("superseded_by", optional=True),
     Index("memory_id", "mind", "id"),
-    Index("memory_session", "mind", "session", "since"),
+    Index("memory_session", "mind", "session", "user", "since", "until"),
     Index("memory_user", "mind", "user", "since"),
     Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
+    Index("memory_forgotten", "mind", "until", **_where("ending = 'forgotten'")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
+    Index("memory_ended", "mind", "until", "since", **_where("until IS NOT NULL")),
     with_rowid=True,
 )
 
@@ -383,6 +385,22 @@ vector = _table(
     with_rowid=True,
 )
 
+memory_use = _table(
+    "memory_use",
+    "operational",
+    _key("mind"),
+    _key("id"),
+    _number("uses"),
+    _number("last_at"),
+)
+
+counter = _table(
+    "counter",
+    "operational",
+    _key("name", TEXT),
+    _number("count"),
+)
+
 text_space = _table(
     "text_space",
     "operational",
@@ -397,6 +415,31 @@ text_space = _table(
 
 Its row stays also when all that the mind had is erased: a further mind must not get the same number.
 """
+
+memory_vector = _table(
+    "memory_vector",
+    "operational",
+    _key("mind"),
+    _key("model", TEXT),
+    _key("number", BigInteger()),
+    _id("body"),
+    with_rowid=True,  # its rows are long
+)
+
+code = _table(
+    "code",
+    "operational",
+    _key("mind"),
+    _key("model", TEXT),
+    _key("block", BigInteger()),
+    _number("last"),
+    _number("revision"),
+    _number("width"),
+    _number("size"),
+    _id("body"),
+    Index("code_revision", "mind", "model", "revision"),
+    with_rowid=True,  # its rows are long
+)
 
 node = _table(
     "node",

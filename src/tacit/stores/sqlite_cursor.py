@@ -95,13 +95,15 @@ class Cursor:
             with translated(self._location):
                 sqlite_text.write(self._connection, changes)
 
-    def find_terms(self, mind: bytes, terms: Sequence[str], most: int) -> list[tuple[int, float]]:
-        space = self._space(mind)
+    def find_terms(
+        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+    ) -> list[tuple[int, float]]:
+        space, counts = self._space(mind), self.count_terms(mind, [*terms, *within])
+        if space is None:
+            return []
+        search = text_index.search_for(space, *text_index.apart(counts, terms, within))
         with translated(self._location):
-            counts = sqlite_text.counts(self._connection, space, terms, self._term_counts) if space else {}
-            if not space or not counts:
-                return []
-            return sqlite_text.find(self._connection, space, text_index.search_for(space, counts), most)
+            return [] if search is None else sqlite_text.find(self._connection, space, search, most)
 
     def count_terms(self, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
         space = self._space(mind)

@@ -176,8 +176,9 @@ def find(connection: Any, space: Space, search: Search, most: int) -> list[tuple
     """The numbers of the best documents, with their scores."""
     among = (_place(space, search.above + 1, 0), _place(space, space.last, MAX_LENGTH))
     values: list[object] = [search.at_least, search.by_length]
+    inside = "".join(f" AND {_quoted(space, term)}" for term in search.within)
     for term, weight in search.weights.items():
-        values += [weight, _quoted(space, term), *among]
+        values += [weight, _quoted(space, term) + inside, *among]
     sql = _BEST.format(" UNION ALL ".join([WITH_TERM] * len(search.weights)))
     found: list[tuple[int, float]] = connection.execute(sql, (*values, most)).fetchall()
     return found

@@ -19,11 +19,15 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import chain
+from typing import Any
 
 import Stemmer
+
+from tacit.stores.text_index import LABEL
 
 MAX_TERM_CHARS = 64
 """Longer words are cut to so many characters: they are data, not words, and an index keeps each term whole."""
@@ -63,9 +67,32 @@ def terms_of(text: str) -> list[str]:
     return list(chain.from_iterable(map(_of_word, _WORDS(_plain(text)))))
 
 
-def terms_of_memory(text: str, speaker: str, subject: str) -> list[str]:
-    """What a memory is found by: its words, who said it, and what it is about."""
-    return terms_of(f"{speaker}\n{subject}\n{text}")
+LABELLED = ("kind", "user", "session", "agent", "speaker", "subject")
+"""The columns of a memory by which a search can be kept within some."""
+
+
+def terms_of_memory(told: Mapping[str, Any]) -> list[str]:
+    """What a memory is found by: its words and what it is about; and labels that say whose it is and who said it.
+
+    Args:
+        told: its text and what is ``LABELLED``, by the names of their columns.
+    """
+    names = terms_of(f"{told['speaker']}\n{told['user']}")
+    return [
+        *terms_of(f"{told['subject']}\n{told['text']}"),
+        *(label_of(field, told[field]) for field in LABELLED if told[field]),
+        *(name_label(name) for name in names),
+    ]
+
+
+def label_of(field: str, value: str) -> str:
+    """The label of a document whose ``field`` is ``value``, exactly."""
+    return f"{LABEL}{field}{blake2b(value.encode(), digest_size=10).hexdigest()}"
+
+
+def name_label(term: str) -> str:
+    """The label of a document whose speaker or user has that term in the name."""
+    return f"{LABEL}name{term}"
 
 
 def _plain(text: str) -> str:

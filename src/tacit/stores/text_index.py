@@ -36,6 +36,11 @@ NEWEST = POSTINGS // 10
 """So many of the newest documents with a term are looked at when it stands in more than ``POSTINGS``."""
 MOST_CHANGES = 2_000
 """So many changes of a transaction are gathered before they are written: it bounds the memory that they take."""
+LABEL = "†"
+"""What a label begins with: a term that stands for something told beside the text, such as whose it is. Labels are
+searched like terms, and a search can be kept within some; a document is no longer for them."""
+_LABEL_STEPS = 8
+"""Of a term's places that a search skips, as they lie outside of its labels, so many cost as much as one inside."""
 MAX_LENGTH = 255
 MAX_NUMBER = 2**36 - 1
 """The highest number of a document."""
@@ -80,7 +85,10 @@ def changes_of(mind: bytes, entries: Iterable[TextEntry], *, adding: bool) -> li
     Raises:
         InvalidInput: something is no term, or no number of a document.
     """
-    changes = [Change(adding, mind, number, tuple(dict.fromkeys(terms)), len(terms)) for number, terms in entries]
+    changes = [
+        Change(adding, mind, number, tuple(dict.fromkeys(terms)), sum(not term.startswith(LABEL) for term in terms))
+        for number, terms in entries
+    ]
     for change in changes:
         text = " ".join(change.terms)
         if _is_no_term(text) or "" in change.terms or text.count(" ") != max(0, len(change.terms) - 1):
@@ -97,31 +105,50 @@ def runs(changes: Iterable[Change]) -> Iterator[tuple[bool, bytes, list[Change]]
 
 
 class Search(NamedTuple):
-    """What is looked for: terms with their weights, in documents whose number is above one.
+    """What is looked for: terms with their weights, in documents whose number is above one and that hold all of some
+    other terms.
 
     ``above`` is 0 unless there is one term only. A document's score is the sum of the weights of its terms, times
     ``(K1 + 1) / (at_least + by_length * length)``.
     """
 
     weights: dict[str, float]
+    within: tuple[str, ...]
     above: int
     at_least: float
     by_length: float
 
 
-def search_for(space: Space, counts: Mapping[str, int]) -> Search:
-    """The rarest of some terms, as many as fit.
+def search_for(space: Space, counts: Mapping[str, int], within: Mapping[str, int]) -> Search | None:
+    """The rarest of some terms, as many as fit; None when no document can be found.
 
     Args:
-        counts: in how many documents each of the terms stands; one at least.
+        counts: in how many documents each of the terms stands.
+        within: the same of the terms that a document must hold.
     """
+    narrowest = min(within.values(), default=space.documents)
+    if not counts or not narrowest:
+        return None
+    inside = narrowest / space.documents
     weights: dict[str, float] = {}
-    places = 0
+    places = 0.0
     for term, count in sorted(counts.items(), key=lambda pair: (pair[1], pair[0])):
-        places += count
+        places += _places(count, narrowest, inside)
         if weights and places > POSTINGS:
             break
         weights[term] = math.log1p((space.documents - count + 0.5) / (count + 0.5))
-    rarest = min(counts.values())
-    above = 0 if rarest <= POSTINGS else space.last - space.last * NEWEST // rarest
-    return Search(weights, above, 1 + K1 * (1 - B), K1 * B * space.documents / space.terms)
+    rarest = _places(min(counts.values()), narrowest, inside)
+    above = 0 if rarest <= POSTINGS else space.last - int(space.last * NEWEST / rarest)
+    return Search(weights, tuple(within), above, 1 + K1 * (1 - B), K1 * B * space.documents / max(1, space.terms))
+
+
+def _places(count: int, narrowest: int, inside: float) -> float:
+    """What looking for a term costs: its places inside the labels, and some of those that are skipped."""
+    return count if inside >= 1 else count * inside + min(count, narrowest) / _LABEL_STEPS
+
+
+def apart(
+    counts: Mapping[str, int], terms: Iterable[str], within: Iterable[str]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Counts of terms that are looked for, those that stand anywhere; and of terms that a document must hold."""
+    return {term: counts[term] for term in terms if term in counts}, {term: counts.get(term, 0) for term in within}

@@ -24,8 +24,8 @@ def said_from(fields: Mapping[str, Any]) -> Said:
     """
     given = entrance.object_of(fields, "a memory")
     for name in _TIMES:
-        moment = given.get(name)
-        if moment is not None and (isinstance(moment, bool) or not isinstance(moment, int)):
+        moment: Any = given.get(name)
+        if moment is not None and type(moment) is not int:
             given[name] = to_micros(moment)
     given["metadata"] = entrance.object_of(given.get("metadata"), "metadata")
     kind = given.get("kind", "note")

@@ -112,7 +112,7 @@ def unindex_memory(transaction: Transaction, row: MemoryRow) -> None:
 
 
 def _entry(row: MemoryRow) -> TextEntry:
-    return row.since, terms_of_memory(row.text, row.speaker, row.subject)
+    return row.since, terms_of_memory(msgspec.structs.asdict(row))
 
 
 def current_memory(snapshot: Snapshot, mind: bytes, id: bytes) -> MemoryRow | None:

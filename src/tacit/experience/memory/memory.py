@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
+import msgspec
+
 from tacit.clock import from_micros
 from tacit.experience.episode import Data, Json
 
@@ -44,7 +46,7 @@ class Said(Data, frozen=True):
     valid_from: int | None = None
     valid_to: int | None = None
     importance: float | None = None
-    metadata: dict[str, Json] = {}
+    metadata: dict[str, Json] = msgspec.field(default_factory=dict)
 
 
 class Memory(Said, frozen=True, kw_only=True):
@@ -70,4 +72,3 @@ class Memory(Said, frozen=True, kw_only=True):
 def said_of(memory: Memory) -> Said:
     """What was said, without what the store adds to it."""
     return Said(**{name: getattr(memory, name) for name in Said.__struct_fields__})
-

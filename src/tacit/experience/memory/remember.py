@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -24,11 +25,16 @@ Done: TypeAlias = Literal["remembered", "corrected", "unchanged"]
 
 
 class Written(NamedTuple):
-    """A memory that is there: its id, what had to be done for that, and how many secrets were masked in it."""
+    """A memory that is there: its id, what had to be done for that, and how many secrets were masked in it.
+
+    ``said`` is what is kept, and ``recorded_at`` when it came in, of one that is new; None of any other.
+    """
 
     id: bytes
     done: Done
     masked: int
+    said: Said | None = None
+    recorded_at: int = 0
 
 
 class Rememberer:
@@ -49,17 +55,16 @@ class Rememberer:
         Raises:
             InvalidInput: one breaks a bound; the message says which.
         """
+        prepared = []
         for number, said in enumerate(all_said, start=1):
             try:
-                check_said(said, self._recorder.limits)
+                prepared.append(self._prepare(said, None))
             except InvalidInput as error:
                 raise type(error)(f"memory {number}: {error.message}", **error.context, number=number) from error
         written: list[Written] = []
-        for first in range(0, len(all_said), BATCH):
-            prepared = [self._prepare(said, None) for said in all_said[first : first + BATCH]]
-            written += self._recorder.submit(
-                lambda appender, batch=prepared: [self._write(appender, one) for one in batch], len(prepared)
-            ).result()
+        for first in range(0, len(prepared), BATCH):
+            batch = prepared[first : first + BATCH]
+            written += self._recorder.submit(partial(self._write_all, batch), len(batch)).result()
         return written
 
     def correct(self, id: bytes, said: Said) -> Future[Written]:
@@ -82,11 +87,11 @@ class Rememberer:
         """Take memories out of what is remembered, without erasing them; how many still were."""
 
         def job(appender: Appender) -> int:
-            there = [id for id in ids if current_memory(appender.transaction, self._mind, id) is not None]
+            there = [
+                id for id in dict.fromkeys(ids) if current_memory(appender.transaction, self._mind, id) is not None
+            ]
             for id in there:
-                appender.append(
-                    self._mind, self._recorder.prepare(kinds.MEMORY_FORGOTTEN, {"why": why}, causation=id)
-                )
+                appender.append(self._mind, self._recorder.prepare(kinds.MEMORY_FORGOTTEN, {"why": why}, causation=id))
             return len(there)
 
         return self._recorder.submit(job, len(ids))
@@ -100,13 +105,19 @@ class Rememberer:
         )
 
     def _write(self, appender: Appender, prepared: Prepared) -> Written:
-        said = prepared.payload["memory"]
-        if source_id := said.get("source_id"):
-            row = memory_of_source(appender.transaction, self._mind, said.get("user", ""), source_id)
+        payload = prepared.payload["memory"]
+        if source_id := payload.get("source_id"):
+            row = memory_of_source(appender.transaction, self._mind, payload.get("user", ""), source_id)
             if row is not None:
                 return self._correct(appender, row, prepared)
         appended = appender.append(self._mind, prepared)
-        return Written(appended.event.id, "remembered" if appended.new else "unchanged", prepared.masked)
+        if not appended.new:
+            return Written(appended.event.id, "unchanged", prepared.masked)
+        said = msgspec.convert(prepared.payload["memory"], Said)
+        return Written(appended.event.id, "remembered", prepared.masked, said, appended.event.recorded_at)
+
+    def _write_all(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
+        return [self._write(appender, one) for one in prepared]
 
     def _correct(self, appender: Appender, row: MemoryRow, prepared: Prepared) -> Written:
         said = msgspec.convert(prepared.payload["memory"], Said)

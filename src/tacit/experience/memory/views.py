@@ -24,9 +24,20 @@ _held = (
     or_(_memory.c.until.is_(None), _memory.c.until > bindparam("position")),
 )
 _by_id = select(*_memory.c).where(*_held, _memory.c.id == bindparam("id"))
+_forgotten = (
+    select(*_memory.c)
+    .where(_memory.c.mind == bindparam("mind"), _memory.c.ending == "forgotten")
+    .order_by(_memory.c.until.desc(), _memory.c.since.desc())
+    .limit(bindparam("most"))
+)
+_number = select(func.max(_memory.c.since)).where(
+    _memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"), _memory.c.since <= bindparam("position")
+)
 _history = (
     select(*_memory.c)
-    .where(_memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"), _memory.c.since <= bindparam("position"))
+    .where(
+        _memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"), _memory.c.since <= bindparam("position")
+    )
     .order_by(_memory.c.since)
 )
 
@@ -95,10 +106,22 @@ def memory_history(snapshot: Snapshot, mind: bytes, id: bytes, position: int = N
     return [memory_of(snapshot, MemoryRow(*row), position) for row in rows]
 
 
+def number_of(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -> int:
+    """The number of the newest wording that a memory has had up to a position.
+
+    Raises:
+        NotFound: there was none of that id.
+    """
+    row = snapshot.row(_number, mind=mind, id=id, position=position)
+    if row is None or row[0] is None:
+        raise no_memory(id)
+    return int(row[0])
+
+
 def list_memories(
     snapshot: Snapshot, mind: bytes, wanted: MemoryFilter, *, limit: int, after: int = NOW, position: int = NOW
 ) -> list[Memory]:
-    """Memories that match and hold at a position, newest first, behind (older than) the one that was number ``after``."""
+    """Memories that match and hold at a position, newest first, and came in before the one of number ``after``."""
     statement = (
         select(*_memory.c)
         .where(*_held, _memory.c.since < bindparam("after"), *conditions(wanted))
@@ -107,6 +130,11 @@ def list_memories(
     )
     rows = snapshot.rows(statement, mind=mind, position=position, after=after)
     return [memory_of(snapshot, MemoryRow(*row), position) for row in rows]
+
+
+def list_forgotten(snapshot: Snapshot, mind: bytes, limit: int) -> list[Memory]:
+    """Memories that were forgotten and not erased, the last to go first."""
+    return [memory_of(snapshot, MemoryRow(*row)) for row in snapshot.rows(_forgotten, mind=mind, most=limit)]
 
 
 def conditions(wanted: MemoryFilter) -> Sequence[ColumnElement[bool]]:
@@ -118,7 +146,7 @@ def conditions(wanted: MemoryFilter) -> Sequence[ColumnElement[bool]]:
         if (value := getattr(wanted, name))
     ]
     if wanted.kinds:
-        found.append(columns.kind.in_(wanted.kinds))
+        found.append(or_(*(columns.kind == kind for kind in wanted.kinds)))
     when = func.coalesce(columns.occurred_at, columns.recorded_at)
     if wanted.occurred_after is not None:
         found.append(when >= wanted.occurred_after)

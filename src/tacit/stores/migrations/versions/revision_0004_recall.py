@@ -1,4 +1,4 @@
-"""Memories, and the index of their words."""
+"""Memories, their vectors, and the index of their words."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     _memory()
+    _memory_use()
+    _counter()
+    _vectors()
     _words()
     if context.get_context().dialect.name == "sqlite":
         op.execute(
@@ -45,12 +48,59 @@ def _memory() -> None:
         sa.PrimaryKeyConstraint("mind", "since"),
     )
     op.create_index("memory_id", "memory", ["mind", "id"])
-    op.create_index("memory_session", "memory", ["mind", "session", "since"])
+    op.create_index("memory_session", "memory", ["mind", "session", "user", "since", "until"])
     op.create_index("memory_user", "memory", ["mind", "user", "since"])
     for column in ("source_id", "subject"):
         held = sa.text(f"{column} <> '' AND until IS NULL")
         name = f"memory_{column.removesuffix('_id')}"
         op.create_index(name, "memory", ["mind", column], sqlite_where=held, postgresql_where=held)
+    ended = sa.text("until IS NOT NULL")
+    op.create_index("memory_ended", "memory", ["mind", "until", "since"], sqlite_where=ended, postgresql_where=ended)
+    gone = sa.text("ending = 'forgotten'")
+    op.create_index("memory_forgotten", "memory", ["mind", "until"], sqlite_where=gone, postgresql_where=gone)
+
+
+def _memory_use() -> None:
+    op.create_table(
+        "memory_use",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _counter() -> None:
+    op.create_table(
+        "counter",
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _vectors() -> None:
+    """Of memories, and the codes by which they are found."""
+    op.create_table(
+        "memory_vector",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "model", "number"),
+    )
+    op.create_table(
+        "code",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("block", "last", "revision", "width", "size")),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "model", "block"),
+    )
+    op.create_index("code_revision", "code", ["mind", "model", "revision"])
 
 
 def _words() -> None:

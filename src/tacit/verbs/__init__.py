@@ -1,0 +1,1 @@
+"""What a mind can do, a topic a file. ``tacit.mind`` puts them together."""

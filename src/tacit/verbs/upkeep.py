@@ -1,0 +1,54 @@
+"""Keeping a mind within what it may keep, and telling what was forgotten."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tacit.errors import InvalidInput, shown
+from tacit.experience import entrance
+from tacit.experience.memory.memory import Memory
+from tacit.experience.memory.remember import BATCH, Rememberer
+from tacit.experience.memory.views import list_forgotten
+from tacit.ids import parse_id
+from tacit.recall.forgetting import Forgotten, due
+from tacit.verbs.base import View
+
+
+class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, or with ``dry_run`` what would be."""
+
+    forgotten: tuple[Forgotten, ...] = ()
+    """In the order in which they went: first what was too old, then the least useful."""
+    dry_run: bool = False
+
+
+class Upkeep(View):
+    """Upkeep."""
+
+    def maintain(self, *, dry_run: bool = False) -> MaintenanceReport:
+        """Forget what is beyond the settings ``retention.*``. Nothing is erased: the history of each stays readable.
+
+        Args:
+            dry_run: only tell what would be forgotten, which is what the next real run forgets.
+        """
+        entrance.check_flag(dry_run, "dry_run")
+        with self._reading("mind.maintain") as snapshot:
+            found = due(snapshot, self.recorder.mind.id, self._shared.retention, self.recorder.journal.clock.now())
+        if not dry_run:
+            rememberer = Rememberer(self.recorder)
+            for first in range(0, len(found), BATCH):
+                for why in dict.fromkeys(each.why for each in found[first : first + BATCH]):
+                    ids = [parse_id(each.id) for each in found[first : first + BATCH] if each.why == why]
+                    rememberer.forget(ids, why).result()
+        return MaintenanceReport(forgotten=tuple(found), dry_run=dry_run)
+
+    def forgotten(self, *, limit: int = 100) -> list[Memory]:
+        """Memories that were forgotten, by usefulness, by age or on request; the last to go first.
+
+        Args:
+            limit: how many at most, 1 … 1,000.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 1_000:
+            raise InvalidInput(f"limit {shown(limit)} is not a whole number from 1 to 1,000", field="limit")
+        with self._reading("memory.list") as snapshot:
+            return list_forgotten(snapshot, self.recorder.mind.id, limit)
