@@ -58,6 +58,7 @@ def index_definition(sql: str) -> str:
     words = " ".join(sql.replace('"', "").split()).lower()
     head, _, condition = words.replace(" using btree", "").replace(" if not exists", "").partition(" where ")
     head = re.sub(r" on (\w+\.)?(\w+)( using \w+)? ?\(", r" on \2\3 (", head)
+    head = re.sub(r" with \((\w+) ?= ?'?(\w+)'?\)", r" with (\1=\2)", head)
     return f"{head} where {re.sub(r'[()]|::text', '', condition)}" if condition else head
 
 

@@ -400,6 +400,7 @@ counter = _table(
     _key("name", TEXT),
     _number("count"),
 )
+
 text_space = _table(
     "text_space",
     "operational",
@@ -410,7 +411,11 @@ text_space = _table(
     _number("last"),
     _number("epoch"),
 )
-"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``."""
+"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``.
+
+Its row stays also when all that the mind had is erased: a further mind must not get the same number.
+"""
+
 memory_vector = _table(
     "memory_vector",
     "operational",

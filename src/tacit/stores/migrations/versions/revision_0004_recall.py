@@ -125,7 +125,13 @@ def _entries() -> None:
         sa.Column("terms", sa.ARRAY(sa.BigInteger()), nullable=False),
         sa.PrimaryKeyConstraint("mind", "number"),
     )
-    op.create_index("text_entry_terms", "text_entry", ["terms"], postgresql_using="gin")
+    op.create_index(
+        "text_entry_terms",
+        "text_entry",
+        ["terms"],
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
+    )
     op.create_table(
         "text_term",
         sa.Column("mind", sa.LargeBinary(), nullable=False),
