@@ -368,3 +368,12 @@ def test_nothing_is_ranked_where_there_is_nothing() -> None:
     assert rank(question, None, Pool([]), nothing) == []
     assert ranked("beagle", chat(), most=0) == []
     assert len(rank(question, None, Pool(chat()), nothing)) == len(CHAT)
+
+
+@pytest.mark.requirement("RE-02")
+def test_only_turns_have_neighbours() -> None:
+    items = [msgspec.structs.replace(item, kind="note" if item.number == 6 else "turn") for item in chat()]
+    pool = Pool(items)
+    assert (pool.around[pool.place["m6"]] == -1).all()
+    assert pool.place["m6"] not in pool.around
+    assert pool.around[pool.place["m1"]].tolist() == [pool.place["m0"], pool.place["m2"], -1, pool.place["m3"]]

@@ -169,7 +169,7 @@ def _detail(pool: Pool) -> Real:
             continue
         own = len(places) / (len(places) + _SHRINKAGE)
         rank[places] = own * _ranks(sizes[places]) + (1 - own) * everybody[places]
-    talked = (pool.around >= 0).any(axis=1) & numpy.array([item.kind == "turn" for item in pool.items])
+    talked = (pool.around >= 0).any(axis=1)
     return numpy.where(talked, numpy.maximum(numpy.log(2 * numpy.maximum(rank, 1e-9)), _LEAST_DETAIL), 0.0)
 
 
