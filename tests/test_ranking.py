@@ -411,3 +411,13 @@ def test_a_question_is_about_its_words_without_names_and_common_ones(
     question = asked(text)
     assert question.terms == terms
     assert question.bare == bare
+
+
+@pytest.mark.requirement("RE-02")
+def test_a_long_text_may_be_asked_and_leaves_meaning_its_share() -> None:
+    items = [memory(number, f"word{number} and word{number + 40} of many") for number in range(40)]
+    short = ranked("word3 word43", items)[0]
+    long = ranked(" ".join(f"word{number}" for number in range(3, 3 + 2_000)), items, most=99)
+    assert short.candidate.id == "m3"
+    assert 0 < value_of(long[0], "words") < value_of(short, "words") / 2
+    assert len(long) == len(items)
