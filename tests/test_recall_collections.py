@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from math import log2
 from pathlib import Path
 
@@ -113,6 +114,11 @@ def terms_of(text: str) -> list[str]:
     return [re.sub(r"(?<=\w{3})(?:ing|ed|es|s)$", "", word) for word in words if word[0] < "぀"] + pairs
 
 
+@cache
+def embedder() -> MiniLM:
+    return MiniLM()
+
+
 def mean_of(judged: list[Judged], figure: str) -> float:
     return sum(getattr(one, figure) for one in judged) / len(judged)
 
@@ -130,7 +136,7 @@ def mean_of(judged: list[Judged], figure: str) -> float:
     ids=lambda collection: collection.name,
 )
 def test_the_default_recipe_is_no_worse_than_the_best_baseline_on_any_shape(collection: Collection) -> None:
-    trial = Trial(collection, terms_of, MiniLM().embed)
+    trial = Trial(collection, terms_of, embedder().embed)
     ours = trial.judge_recipe(DEFAULT)
     baselines = [trial.judge(score) for score in (trial.words, trial.meaning, trial.fusion, trial.blend)]
     best = max(mean_of(judged, "recall_10") for judged in baselines)
@@ -139,7 +145,7 @@ def test_the_default_recipe_is_no_worse_than_the_best_baseline_on_any_shape(coll
 
 @pytest.mark.requirement("RE-06")
 def test_without_vectors_recall_is_as_good_as_words_alone() -> None:
-    trial = Trial(made_diary(22, 12), terms_of, MiniLM().embed)
+    trial = Trial(made_diary(22, 12), terms_of, embedder().embed)
     ours = mean_of(trial.judge_recipe(DEFAULT, embedded=False), "recall_10")
     assert ours >= mean_of(trial.judge(trial.words), "recall_10")
 
@@ -148,7 +154,7 @@ def test_a_trial_finds_what_only_one_item_says() -> None:
     items = tuple(Item(id=f"i{number}", text=f"number {number} is odd") for number in range(30))
     lamp = Item(id="lamp", text="the lamp in the attic is broken", occurred_at=None)
     question = Question(text="Where is the broken lamp?", relevant=frozenset({"lamp"}))
-    trial = Trial(Collection(name="x", items=(*items, lamp), questions=(question,)), terms_of, MiniLM().embed)
+    trial = Trial(Collection(name="x", items=(*items, lamp), questions=(question,)), terms_of, embedder().embed)
     for score in (trial.words, trial.meaning, trial.fusion, trial.blend):
         assert int(numpy.argmax(score(0))) == len(items)
     assert trial.judge_recipe(DEFAULT) == [Judged("", 1.0, 1.0, 1.0)]
