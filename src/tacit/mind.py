@@ -14,6 +14,7 @@ from tacit.clock import to_micros
 from tacit.errors import Conflict, InvalidInput, ModelError, ReadOnly, beside, shown
 from tacit.experience import entrance
 from tacit.experience.draft import check_target, draft_of
+from tacit.experience.erasing.eraser import Eraser
 from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, Task
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, importer_for, line_of, record_of
@@ -37,6 +38,7 @@ from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 from tacit.stores.sqlite_file import own_files
+from tacit.verbs.erasing import Erasing
 from tacit.verbs.memories import Memories, PastMemories
 
 if TYPE_CHECKING:
@@ -173,14 +175,17 @@ class PastMind(PastMemories):
         raise AttributeError(name)
 
 
-class Mind(PastMind, Memories):
+class Mind(PastMind, Memories, Erasing):
     """The front door: record experience, read it back, and see what was learned.
 
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
     """
 
-    def __init__(self, recorder: Recorder, backups: Backups, buffering: Buffering, counsel: Counsel) -> None:
+    def __init__(
+        self, recorder: Recorder, backups: Backups, buffering: Buffering, counsel: Counsel, eraser: Eraser
+    ) -> None:
         super().__init__(recorder, counsel)
+        self._eraser = eraser
         self._backups = backups
         self._buffering = buffering
         self.owned: Any = None

@@ -20,6 +20,7 @@ from tacit.experience.views import NOW
 from tacit.ids import format_id, keyed_id, parse_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import consumer_position
+from tacit.journal.erasing import last_erasure
 from tacit.journal.read import event_by_id, head_position
 from tacit.learning.advising.advice import Advice, Item
 from tacit.learning.advising.advisor import Models, Question, advise
@@ -64,8 +65,9 @@ class _Ground:
         self._in_use = False
         self._begin(window, model)
 
-    def _begin(self, window: int, model: str) -> None:
+    def _begin(self, window: int, model: str, erased: int = 0) -> None:
         self.asked_at = float("-inf")
+        self._erased = erased
         self.shelf = Shelf(window, model)
         self._fitted_at = 0
         self._models = Models()
@@ -95,6 +97,11 @@ class _Ground:
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> tuple[Book, Models]:
         """Bring it to a position; book and models as of then, read once while they are the newest."""
+        erased = last_erasure(snapshot, mind)
+        if erased != self._erased:  # by whichever process: nothing that was read before is used again
+            asked_at = self.asked_at
+            self._begin(self.shelf.window, self.shelf.model, erased)
+            self.asked_at = asked_at
         self.shelf.catch_up(snapshot, mind, position)
         if self._book is None or (self._book.position, self._book.at) != book_head(snapshot, mind, position):
             self._book = read_book(snapshot, mind, position)

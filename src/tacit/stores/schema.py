@@ -90,6 +90,8 @@ event = _table(
     _id("hash"),
     UniqueConstraint("mind", "id", name="event_id"),
     UniqueConstraint("mind", "origin", "sequence", name="event_chain"),
+    # no view tells of these, and erasing an episode must find them
+    Index("event_resumed", "mind", "causation", **_where("kind = 'episode.resumed'")),
 )
 
 payload = _table(
@@ -237,7 +239,26 @@ memory = _table(
     Index("memory_user", "mind", "user", "since"),
     Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
+    Index("memory_superseded", "mind", "superseded_by", **_where("superseded_by IS NOT NULL")),
     with_rowid=True,
+)
+
+erasure = _table(
+    "erasure",
+    "view",
+    _key("mind"),
+    _key("position", BigInteger()),
+    _id("id"),
+    _id("request"),
+    Index("erasure_request", "mind", "request"),
+)
+
+tombstone = _table(
+    "tombstone",
+    "view",
+    _key("mind"),
+    _key("mark"),
+    _number("position"),
 )
 
 derived_from = _table(

@@ -43,6 +43,9 @@ _CACHED_STATEMENTS = 512
 _POOLED_READERS = 8
 _WAL_PAGES = 4_000  # 16 MB of log before it is folded back into the file: fewer, longer checkpoints
 
+_SCRUB_MS = 200
+"""So long scrubbing waits for readers of an earlier time; writers wait with it."""
+
 
 class SqliteStore:
     """An embedded store. See ``tacit.stores.port.Store`` for the contract.
@@ -398,6 +401,18 @@ class SqliteStore:
         with target.open("rb+") as file:
             os.fsync(file.fileno())
         sqlite_file.sync_folder(target.parent)
+
+    def scrub(self) -> bool:
+        """Fold the log back into the file and empty it: deleted rows are overwritten in the file itself already."""
+        self._check_usable()
+        self._check_writable()
+        if self._memory:
+            return True
+        connection = self._connect_again()
+        with contextlib.closing(connection), translated(self.location):
+            connection.execute(f"PRAGMA busy_timeout={_SCRUB_MS}")
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def open_copy(self, path: Path) -> SqliteStore:
         """A copy that :meth:`backup` made, opened for reading; an encrypted one with this store's key."""

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from tacit.errors import InvalidInput
+from tacit.experience.erasing.marks import refuses_memory
 from tacit.experience.memory import kinds
 from tacit.experience.memory.check import check_said
 from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_source, no_memory
@@ -21,11 +22,13 @@ from tacit.journal.append import Appender, Prepared
 BATCH = 1_000
 """So many memories are written at once, all or none."""
 
-Done: TypeAlias = Literal["remembered", "corrected", "unchanged"]
+Done: TypeAlias = Literal["remembered", "corrected", "unchanged", "refused"]
 
 
 class Written(NamedTuple):
     """A memory that is there: its id, what had to be done for that, and how many secrets were masked in it.
+
+    One that was refused, since it was erased before, is not there.
 
     ``said`` is what is kept, and ``recorded_at`` when it came in, of one that is new; None of any other.
     """
@@ -117,7 +120,14 @@ class Rememberer:
         return Written(appended.event.id, "remembered", prepared.masked, said, appended.event.recorded_at)
 
     def _write_all(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
-        return [self._write(appender, one) for one in prepared]
+        return [self._write_or_refuse(appender, one) for one in prepared]
+
+    def _write_or_refuse(self, appender: Appender, prepared: Prepared) -> Written:
+        """What was erased is refused alone, and counted: the rest of its batch has nothing to do with it."""
+        said, mind = prepared.payload["memory"], self._recorder.mind
+        if refuses_memory(appender.transaction, mind, prepared.id, said):
+            return Written(prepared.id, "refused", prepared.masked)
+        return self._write(appender, prepared)
 
     def _correct(self, appender: Appender, row: MemoryRow, prepared: Prepared) -> Written:
         said = msgspec.convert(prepared.payload["memory"], Said)

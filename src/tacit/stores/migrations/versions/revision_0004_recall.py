@@ -1,4 +1,4 @@
-"""Memories."""
+"""Memories, and erasing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     _memory()
+    _erasing()
 
 
 def _memory() -> None:
@@ -42,3 +43,30 @@ def _memory() -> None:
         held = sa.text(f"{column} <> '' AND until IS NULL")
         name = f"memory_{column.removesuffix('_id')}"
         op.create_index(name, "memory", ["mind", column], sqlite_where=held, postgresql_where=held)
+
+
+def _erasing() -> None:
+    op.create_table(
+        "erasure",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("request", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "position"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("erasure_request", "erasure", ["mind", "request"])
+    op.create_table(
+        "tombstone",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("mark", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "mark"),
+        sqlite_with_rowid=False,
+    )
+    for name, table, column, condition in (
+        ("memory_superseded", "memory", "superseded_by", "superseded_by IS NOT NULL"),
+        ("event_resumed", "event", "causation", "kind = 'episode.resumed'"),
+    ):
+        held = sa.text(condition)
+        op.create_index(name, table, ["mind", column], sqlite_where=held, postgresql_where=held)

@@ -1,0 +1,172 @@
+"""The ledger of what was erased: a file outside the database, applied whenever an older state of the store comes back.
+
+A backup that was made before an erasure still holds what was erased. So each erasure is also a line of the ledger,
+beside the store and in the folder of its scheduled backups. It holds opaque ids and tombstones, no content, so it may
+lie wherever backups do. A restore applies it before the store gets its name; so does opening, for whoever copied an old
+file back by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from tacit.errors import IntegrityError, StoreError
+from tacit.experience.erasing.eraser import erase
+from tacit.ids import format_id, parse_id
+from tacit.journal import canonical
+from tacit.journal.append import Appender, Preparer
+from tacit.journal.erasing import Erasure, erasures
+from tacit.journal.event import Recorded
+from tacit.journal.forgetting import Doomed, Keeper, complete
+from tacit.journal.mark import append_lines
+from tacit.journal.minds import MindInfo, list_minds
+from tacit.journal.read import event_by_id
+from tacit.ops.keepers import keepers
+from tacit.stores import schema
+from tacit.stores.port import Snapshot, Store
+
+NAME = "tacit.erased"
+"""Of the ledger in a folder of backups."""
+VERSION = 1
+_log = logging.getLogger("tacit.ops.ledger")
+_any_erasure = select(schema.erasure.c.position).limit(1)
+_episode_there = select(schema.episode.c.id).where(
+    schema.episode.c.mind == bindparam("mind"), schema.episode.c.id == bindparam("id")
+)
+_memory_there = select(schema.memory.c.id).where(
+    schema.memory.c.mind == bindparam("mind"), schema.memory.c.id == bindparam("id")
+)
+_exposure_there = select(schema.exposure.c.id).where(
+    schema.exposure.c.mind == bindparam("mind"), schema.exposure.c.id == bindparam("id")
+)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line: an erasure, the mind and the id and the hash of its event."""
+
+    v: int
+    mind: str
+    id: str
+    hash: str
+    erasure: Erasure
+
+
+class Ledger:
+    """The ledger of one store, kept in one or more places."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(dict.fromkeys(paths))
+
+    def add(self, mind: MindInfo, done: Iterable[Recorded]) -> None:
+        """Write down erasures that are durable, wherever they are not yet; a place that does not exist is left out."""
+        entries = [_entry(mind.id, recorded) for recorded in done]
+        for path in self._paths if entries else ():
+            if not path.parent.is_dir():
+                continue
+            known = {entry.id for entry in read_ledger(path)}
+            lines = [_line(entry) for entry in entries if entry.id not in known]
+            if lines:
+                append_lines(path, b"".join(lines), "ledger")
+
+    def add_missing(self, store: Store) -> None:
+        """Bring every place up to date: a crash may have come between the commit and the file."""
+        with store.snapshot() as snapshot:
+            if snapshot.row(_any_erasure) is None:
+                return
+            done = [(mind, erasures(snapshot, mind.id)) for mind in list_minds(snapshot)]
+        for mind, recorded in done:
+            self.add(mind, recorded)
+
+    def missing(self, store: Store) -> list[Entry]:
+        """What the ledger says was erased in minds of this store, and its journal does not know of."""
+        return missing_from(store, self._paths)
+
+
+def read_ledger(path: Path) -> list[Entry]:
+    """The entries of a ledger; empty when there is none. A last line that a crash cut off is left out.
+
+    Raises:
+        IntegrityError: a whole line is not an entry.
+        StoreError: the file cannot be read.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"the ledger {path} cannot be read: {error.strerror}", path=str(path)) from error
+    *lines, _cut = raw.split(b"\n")
+    return [_parsed(line, number, path) for number, line in enumerate(lines, start=1)]
+
+
+def missing_from(store: Store, paths: Sequence[Path]) -> list[Entry]:
+    """What ledgers say was erased in minds of a store, and its journal does not know of; each once, in their order."""
+    entries = {entry.id: entry for path in paths for entry in read_ledger(path)}
+    if not entries:
+        return []
+    with store.snapshot() as snapshot:
+        minds = {format_id(mind.id) for mind in list_minds(snapshot)}
+        return [
+            entry
+            for entry in entries.values()
+            if entry.mind in minds and event_by_id(snapshot, parse_id(entry.mind), parse_id(entry.id)) is None
+        ]
+
+
+def applying(entry: Entry, preparer: Preparer, forgetful: Sequence[Keeper] | None = None) -> Callable[[Appender], None]:
+    """A job for the writing thread: what was erased before is erased again, under the same id."""
+    who = keepers() if forgetful is None else forgetful
+
+    def job(appender: Appender) -> None:
+        snapshot, mind_id = appender.transaction, parse_id(entry.mind)
+        mind = next(mind for mind in list_minds(snapshot) if mind.id == mind_id)
+        if event_by_id(snapshot, mind_id, parse_id(entry.id)) is not None:
+            return  # another process was first
+        doomed = _doomed(snapshot, mind_id, entry.erasure)
+        complete(snapshot, mind, doomed, who)
+        note = msgspec.structs.replace(entry.erasure, again=entry.erasure.again or entry.hash)
+        erase(appender, preparer, mind, who, doomed, parse_id(entry.id), note)
+
+    return job
+
+
+def _doomed(snapshot: Snapshot, mind: bytes, erasure: Erasure) -> Doomed:
+    """What is there of what was erased."""
+    doomed = Doomed()
+    for ids, there, add in (
+        (erasure.episodes, _episode_there, doomed.episode),
+        (erasure.memories, _memory_there, doomed.memory),
+        (erasure.exposures, _exposure_there, doomed.exposure),
+    ):
+        for id in map(parse_id, ids):
+            if snapshot.row(there, mind=mind, id=id) is not None:
+                add(id)
+    doomed.add_ids(snapshot, mind, map(parse_id, erasure.events))
+    doomed.marks.update(map(bytes.fromhex, erasure.marks))
+    return doomed
+
+
+def _entry(mind: bytes, recorded: Recorded) -> Entry:
+    assert recorded.payload is not None
+    erasure = msgspec.convert(recorded.payload, Erasure)
+    return Entry(VERSION, format_id(mind), format_id(recorded.event.id), recorded.event.hash.hex(), erasure)
+
+
+def _line(entry: Entry) -> bytes:
+    fields: dict[str, Any] = msgspec.to_builtins(entry)
+    return canonical.encode(fields) + b"\n"
+
+
+def _parsed(line: bytes, number: int, path: Path) -> Entry:
+    with contextlib.suppress(msgspec.MsgspecError):
+        entry = msgspec.json.decode(line, type=Entry)
+        if entry.v == VERSION:
+            return entry
+    raise IntegrityError(f"line {number} of the ledger {path} is damaged", path=str(path), line=number)
