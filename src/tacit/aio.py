@@ -275,7 +275,8 @@ class Mind(PastMind):
 
 _THREADED = (
     "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics",
-    "reward", "reflection", "export", "backup", "feedback", "remember_many", "correct", "forget", "erase", "check_receipt",
+    "reward", "reflection", "export", "backup", "feedback", "remember_many", "correct", "forget", "erase",
+    "check_receipt",
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))

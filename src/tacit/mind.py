@@ -14,8 +14,8 @@ from tacit.clock import to_micros
 from tacit.errors import Conflict, InvalidInput, ModelError, ReadOnly, beside, shown
 from tacit.experience import entrance
 from tacit.experience.draft import check_target, draft_of
-from tacit.experience.erasing.eraser import Eraser
 from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, Task
+from tacit.experience.erasing.eraser import Eraser
 from tacit.experience.handoff import HandOff, read_handoff
 from tacit.experience.importers import Fit, Format, importer_for, line_of, record_of
 from tacit.experience.ingest import IngestReport, Progress, ingest, options_of

@@ -209,7 +209,8 @@ def _apply_ledger(journal: Journal, ledger: Ledger, scrubber: Scrubber) -> None:
 
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    views = [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection(), ErasureProjection()]
+    views: list[Projection] = [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
+    views.append(ErasureProjection())
     return views if limits is None else [Refusal(), *views]
 
 

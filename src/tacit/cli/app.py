@@ -21,6 +21,7 @@ from tacit.cli import (
     demo,
     doctor,
     episodes,
+    erasing,
     journal,
     migrate,
     minds,
@@ -74,6 +75,7 @@ def _build() -> None:
     episode = group(app, "episode", "Tell, find, read and change episodes.")
     episodes.add_to(episode)
     telling.add_to(episode)
+    erasing.add_to(group(app, "erase", "Erase for good, and check the receipts."))
     minds.add_to(group(app, "mind", "The minds of a store."))
     journal.add_to(group(app, "journal", "Verify, rebuild, sign and read the journal."))
     backups.add_to(app, group(app, "backup", "Make, list and verify backups."))

@@ -116,7 +116,7 @@ def store_exists(settings: Settings) -> bool:
 
 def exit_if_all_rejected(report: IngestReport) -> None:
     """End with the exit code of wrong input when there were records, and none of them could be read."""
-    if report.rejected and not report.imported and not report.skipped:
+    if report.rejected and not (report.imported or report.skipped or report.refused):
         raise typer.Exit(InvalidInput.exit_code)
 
 
@@ -132,6 +132,8 @@ def show_report(out: Output, report: IngestReport) -> None:
         f"{counted(report.imported, 'episode')} imported ({counted(report.steps, 'step')}), "
         f"{report.skipped:,} skipped because they were there already, {len(report.rejected):,} rejected."
     )
+    if report.refused:
+        out.line(f"{counted(report.refused, 'episode')} refused: they were erased, and are not taken in again.")
     for field, count in report.kept.items():
         kept, change = _KEPT[field]
         out.line(f"Kept {kept}: {counted(count, 'episode')}. {change}")

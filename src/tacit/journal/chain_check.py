@@ -238,7 +238,6 @@ class MindCheck:
             return "its payload is damaged"
         return "" if events.payload_digest(salt, body) == digest else "its payload does not match its digest"
 
-
     def _is_erased(self, id: Any) -> bool:
         """Whether the journal says so; a damaged one says nothing, and is found damaged where it is."""
         if self._erased is None:

@@ -38,7 +38,9 @@ _of_request = (
 )
 _of_mind = select(_erasure.c.id).where(_erasure.c.mind == bindparam("mind")).order_by(_erasure.c.position)
 _any_mark = select(_tombstone.c.position).where(_tombstone.c.mind == bindparam("mind")).limit(1)
-_mark = select(_tombstone.c.position).where(_tombstone.c.mind == bindparam("mind"), _tombstone.c.mark == bindparam("mark"))
+_mark = select(_tombstone.c.position).where(
+    _tombstone.c.mind == bindparam("mind"), _tombstone.c.mark == bindparam("mark")
+)
 _drop_payload = delete(_payload).where(_payload.c.mind == bindparam("of"), _payload.c.position == bindparam("at"))
 _there = select(_payload.c.position).where(
     _payload.c.mind == bindparam("mind"), _payload.c.position == bindparam("position")

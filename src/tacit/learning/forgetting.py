@@ -1,4 +1,4 @@
-"""What learning keeps of episodes, and how it forgets them: counts, lessons, vectors, forecasts, exposures, and whatever
+"""What learning keeps of episodes, and how it forgets them: counts, lessons, vectors, forecasts, exposures, and what
 was learned from them.
 
 Books and fits are made of all episodes up to a position, so every one that may know of an erased episode goes; study
@@ -142,5 +142,3 @@ def _asked_for(snapshot: Snapshot, mind: bytes, descriptions: set[str]) -> Itera
             if canonical.decode(bytes(body))["task"]["description"] in descriptions:
                 yield bytes(id)
         after = bytes(rows[-1][0])
-
-

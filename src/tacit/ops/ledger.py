@@ -17,20 +17,26 @@ from typing import Any
 import msgspec
 from sqlalchemy import bindparam, select
 
+from tacit.clock import Clock
 from tacit.errors import IntegrityError, StoreError
 from tacit.experience.erasing.eraser import erase
-from tacit.ids import format_id, parse_id
+from tacit.ids import Entropy, format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.append import Appender, Preparer
-from tacit.journal.erasing import Erasure, erasures
+from tacit.journal.erasing import Erasure, ErasureProjection, erasures
 from tacit.journal.event import Recorded
 from tacit.journal.forgetting import Doomed, Keeper, complete
+from tacit.journal.journal import by_kind
 from tacit.journal.mark import append_lines
+from tacit.journal.masking import NoMasking
 from tacit.journal.minds import MindInfo, list_minds
+from tacit.journal.node import Node
 from tacit.journal.read import event_by_id
+from tacit.journal.writer import Writer
 from tacit.ops.keepers import keepers
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store
+from tacit.stores.sqlite_file import ledger_path
 
 NAME = "tacit.erased"
 """Of the ledger in a folder of backups."""
@@ -135,6 +141,33 @@ def applying(entry: Entry, preparer: Preparer, forgetful: Sequence[Keeper] | Non
         erase(appender, preparer, mind, who, doomed, parse_id(entry.id), note)
 
     return job
+
+
+def erase_again(
+    store: Store, node: Node, clock: Clock, entropy: Entropy, beside: tuple[Path, Path | None]
+) -> tuple[tuple[str, ...], int]:
+    """Apply the ledgers that lie beside a backup and beside an anchor to what was restored from it.
+
+    Returns:
+        which ledgers there were, and how many erasures were done again.
+    """
+    backup, anchor = beside
+    places = [backup.with_name(NAME), *([] if anchor is None else [ledger_path(anchor)])]
+    found = [place for place in places if place.exists()]
+    if not found:
+        looked_at = ", ".join(map(str, places))
+        _log.warning("there is no ledger of erasures (%s): what was erased later may be in this backup", looked_at)
+    missing = missing_from(store, found)
+    if missing:
+        preparer = Preparer(clock, entropy, NoMasking())
+        writer = Writer(store, origin=node.origin, clock=clock, projections=by_kind([ErasureProjection()]))
+        try:
+            for entry in missing:
+                writer.run(applying(entry, preparer))
+        finally:
+            writer.close()
+        store.scrub()
+    return tuple(map(str, found)), len(missing)
 
 
 def _doomed(snapshot: Snapshot, mind: bytes, erasure: Erasure) -> Doomed:

@@ -403,7 +403,7 @@ class SqliteStore:
         sqlite_file.sync_folder(target.parent)
 
     def scrub(self) -> bool:
-        """Fold the log back into the file and empty it: deleted rows are overwritten in the file itself already."""
+        """Fold the log back into the file and empty it. In the file itself deleted rows are overwritten already."""
         self._check_usable()
         self._check_writable()
         if self._memory:

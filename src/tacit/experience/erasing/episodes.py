@@ -1,13 +1,13 @@
-"""What rests on an episode in its views: its events, its rows, its links from both sides, and what was derived from it."""
+"""What rests on an episode: its events, its rows in views, its links from both sides, and what was derived from it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Select, and_, bindparam, select, text
+from sqlalchemy import Select, Table, and_, bindparam, select, text
 
 from tacit.experience import kinds
 from tacit.experience.memory import kinds as memory_kinds
@@ -19,13 +19,12 @@ from tacit.stores.port import Snapshot, Transaction
 _episode, _step, _relation, _event, _derived = (
     schema.episode, schema.step, schema.relation, schema.event, schema.derived_from,
 )  # fmt: skip
-_of_mind = {"mind": bindparam("mind"), "episode": bindparam("episode")}
 
 
-def _where(table: object, column: str, *wanted: str) -> Select[tuple[object, ...]]:
-    columns = table.c  # type: ignore[attr-defined]
+def _where(table: Table, column: str, *wanted: str) -> Select[Any]:
+    columns = table.c
     return select(*(columns[name] for name in wanted)).where(
-        columns.mind == _of_mind["mind"], columns[column] == _of_mind["episode"]
+        columns.mind == bindparam("mind"), columns[column] == bindparam("episode")
     )
 
 

@@ -203,9 +203,7 @@ def erase(
     counts["tombstone"] = len(new_marks(transaction, mind.id, doomed.marks))
     for keeper in keepers:
         counts.update(keeper.forget(transaction, mind, doomed))
-    counts["payload"] = remove_payloads(
-        transaction, mind.id, (place.position for place in doomed.events.values())
-    )
+    counts["payload"] = remove_payloads(transaction, mind.id, (place.position for place in doomed.events.values()))
     whole = msgspec.structs.replace(
         note,
         episodes=ids_of({*doomed.episodes, *map(parse_id, note.episodes)}),

@@ -8,7 +8,7 @@ erasing one "yes" does not forbid every "yes".
 |---|---|
 | anything | the id, or the key, of something erased |
 | a memory | the user and the source id of one; or its user, session, source, time and words |
-| a memory that names neither source nor session nor time | the user and the words of one: nothing says that it is another |
+| a memory without source, session and time | the user and the words of one: nothing says that it is another |
 | an attempt with steps | the description and the steps of one: tools, actions, parameters, observations |
 | an attempt without steps | the description, source id and time of one |
 """
@@ -72,9 +72,7 @@ def attempt_mark(
 ) -> bytes:
     """The mark of an attempt by its content. Context that an import adds does not make another attempt of it."""
     if not steps:
-        return keyed_id(
-            secret, "erased task", task["description"], task.get("source_id", ""), _time(started_at)
-        )
+        return keyed_id(secret, "erased task", task["description"], task.get("source_id", ""), _time(started_at))
     told = [{name: step[name] for name in _STEP_PARTS if step.get(name) not in (None, "", {})} for step in steps]
     digest = hashlib.sha256(canonical.encode({"steps": told}, max_depth=_ANY_DEPTH)).hexdigest()
     return keyed_id(secret, "erased attempt", task["description"], digest)
@@ -162,4 +160,3 @@ def erased(kind: str) -> Erased:
         "else, is another thing: give it its own source, session, time or key",
         kind=kind,
     )
-

@@ -110,9 +110,7 @@ def folded(rows: Sequence[MemoryRow]) -> list[MemoryRow]:
             if other.moment > row.moment:
                 newer = other
             else:
-                done[place] = msgspec.structs.replace(
-                    other, until=row.since, ending="superseded", superseded_by=row.id
-                )
+                done[place] = msgspec.structs.replace(other, until=row.since, ending="superseded", superseded_by=row.id)
         if newer is not None:
             row = msgspec.structs.replace(row, until=row.since, ending="superseded", superseded_by=newer.id)
         done.append(row)

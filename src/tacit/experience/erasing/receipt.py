@@ -73,7 +73,7 @@ class Receipt(Data, frozen=True, kw_only=True):
     erased_at: int
     episodes: tuple[str, ...] = ()
     memories: tuple[str, ...] = ()
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
     erasures: tuple[ErasureRef, ...] = ()
     """The events that say so; one for each batch."""
     origin: str = ""
@@ -166,7 +166,9 @@ def _check_erasure(snapshot: Snapshot, mind: bytes, ref: ErasureRef) -> list[str
     if recorded is None or recorded.payload is None:
         return [f"the journal does not hold the erasure {ref.id}, or not what it says"]
     erasure = erasure_of(recorded.payload)
-    problems = [] if ref.hash in (recorded.event.hash.hex(), erasure.again) else [f"the erasure {ref.id} is another one"]
+    problems = (
+        [] if ref.hash in (recorded.event.hash.hex(), erasure.again) else [f"the erasure {ref.id} is another one"]
+    )
     problems += _check_chained(snapshot, recorded)
     for id in erasure.events:
         row = snapshot.row(_place, mind=mind, id=parse_id(id))
@@ -193,7 +195,7 @@ def _check_chained(snapshot: Snapshot, recorded: Recorded) -> list[str]:
 
 def told(erasures: list[Erasure]) -> dict[str, Any]:
     """What several erasures come to, as fields of a receipt."""
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
     for erasure in erasures:
         for name, count in erasure.counts.items():
             counts[name] = counts.get(name, 0) + count

@@ -12,8 +12,8 @@ from tacit.errors import InvalidInput, NotFound, shown
 from tacit.ids import format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.erasing import KEPT_KINDS
-from tacit.journal.forgetting import Doomed
 from tacit.journal.forgetting import PLACE as _PLACE
+from tacit.journal.forgetting import Doomed
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
@@ -145,7 +145,7 @@ def _by_metadata(snapshot: Snapshot, mind: bytes, names: tuple[str, ...], value:
 
 
 def add_rest(snapshot: Snapshot, mind: bytes, doomed: Doomed, after: int, most: int) -> int:
-    """Add events that no episode and no memory has, of those behind a position; the last of them, 0 when there is none."""
+    """Add what no episode and no memory has, of the events behind a position; the last of them, or 0."""
     rows = snapshot.rows(_rest, mind=mind, after=after, most=most)
     doomed.add(rows)
     return int(rows[-1][1]) if rows else 0
