@@ -195,7 +195,7 @@ def _check_chained(snapshot: Snapshot, recorded: Recorded) -> list[str]:
 
 def told(erasures: list[Erasure]) -> dict[str, Any]:
     """What several erasures come to, as fields of a receipt."""
-    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    counts: dict[str, int] = {}
     for erasure in erasures:
         for name, count in erasure.counts.items():
             counts[name] = counts.get(name, 0) + count

@@ -58,7 +58,7 @@ _rest = (
     .where(
         _event.c.mind == bindparam("mind"),
         _event.c.position > bindparam("after"),
-        _event.c.kind.not_in(sorted(KEPT_KINDS)),
+        *(_event.c.kind != kind for kind in sorted(KEPT_KINDS)),
     )
     .order_by(_event.c.position)
     .limit(bindparam("most"))
