@@ -29,7 +29,7 @@ from tacit.errors import (
     StoreBusy,
     StoreError,
 )
-from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects
+from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects, sqlite_scrub
 from tacit.stores.forking import GATE
 from tacit.stores.leftovers import remove, removed_at_the_end
 from tacit.stores.objects import differences, wanted
@@ -403,7 +403,10 @@ class SqliteStore:
         sqlite_file.sync_folder(target.parent)
 
     def scrub(self) -> bool:
-        """Fold the log back into the file and empty it. In the file itself deleted rows are overwritten already."""
+        """Empty the log, and overwrite what rows that were moved have left behind; see ``sqlite_scrub``.
+
+        In an encrypted file that is under its key, and stays until its room is used again.
+        """
         self._check_usable()
         self._check_writable()
         if self._memory:
@@ -411,8 +414,15 @@ class SqliteStore:
         connection = self._connect_again()
         with contextlib.closing(connection), translated(self.location):
             connection.execute(f"PRAGMA busy_timeout={_SCRUB_MS}")
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+            if self.encrypted:
+                return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+            log = sqlite_file.log_paths(self._path)[0]
+            return sqlite_scrub.empty_log(connection, log, lambda: self._clear_gaps(int(page_bytes)))
+
+    def _clear_gaps(self, page_bytes: int) -> None:
+        self._check_same_file()
+        sqlite_scrub.clear_gaps(self._path, page_bytes)
 
     def open_copy(self, path: Path) -> SqliteStore:
         """A copy that :meth:`backup` made, opened for reading; an encrypted one with this store's key."""
