@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,11 +11,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
 
 import tacit
-from tacit.clock import ManualClock
-from tacit.errors import Conflict, Erased, InvalidInput, NotFound, ReadOnly
+from tacit.errors import Erased, InvalidInput, NotFound, ReadOnly
 from tacit.experience.erasing import eraser
 from tacit.experience.erasing.receipt import Receipt
 from tacit.ids import parse_id
@@ -29,7 +23,6 @@ from tacit.opening import projections, view_consumers
 from tacit.stores import schema
 from tacit.stores.port import Store
 from trials import events_of, kinds_of, open_mind
-from trials import settings as with_settings
 
 pytestmark = pytest.mark.requirement("JR-06")
 
@@ -77,7 +70,7 @@ def assert_sound(mind: tacit.Mind) -> None:
 
 
 def everything_about(mind: tacit.Mind, folder: Path, word: str) -> list[str]:
-    """Every surface that shows a word: reading, listing, advice, what was learned, the past, the export, the journal."""
+    """Every surface that shows a word: lists, advice, what was learned, the export, the journal."""
     found = {
         "list": mind.episodes(text=word),
         "all": [episode for episode in mind.all_episodes() if word in str(episode)],
@@ -147,9 +140,7 @@ def test_handoffs_reflections_and_resumptions_go_along_and_so_does_what_was_deri
     with mind.episode(f"Cancel {MARKER}") as episode:
         step = episode.step(tool="look_up", observation="x", success=True)
         pack = mind.handoff(episode.id, note=MARKER, state={"at": MARKER})
-        mind.resume(episode.id, agent=MARKER, checkpoint=pack.checkpoint) if False else mind.resume(
-            episode.id, agent=MARKER
-        )
+        mind.resume(episode.id, agent=MARKER)
         episode.complete("success")
     recorder = mind.recorder
     cites = {"reflection": {"text": MARKER}, "model": "m", "sources": [step or ""]}

@@ -21,7 +21,7 @@ from tacit.journal.minds import MindInfo
 from tacit.learning.advising.book import forget_books
 from tacit.learning.assessment.tally import subtract
 from tacit.learning.lessons.lessons import forget_lessons
-from tacit.learning.lessons.vectors import forget_vectors
+from tacit.learning.lessons.vectors import forget_vectors, models_of
 from tacit.learning.studying.fits import forget_fits
 from tacit.learning.studying.forecasts import forget_forecast
 from tacit.stores import schema
@@ -56,7 +56,6 @@ _LEARNED = frozenset({kinds.EPISODE_COMPLETED, kinds.EPISODE_RECORDED, kinds.EPI
 _OF_EPISODES = (
     (Rows(schema.contribution, "episode"), subtract),
     (Rows(schema.lesson, "episode"), forget_lessons),
-    (Rows(schema.vector, "owner"), forget_vectors),
     (Rows(schema.forecast, "episode"), forget_forecast),
 )
 _OF_ALL = ((schema.book, forget_books), (schema.fit, forget_fits))
@@ -66,6 +65,7 @@ _counts_from = {
     .where(table.c.mind == bindparam("mind"), table.c.position >= bindparam("first"))
     for table, _ in _OF_ALL
 }
+_vectors = Rows(schema.vector, "model", "owner")
 _exposures = Rows(_exposure, "id")
 _draws = Rows(schema.draw, "item", "exposure")
 _demotions = Rows(schema.demotion, "position")
@@ -94,6 +94,10 @@ class LearningKeeper:
         found: Counter[str] = Counter()
         for rows, _ in _OF_EPISODES:
             found[rows.table] = rows.count(snapshot, mind.id, [(id,) for id in doomed.episodes])
+        models = models_of(snapshot, mind.id)
+        found[_vectors.table] = _vectors.count(
+            snapshot, mind.id, [(model, id) for model in models for id in doomed.episodes]
+        )
         first = _first(doomed)
         for table, _ in _OF_ALL if first is not None else ():
             row = snapshot.row(_counts_from[table], mind=mind.id, first=first)
@@ -106,6 +110,7 @@ class LearningKeeper:
         gone: Counter[str] = Counter()
         for rows, forget in _OF_EPISODES:
             gone[rows.table] = sum(int(forget(transaction, mind.id, id)) for id in sorted(doomed.episodes))
+        gone[_vectors.table] = sum(forget_vectors(transaction, mind.id, id) for id in sorted(doomed.episodes))
         first = _first(doomed)
         for table, forget_from in _OF_ALL if first is not None else ():
             assert first is not None

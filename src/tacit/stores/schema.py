@@ -250,7 +250,6 @@ erasure = _table(
     _key("position", BigInteger()),
     _id("id"),
     _id("request"),
-    Index("erasure_request", "mind", "request"),
 )
 
 tombstone = _table(

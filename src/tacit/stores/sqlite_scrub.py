@@ -1,9 +1,9 @@
 """Takes what deleted and moved rows leave behind out of a plain SQLite file.
 
 With ``secure_delete`` SQLite overwrites what it deletes. But where it moves a row to another page (when a page is
-split or two are put together), the old copy stays in the unused part between the page's index and its rows, and is not
-found again when the row is deleted (https://www.sqlite.org/fileformat2.html#b_tree_pages). VACUUM would write the whole file anew,
-through memory; this overwrites only those unused bytes, which no reader ever looks at.
+split, or two are put together), the old copy stays in the unused part between the page's index and its rows, and is
+not found again when the row is deleted (SQLite's "Database File Format", section 1.6). VACUUM would write the whole
+file anew, through memory; this overwrites only those unused bytes, which no reader ever looks at.
 
 Nobody may write meanwhile: the caller's connection holds the lock on writing, the log is empty, and so the file alone
 says what there is. Afterwards one page is written through SQLite, so that every other connection, in every process,

@@ -34,7 +34,7 @@ from tacit.journal.minds import MindInfo
 from tacit.journal.read import event_by_id
 from tacit.stores.port import Snapshot
 
-BATCH_EVENTS = 1_000
+BATCH_EVENTS = 500
 """A batch is full with so many events: it takes a fraction of a second, and everybody else's writes wait for it."""
 _MOST_PASSES = 10
 """What comes in while it is erased is looked for again; what still comes then came after the call."""

@@ -60,7 +60,7 @@ class ErasureRef(Data, frozen=True):
     hash: str
 
 
-class Receipt(Data, frozen=True, kw_only=True):
+class Receipt(Data, frozen=True, kw_only=True, omit_defaults=False):
     """What was erased. Ids, hashes and counts only: it can be shown to anybody.
 
     ``counts`` are rows by table; ``payload`` among them is the number of events whose content is gone, ``tombstone``
@@ -85,7 +85,7 @@ class Receipt(Data, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """The receipt as JSON, to be kept."""
-        return msgspec.json.encode({**msgspec.to_builtins(self), "format": self.format})
+        return msgspec.json.encode(self)
 
     @classmethod
     def from_json(cls, raw: bytes | str) -> Receipt:
@@ -115,7 +115,7 @@ def signed(receipt: Receipt, node: Node) -> Receipt:
 
 def _message(receipt: Receipt) -> bytes:
     """The signed bytes: a tag, and the receipt without its signature as canonical JSON."""
-    fields: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(receipt))
+    fields: dict[str, Any] = msgspec.to_builtins(receipt)
     del fields["signature"]
     fields["erased_at"] = str(receipt.erased_at)
     return _TAG + canonical.encode(fields)

@@ -55,7 +55,6 @@ def _erasing() -> None:
         sa.PrimaryKeyConstraint("mind", "position"),
         sqlite_with_rowid=False,
     )
-    op.create_index("erasure_request", "erasure", ["mind", "request"])
     op.create_table(
         "tombstone",
         sa.Column("mind", sa.LargeBinary(), nullable=False),
