@@ -183,6 +183,44 @@ def test_a_study_that_began_before_an_erasure_does_not_write_what_it_found(tmp_p
         assert mind.book().position == 0
 
 
+_WRITING = """
+import sys
+sys.path.insert(0, {tests!r})
+from trials import open_mind
+with open_mind({location!r}, learning__embedder="none") as mind:
+    print("begun", flush=True)
+    for number in range(400):
+        with mind.episode(f"Write {{number}} " + "w" * (number * 37 % 3_000), domain="airline") as episode:
+            episode.step(tool="write", observation="o" * (number * 101 % 6_000), success=True)
+            episode.complete("success")
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.disk
+def test_files_are_scrubbed_while_another_process_writes_and_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with open_mind(path, learning__embedder="none") as mind, _program(_WRITING, location=str(path)) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "begun\n"
+        erased = 0
+        while other.poll() is None:
+            memory = mind.remember(f"{MARKER} {erased} " + "x" * (erased * 71 % 3_000), user="alice")
+            attempt(mind, f"Other {erased} " + "y" * (erased * 53 % 2_000))
+            mind.erase(memory=memory.id)
+            erased += 1
+        assert other.stdout.readline() == "done\n"
+        assert erased > 3
+        assert len(mind.episodes(text="write", limit=1_000)) == 400
+        mind.erase(user="alice")
+        assert_sound(mind)
+        assert store_of(mind).integrity() == []
+    assert holding(tmp_path, MARKER) == []
+    store = SqliteStore(path, create=False)
+    assert store.integrity() == []
+    store.close()
+
+
 # ── killed, and many ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _ERASING = """

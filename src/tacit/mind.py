@@ -137,6 +137,7 @@ class PastMind(PastMemories):
         Raises:
             InvalidInput: a part has a wrong type, or is larger than an episode's may be; or there is no description.
             Conflict: the key was used for this task with another context, other tools or other steps.
+            Erased: the key was used for advice that was erased; use another one, or none.
         """
         limits = self.recorder.limits
         entrance.check_key(key, limits)

@@ -90,7 +90,12 @@ class OpenStore:
             allowance=Allowance(_bounds(settings)),
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
-        self._counsel = Counsel(embedder, window=settings.learning.window, withholding=_withholding(settings))
+        self._counsel = Counsel(
+            embedder,
+            window=settings.learning.window,
+            withholding=_withholding(settings),
+            forget=getattr(embedder, "forget", lambda: None),
+        )
         ledger, scrubber = Ledger(_ledgers(store, settings)), Scrubber(store)
         self._eraser = Eraser(self.journal, keepers(), ledger.add, scrubber.scrub)
         try:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,7 +60,8 @@ _Place = tuple[bytes, bool]
 class _Ground:
     """What advice on one mind stands on: its episodes, its book and its models, as of one position."""
 
-    def __init__(self, window: int, model: str) -> None:
+    def __init__(self, window: int, model: str, forget: Callable[[], object]) -> None:
+        self._forget = forget
         self._lock = threading.RLock()  # it is brought up to date and read by one thread at a time
         self._in_use = False
         self._begin(window, model)
@@ -82,7 +83,7 @@ class _Ground:
         """
         with self._lock:
             if self._in_use:
-                yield _Ground(self.shelf.window, self.shelf.model)
+                yield _Ground(self.shelf.window, self.shelf.model, self._forget)
                 return
             self._in_use = True
             try:
@@ -102,6 +103,7 @@ class _Ground:
             asked_at = self.asked_at
             self._begin(self.shelf.window, self.shelf.model, erased)
             self.asked_at = asked_at
+            self._forget()
         self.shelf.catch_up(snapshot, mind, position)
         if self._book is None or (self._book.position, self._book.at) != book_head(snapshot, mind, position):
             self._book = read_book(snapshot, mind, position)
@@ -113,9 +115,21 @@ class _Ground:
 
 
 class Counsel:
-    """What gives advice on the minds of one store. Safe to use from many threads."""
+    """What gives advice on the minds of one store. Safe to use from many threads.
 
-    def __init__(self, embedder: TextEmbedder | None, *, window: int, withholding: Withholding) -> None:
+    Args:
+        forget: lets go of what the embedder remembers of texts; called when something was erased.
+    """
+
+    def __init__(
+        self,
+        embedder: TextEmbedder | None,
+        *,
+        window: int,
+        withholding: Withholding,
+        forget: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._forget = forget
         self._meaning = None if embedder is None else Meaning(embedder)
         self._window = window
         self._withholding = withholding
@@ -200,7 +214,7 @@ class Counsel:
     def _ground(self, place: _Place) -> _Ground:
         model = "" if self._meaning is None else self._meaning.model
         with self._lock:
-            ground = self._grounds.pop(place, None) or _Ground(self._window, model)
+            ground = self._grounds.pop(place, None) or _Ground(self._window, model, self._forget)
             self._grounds[place] = ground
             while len(self._grounds) > _MOST_SHELVES:
                 self._grounds.popitem(last=False)

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import bindparam, select
@@ -42,7 +42,7 @@ NAME = "tacit.erased"
 """Of the ledger in a folder of backups."""
 VERSION = 1
 _log = logging.getLogger("tacit.ops.ledger")
-_any_erasure = select(schema.erasure.c.position).limit(1)
+_all_ids = select(schema.erasure.c.id)
 _episode_there = select(schema.episode.c.id).where(
     schema.episode.c.mind == bindparam("mind"), schema.episode.c.id == bindparam("id")
 )
@@ -64,6 +64,17 @@ class Entry(msgspec.Struct, frozen=True):
     erasure: Erasure
 
 
+class _Head(msgspec.Struct, frozen=True):
+    """What tells one line from another; the rest of a line, which may be long, is passed over."""
+
+    v: int
+    mind: str
+    id: str
+
+
+T = TypeVar("T", Entry, _Head)
+
+
 class Ledger:
     """The ledger of one store, kept in one or more places."""
 
@@ -76,7 +87,7 @@ class Ledger:
         for path in self._paths if entries else ():
             if not path.parent.is_dir():
                 continue
-            known = {entry.id for entry in read_ledger(path)}
+            known = _known(path)
             lines = [_line(entry) for entry in entries if entry.id not in known]
             if lines:
                 append_lines(path, b"".join(lines), "ledger")
@@ -84,7 +95,8 @@ class Ledger:
     def add_missing(self, store: Store) -> None:
         """Bring every place up to date: a crash may have come between the commit and the file."""
         with store.snapshot() as snapshot:
-            if snapshot.row(_any_erasure) is None:
+            there = {format_id(bytes(id)) for (id,) in snapshot.rows(_all_ids)}
+            if all(there <= _known(path) for path in self._paths if path.parent.is_dir()):
                 return
             done = [(mind, erasures(snapshot, mind.id)) for mind in list_minds(snapshot)]
         for mind, recorded in done:
@@ -102,28 +114,42 @@ def read_ledger(path: Path) -> list[Entry]:
         IntegrityError: a whole line is not an entry.
         StoreError: the file cannot be read.
     """
+    return [_parsed(line, number, path, Entry) for number, line in enumerate(_lines(path), start=1)]
+
+
+def _known(path: Path) -> set[str]:
+    """The ids of the entries of a ledger."""
+    return {head.id for head, _, _ in _heads(path)}
+
+
+def _lines(path: Path) -> list[bytes]:
     try:
-        raw = path.read_bytes()
+        *lines, _cut = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise StoreError(f"the ledger {path} cannot be read: {error.strerror}", path=str(path)) from error
-    *lines, _cut = raw.split(b"\n")
-    return [_parsed(line, number, path) for number, line in enumerate(lines, start=1)]
+    return lines
 
 
 def missing_from(store: Store, paths: Sequence[Path]) -> list[Entry]:
     """What ledgers say was erased in minds of a store, and its journal does not know of; each once, in their order."""
-    entries = {entry.id: entry for path in paths for entry in read_ledger(path)}
-    if not entries:
+    told = [(head, line, number, path) for path in paths for head, line, number in _heads(path)]
+    if not told:
         return []
     with store.snapshot() as snapshot:
         minds = {format_id(mind.id) for mind in list_minds(snapshot)}
-        return [
-            entry
-            for entry in entries.values()
-            if entry.mind in minds and event_by_id(snapshot, parse_id(entry.mind), parse_id(entry.id)) is None
-        ]
+        there = {format_id(bytes(id)) for (id,) in snapshot.rows(_all_ids)}
+    wanted = {
+        head.id: _parsed(line, number, path, Entry)
+        for head, line, number, path in told
+        if head.mind in minds and head.id not in there
+    }
+    return list(wanted.values())
+
+
+def _heads(path: Path) -> list[tuple[_Head, bytes, int]]:
+    return [(_parsed(line, number, path, _Head), line, number) for number, line in enumerate(_lines(path), start=1)]
 
 
 def applying(entry: Entry, preparer: Preparer, forgetful: Sequence[Keeper] | None = None) -> Callable[[Appender], None]:
@@ -197,9 +223,9 @@ def _line(entry: Entry) -> bytes:
     return canonical.encode(fields) + b"\n"
 
 
-def _parsed(line: bytes, number: int, path: Path) -> Entry:
+def _parsed(line: bytes, number: int, path: Path, kind: type[T]) -> T:
     with contextlib.suppress(msgspec.MsgspecError):
-        entry = msgspec.json.decode(line, type=Entry)
+        entry = msgspec.json.decode(line, type=kind)
         if entry.v == VERSION:
             return entry
     raise IntegrityError(f"line {number} of the ledger {path} is damaged", path=str(path), line=number)

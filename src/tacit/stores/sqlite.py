@@ -96,11 +96,17 @@ class SqliteStore:
             with sqlite_lock.opening(self._path, busy_timeout):
                 self._prepare_file(passphrase, create=create and not read_only)
                 self._identity = sqlite_file.identity(self._path)
-                self._writer = self._connect_again()
+                sqlite_scrub.begin(self._identity)
+                try:
+                    self._writer = self._connect_again()
+                except BaseException:
+                    sqlite_scrub.end(self._identity)
+                    raise
         try:
             check_revision(Cursor(self._writer, self.location), self.location, migrating=self._migrating)
         except BaseException:
             self._writer.close()
+            sqlite_scrub.end(self._identity)
             raise
 
     @property
@@ -412,7 +418,7 @@ class SqliteStore:
         if self._memory:
             return True
         connection = self._connect_again()
-        with contextlib.closing(connection), translated(self.location):
+        with contextlib.closing(connection), GATE.entered(), translated(self.location):
             connection.execute(f"PRAGMA busy_timeout={_SCRUB_MS}")
             if self.encrypted:
                 return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -467,3 +473,4 @@ class SqliteStore:
             while self._readers:
                 self._readers.pop().close()
             self._writer.close()
+            sqlite_scrub.end(self._identity)

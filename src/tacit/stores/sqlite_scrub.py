@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from tacit.stores.forking import FreshLock
 
 _CHUNK_BYTES = 4 << 20
 _FILE_HEADER_BYTES = 100
@@ -26,9 +29,32 @@ _HEADER_BYTES = {2: _INNER_HEADER, 5: _INNER_HEADER, 10: _LEAF_HEADER, 13: _LEAF
 first byte is 0 in files up to 64 GB; larger ones are not scrubbed."""
 _LARGEST_BYTES = 64 << 30
 _COUNTS = struct.Struct(">HH")
-_handles: dict[tuple[int, int], int] = {}
-"""Open for good, one for each file: closing one would take away the locks that SQLite has on the file in this process
-(fcntl(2))."""
+_Identity: TypeAlias = tuple[int, int]
+_users: Counter[_Identity] = Counter()
+_handles: dict[_Identity, int] = {}
+"""One for each file, open for as long as any store of this process has the file open: closing one would take away the
+locks that SQLite has on the file in this process (fcntl(2))."""
+_lock = FreshLock()  # guards both
+
+
+def begin(identity: _Identity | None) -> None:
+    """A store of this process is about to open the file."""
+    if identity is not None:
+        with _lock:
+            _users[identity] += 1
+
+
+def end(identity: _Identity | None) -> None:
+    """A store of this process has closed the file."""
+    if identity is None:
+        return
+    with _lock:
+        _users[identity] -= 1
+        if _users[identity] <= 0:
+            del _users[identity]
+            handle = _handles.pop(identity, None)
+            if handle is not None:
+                os.close(handle)
 
 
 def empty_log(connection: Any, log: Path, then: Callable[[], None]) -> bool:
@@ -93,6 +119,7 @@ def _gap(chunk: bytes, at: int, page_bytes: int, is_first: bool) -> tuple[int, i
 def _handle(path: Path) -> int:
     found = path.stat()
     key = (found.st_dev, found.st_ino)
-    if key not in _handles:
-        _handles[key] = os.open(path, os.O_RDWR)
-    return _handles[key]
+    with _lock:
+        if key not in _handles:
+            _handles[key] = os.open(path, os.O_RDWR)
+        return _handles[key]

@@ -28,7 +28,7 @@ from tacit.experience.memory import kinds as memory_kinds
 from tacit.experience.views import load_episode
 from tacit.ids import format_id, keyed_id
 from tacit.journal import canonical
-from tacit.journal.erasing import has_tombstones, is_refused
+from tacit.journal.erasing import CONTENT_ERASED, has_tombstones, is_refused
 from tacit.journal.event import Event, Recorded
 from tacit.journal.forgetting import Doomed
 from tacit.journal.minds import MindInfo
@@ -127,11 +127,23 @@ class Refusal:
             kinds.ADVICE_GIVEN,
             memory_kinds.MEMORY_REMEMBERED,
             memory_kinds.MEMORY_CORRECTED,
+            CONTENT_ERASED,
         }
     )
 
+    def __init__(self) -> None:
+        self._last: Transaction | None = None
+        self._wary: dict[bytes, bool] = {}
+        """Whether minds have tombstones, as the last transaction saw it: asked once in each, since most have none."""
+
     def apply(self, transaction: Transaction, event: Event, payload: dict[str, Any], size: int) -> None:
-        if not has_tombstones(transaction, event.mind):
+        if transaction is not self._last or event.kind == CONTENT_ERASED:
+            self._last, self._wary = transaction, {}
+        if event.kind == CONTENT_ERASED:
+            return
+        if event.mind not in self._wary:
+            self._wary[event.mind] = has_tombstones(transaction, event.mind)
+        if not self._wary[event.mind]:
             return
         secret = secret_of(transaction, event.mind)
         if is_refused(transaction, event.mind, marks_of(secret, event, payload)):
@@ -140,8 +152,6 @@ class Refusal:
 
 def refuses_memory(snapshot: Snapshot, mind: MindInfo, id: bytes, said: Mapping[str, Any]) -> bool:
     """Whether a memory that is about to be written was erased before."""
-    if not has_tombstones(snapshot, mind.id):
-        return False
     marks = {id_mark(mind.secret, id), *memory_marks(mind.secret, said, erasing=False)}
     return is_refused(snapshot, mind.id, marks)
 

@@ -18,6 +18,7 @@ from tacit.experience.memory.memory import Said
 from tacit.experience.memory.views import said_at
 from tacit.experience.recorder import Recorder, plain
 from tacit.journal.append import Appender, Prepared
+from tacit.journal.erasing import has_tombstones
 
 BATCH = 1_000
 """So many memories are written at once, all or none."""
@@ -120,10 +121,11 @@ class Rememberer:
         return Written(appended.event.id, "remembered", prepared.masked, said, appended.event.recorded_at)
 
     def _write_all(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
-        return [self._write_or_refuse(appender, one) for one in prepared]
+        """Write a batch. What was erased is refused alone, and counted: the rest has nothing to do with it."""
+        write = self._write_or_refuse if has_tombstones(appender.transaction, self._mind) else self._write
+        return [write(appender, one) for one in prepared]
 
     def _write_or_refuse(self, appender: Appender, prepared: Prepared) -> Written:
-        """What was erased is refused alone, and counted: the rest of its batch has nothing to do with it."""
         said, mind = prepared.payload["memory"], self._recorder.mind
         if refuses_memory(appender.transaction, mind, prepared.id, said):
             return Written(prepared.id, "refused", prepared.masked)
