@@ -33,6 +33,8 @@ pytestmark = pytest.mark.requirement("JR-08")
 PASSPHRASE = "correct horse"
 SINCE_0003 = ("book", "demotion", "draw", "exposure", "fit", "forecast", "lesson", "vector")
 """Tables that schema 0003 brought."""
+SINCE_0004 = ("erasure", "memory", "tombstone")
+"""Tables that schema 0004 brought; and the index ``event_resumed``."""
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("store-*.sql"))
 LAST, NEXT, NEXT_BUT_ONE = (f"{int(schema.SCHEMA_REVISION) + more:04}" for more in range(3))
 STEP = f'''
@@ -309,8 +311,9 @@ def test_descriptions_of_a_store_without_folded_ones_are_found_after_its_migrati
         ids = [mind.record({"task": {"description": text}, "steps": []}) for text in texts]
         mind.update(ids[0], description="Straße öffnen")
     with migrations._connected(*target) as connection:
-        for table in SINCE_0003:
+        for table in (*SINCE_0003, *SINCE_0004):
             connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("DROP INDEX event_resumed"))
         connection.execute(text("ALTER TABLE episode DROP COLUMN folded"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with pytest.raises(SchemaMismatch, match="tacit migrate"), opened(target):
