@@ -43,6 +43,7 @@ if _typing.TYPE_CHECKING:
         TacitError,
     )
     from tacit.experience.episode import Artifact, Episode, Outcome, Record, Relation, Step, Task
+    from tacit.experience.erasing.receipt import Receipt
     from tacit.experience.handoff import HandOff
     from tacit.experience.live import LiveEpisode, OpenEpisodeWarning
     from tacit.experience.memory.memory import Memory
@@ -67,6 +68,7 @@ _HOMES = {
     "Memory": ("tacit.experience.memory.memory", "Memory"),
     "RememberReport": ("tacit.verbs.memories", "RememberReport"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
+    "Receipt": ("tacit.experience.erasing.receipt", "Receipt"),
     **{name: ("tacit.learning.advising.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
     "Estimate": ("tacit.learning.assessment.evidence", "Estimate"),
     **{
@@ -133,6 +135,7 @@ __all__ = [
     "QuotaExceeded",
     "RateLimitExceeded",
     "ReadOnly",
+    "Receipt",
     "Record",
     "Relation",
     "RememberReport",
