@@ -13,7 +13,7 @@ from tacit.learning.forgetting import LearningKeeper
 def keepers() -> Sequence[Keeper]:
     """All of them, in the order in which they forget: what reads a payload to do so comes before it is removed.
 
-    An index of memories is handed to ``MemoryKeeper`` as a hook: ``unindex`` takes one wording (its row, whose ``since``
+    An index of memories is handed to ``MemoryKeeper`` as hooks: ``unindex`` takes a wording (its row, whose ``since``
     is its number) out of it, ``reopened`` takes one in again that an erased memory had superseded.
     """
     return (EpisodeKeeper(), MemoryKeeper(), LearningKeeper())
