@@ -21,6 +21,7 @@ if _typing.TYPE_CHECKING:
         AlreadyCompleted,
         Closed,
         Conflict,
+        Erased,
         ForkedStore,
         IntegrityError,
         InvalidInput,
@@ -42,6 +43,7 @@ if _typing.TYPE_CHECKING:
         TacitError,
     )
     from tacit.experience.episode import Artifact, Episode, Outcome, Record, Relation, Step, Task
+    from tacit.experience.erasing.receipt import Receipt
     from tacit.experience.handoff import HandOff
     from tacit.experience.live import LiveEpisode, OpenEpisodeWarning
     from tacit.experience.memory.intake import MemoryImportReport
@@ -70,6 +72,7 @@ _HOMES = {
     "Recollection": ("tacit.recall.answer", "Recollection"),
     "RememberReport": ("tacit.verbs.memories", "RememberReport"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
+    "Receipt": ("tacit.experience.erasing.receipt", "Receipt"),
     **{name: ("tacit.learning.advising.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
     "Estimate": ("tacit.learning.assessment.evidence", "Estimate"),
     **{
@@ -82,6 +85,7 @@ _ERRORS = (
     "AlreadyCompleted",
     "Closed",
     "Conflict",
+    "Erased",
     "ForkedStore",
     "IntegrityError",
     "InvalidInput",
@@ -110,6 +114,7 @@ __all__ = [
     "Closed",
     "Conflict",
     "Episode",
+    "Erased",
     "Estimate",
     "Evidence",
     "ForkedStore",
@@ -135,6 +140,7 @@ __all__ = [
     "QuotaExceeded",
     "RateLimitExceeded",
     "ReadOnly",
+    "Receipt",
     "Recollection",
     "Record",
     "Relation",

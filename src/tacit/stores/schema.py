@@ -90,6 +90,8 @@ event = _table(
     _id("hash"),
     UniqueConstraint("mind", "id", name="event_id"),
     UniqueConstraint("mind", "origin", "sequence", name="event_chain"),
+    # no view tells of these, and erasing an episode must find them
+    Index("event_resumed", "mind", "causation", **_where("kind = 'episode.resumed'")),
 )
 
 payload = _table(
@@ -239,7 +241,25 @@ memory = _table(
     Index("memory_forgotten", "mind", "until", **_where("ending = 'forgotten'")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
     Index("memory_ended", "mind", "until", "since", **_where("until IS NOT NULL")),
+    Index("memory_superseded", "mind", "superseded_by", **_where("superseded_by IS NOT NULL")),
     with_rowid=True,
+)
+
+erasure = _table(
+    "erasure",
+    "view",
+    _key("mind"),
+    _key("position", BigInteger()),
+    _id("id"),
+    _id("request"),
+)
+
+tombstone = _table(
+    "tombstone",
+    "view",
+    _key("mind"),
+    _key("mark"),
+    _number("position"),
 )
 
 derived_from = _table(
