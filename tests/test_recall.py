@@ -309,3 +309,32 @@ def test_what_another_process_remembers_is_recalled(tmp_path: Path) -> None:
         found = mind.recall("harbour")
         assert sorted(texts(found)) == ["a harbour with boats", "a harbour with ships"]
         assert found.lag == 0
+
+
+@pytest.mark.requirement("JR-06")
+@pytest.mark.disk
+def test_what_was_erased_is_in_no_answer_of_any_process_and_in_no_file(tmp_path: Path) -> None:
+    path, marker = tmp_path / "store.db", "zquxvarnished"
+    with open_mind(path, learning__embedder="hashing") as mind, open_mind(path, learning__embedder="hashing") as other:
+        kept = mind.remember("a harbour with boats", user="alice")
+        gone = mind.remember(f"the {marker} harbour of bob", user="bob", subject=marker, speaker=marker)
+        mind.correct(gone.id, f"the {marker} harbour of bob, painted")
+        mind.settle(60)
+        assert gone.id in {hit.id for hit in other.recall(f"{marker} harbour")}
+        expected = mind.erase(memory=gone.id, dry_run=True)
+        receipt = mind.erase(memory=gone.id)
+        assert receipt.counts == expected.counts
+        for one in (mind, other):
+            assert [hit.id for hit in one.recall(f"{marker} harbour", k=100)] == [kept.id]
+            assert len(one.recall(marker, user="bob")) == 0
+        assert mind.check_receipt(receipt).problems == ()
+        with mind.recorder.journal.store.snapshot() as snapshot:
+            assert snapshot.count_terms(mind.recorder.mind.id, [marker]) == {}
+        refused = mind.remember_many(
+            [{"text": f"the {marker} harbour of bob, painted", "user": "bob", "subject": marker, "speaker": marker}]
+        )
+        assert (refused.remembered, refused.refused) == (0, 1)
+    for file in tmp_path.iterdir():
+        raw = file.read_bytes()
+        for start in range(len(marker) - 5):
+            assert marker[start : start + 6].encode() not in raw, (file.name, marker[start : start + 6])

@@ -101,23 +101,8 @@ class OpenStore:
             allowance=Allowance(_bounds(settings)),
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
-        meaning = None if embedder is None else Meaning(embedder)
         ledger, scrubber = Ledger(_ledgers(store, settings)), Scrubber(store)
-        self._shared = Shared(
-            counsel=Counsel(
-                meaning,
-                window=settings.learning.window,
-                withholding=_withholding(settings),
-                forget=getattr(embedder, "forget", lambda: None),
-            ),
-            backups=self.backups,
-            buffering=_buffering(settings),
-            retention=_retention(settings),
-            cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
-            recaller=Recaller(meaning, VectorIndex()),
-            uses=Uses(),
-            eraser=Eraser(self.journal, keepers(), ledger.add, scrubber.scrub),
-        )
+        self._shared = self._what_minds_share(embedder, Eraser(self.journal, keepers(), ledger.add, scrubber.scrub))
         counters = Counters(self._shared.cache.news)
         try:
             _apply_ledger(self.journal, ledger, scrubber)
@@ -134,6 +119,25 @@ class OpenStore:
         self._end = partial(_close, self.journal, store, (self._shared.uses.write, counters.write))
         self._abandoned = weakref.finalize(self, _abandon, self.journal, store, self._end)
         self._abandoned.atexit = False
+
+    def _what_minds_share(self, embedder: TextEmbedder | None, eraser: Eraser) -> Shared:
+        settings = self.settings
+        meaning = None if embedder is None else Meaning(embedder)
+        return Shared(
+            counsel=Counsel(
+                meaning,
+                window=settings.learning.window,
+                withholding=_withholding(settings),
+                forget=getattr(embedder, "forget", lambda: None),
+            ),
+            backups=self.backups,
+            buffering=_buffering(settings),
+            retention=_retention(settings),
+            cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
+            recaller=Recaller(meaning, VectorIndex()),
+            uses=Uses(),
+            eraser=eraser,
+        )
 
     @property
     def location(self) -> str:
