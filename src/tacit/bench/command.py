@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tacit.bench import advice, backup, closed_loop, ingest, learning, read, soak, startup, verify
+from tacit.bench import advice, backup, closed_loop, ingest, learning, read, recall, soak, startup, verify
 from tacit.bench.report import Report
 from tacit.bench.run import Bench, Options, Run, workspace
 from tacit.errors import InvalidInput, NotFound
@@ -66,6 +66,15 @@ _BENCHES = (
         measure=advice.measure,
         size=10_000,
         quick_size=1_000,
+    ),
+    Bench(
+        name="recall",
+        about="how well is recalled: LoCoMo, Cranfield and generated collections, beside plain baselines",
+        measure=recall.measure,
+        size=1,
+        quick_size=1,
+        rounds=1,
+        in_all=False,
     ),
     Bench(
         name="closed-loop",
