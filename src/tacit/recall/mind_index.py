@@ -108,10 +108,6 @@ class Meant(NamedTuple):
             places = places[numpy.argpartition(-alike, most)[:most]]
         return self.numbers[places]
 
-    def spread(self, most: int) -> NDArray[numpy.int64]:
-        """The numbers of up to ``most`` memories, evenly spread over all of them."""
-        return self.numbers[self._spread(most)]
-
     def _spread(self, most: int) -> NDArray[numpy.intp]:
         import numpy
 

@@ -16,9 +16,6 @@ from tacit.recall.mind_index import Meant, MindIndex
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
-
     from tacit.recall.embedder import Vector
 
 MOST_BYTES = 512_000_000
@@ -97,14 +94,6 @@ class VectorIndex:
             meant = index.meant(wanted, min(position, index.catch_up(snapshot)))
         self._make_room()
         return meant
-
-    def sample(self, snapshot: Snapshot, mind: bytes, model: str, dimension: int, most: int) -> NDArray[numpy.float32]:
-        """Up to ``most`` vectors of memories that hold now, evenly spread over time: (memories, dimension)."""
-        import numpy
-
-        numbers = self.among(snapshot, mind, model, dimension).spread(most)
-        vectors = read_vectors(snapshot, mind, model, numbers.tolist(), dimension)[1]
-        return vectors.astype(numpy.float32)
 
     def _place(self, key: _Key) -> _Place:
         with self._lock:
