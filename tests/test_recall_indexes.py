@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tacit.experience.memory import fold
 from tacit.experience.memory.fold import MemoryRow
-from tacit.recall import code_blocks, memory_vectors, mind_index
+from tacit.recall import code_blocks, memory_vectors, mind_index, rows
 from tacit.stores import schema
 from tacit.stores.opening import open_store
 from tacit.stores.port import Store
@@ -30,6 +31,10 @@ ASKED: dict[str, tuple[Any, dict[str, Any]]] = {
     "the last block": (code_blocks._last, OF),
     "blocks in order": (code_blocks._from, {**OF, "first": 0}),
     "memories that ended since": (mind_index._ended, {"mind": MIND, "after": MANY - 5}),
+    "the memory of a source": (fold._of_source, {"mind": MIND, "source_id": "a", "user": ""}),
+    "memories of a subject": (fold._of_subject, {"mind": MIND, "subject": "a", "user": ""}),
+    "rows of memories": (rows._rows, {"mind": MIND, **NUMBERS}),
+    "neighbours of memories": (rows._around, {"mind": MIND, "position": MANY, **NUMBERS}),
     "which of the new ones ended": (mind_index._ended_since, {"mind": MIND, "first": MANY - 5}),
 }
 
@@ -73,3 +78,14 @@ def test_an_index_answers(store: Store, name: str) -> None:
         plan = snapshot.query_plan(statement, **values)  # type: ignore[attr-defined]
     scans = [line for line in plan if line.strip("-> ").startswith(("SCAN", "Seq Scan"))]
     assert not [line for line in scans if "consumer" not in line], plan
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("the memory of a source", "source"), ("memories of a subject", "subject")]
+)
+def test_what_is_looked_up_at_each_write_takes_the_index_made_for_it(store: Store, name: str, index: str) -> None:
+    """Another one, such as that of users, would read all memories of a user for each that comes."""
+    statement, values = ASKED[name]
+    with store.snapshot() as snapshot:
+        plan = snapshot.query_plan(statement, **values)  # type: ignore[attr-defined]
+    assert any(f"memory_{index}" in line for line in plan), plan

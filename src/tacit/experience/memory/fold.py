@@ -23,11 +23,19 @@ IMPORTANCE_PARTS = 1_000_000
 _is_current = (_memory.c.mind == bindparam("mind"), _memory.c.until.is_(None))
 _current = select(*_memory.c).where(_memory.c.id == bindparam("id"), *_is_current)
 _of_source = select(*_memory.c).where(
-    *_is_current, _memory.c.source_id == bindparam("source_id"), _memory.c.user == bindparam("user")
+    *_is_current,
+    _memory.c.source_id == bindparam("source_id"),
+    _memory.c.source_id != "",  # else SQLite does not see that the index of those with a source will do
+    _memory.c.user == bindparam("user"),
 )
 _of_subject = (
     select(*_memory.c)
-    .where(*_is_current, _memory.c.subject == bindparam("subject"), _memory.c.user == bindparam("user"))
+    .where(
+        *_is_current,
+        _memory.c.subject == bindparam("subject"),
+        _memory.c.subject != "",
+        _memory.c.user == bindparam("user"),
+    )
     .order_by(_memory.c.since)
 )
 _end = (

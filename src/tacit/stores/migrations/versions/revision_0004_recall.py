@@ -54,7 +54,7 @@ def _memory() -> None:
     for column in ("source_id", "subject"):
         held = sa.text(f"{column} <> '' AND until IS NULL")
         name = f"memory_{column.removesuffix('_id')}"
-        op.create_index(name, "memory", ["mind", column], sqlite_where=held, postgresql_where=held)
+        op.create_index(name, "memory", ["mind", column, "user"], sqlite_where=held, postgresql_where=held)
     ended = sa.text("until IS NOT NULL")
     op.create_index("memory_ended", "memory", ["mind", "until", "since"], sqlite_where=ended, postgresql_where=ended)
     gone = sa.text("ending = 'forgotten'")
