@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tacit.bench import advice, backup, closed_loop, ingest, learning, read, soak, startup, verify
+from tacit.bench.peers import side_by_side
 from tacit.bench.report import Report
 from tacit.bench.run import Bench, Options, Run, workspace
 from tacit.errors import InvalidInput, NotFound
@@ -77,6 +78,14 @@ _BENCHES = (
         in_all=False,
     ),
     Bench(
+        name="peers",
+        about="memories beside mem0, LangGraph's store, LanceDB and txtai, which it installs for itself",
+        measure=side_by_side.measure,
+        size=2_000,
+        quick_size=300,
+        in_all=False,
+    ),
+    Bench(
         name="soak",
         about="ten minutes at 100 episodes a second: memory, processor, errors, lag; then a burst if asked for",
         measure=soak.measure,
@@ -125,7 +134,13 @@ def _run(bench: Bench, options: Options) -> Report:
         raise NotFound(f"there is no folder {options.data}; check the path of the data", path=str(options.data))
     with workspace(options.folder, bench.name) as folder:
         taken = Run(
-            folder, size=size, seconds=seconds, burst_seconds=options.burst_seconds, rounds=rounds, data=options.data
+            folder,
+            size=size,
+            seconds=seconds,
+            burst_seconds=options.burst_seconds,
+            rounds=rounds,
+            data=options.data,
+            peers=options.peers,
         )
         bench.measure(taken)
         return taken.report(bench.name)
