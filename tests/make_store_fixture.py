@@ -12,11 +12,13 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from sqlcipher3 import dbapi2 as driver
+
 import tacit
 from tacit.clock import ManualClock
 from tacit.ids import SeededEntropy
 from tacit.ops.settings import load
-from tacit.stores import schema
+from tacit.stores import schema, sqlite_text
 
 FIXTURES = Path(__file__).parent / "fixtures"
 EPISODES = 3
@@ -26,11 +28,28 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         fill(path)
-        with closing(sqlite3.connect(path)) as connection:
-            dump = "\n".join(connection.iterdump())
+        text = dump(path)
     target = FIXTURES / f"store-{schema.SCHEMA_REVISION}.sql"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(f"PRAGMA application_id={schema.APPLICATION_ID};\n{dump}\n", encoding="utf-8")
+    target.write_text(f"PRAGMA application_id={schema.APPLICATION_ID};\n{text}\n", encoding="utf-8")
+
+
+def dump(path: Path) -> str:
+    """The SQL that makes such a store; it is taken to pieces on the way. FTS5 filled its own tables so."""
+    with closing(driver.connect(str(path), isolation_level=None)) as connection:
+        index = [f"{sql};" for sql in sqlite_text.CREATE.values()]
+        for name in sqlite_text.SHADOWS:
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
+            values = " || ', ' || ".join(f"quote({column})" for column in columns)
+            rows = connection.execute(
+                f"SELECT 'INSERT INTO {name} VALUES (' || {values} || ');' FROM {name} ORDER BY 1"
+            )
+            index += [f"DELETE FROM {name};", *[row[0] for row in rows]]
+        for name in reversed(sqlite_text.CREATE):
+            connection.execute(f"DROP TABLE {name}")
+    with closing(sqlite3.connect(path)) as connection:
+        *lines, commit = connection.iterdump()
+    return "\n".join([*lines, *index, commit])
 
 
 def fill(path: Path) -> None:

@@ -18,7 +18,7 @@ from tacit.opening import projections, view_consumers
 from tacit.ops.backup import file_digest, verify_backup
 from tacit.ops.backup_catalog import BackupInfo, write_metadata
 from tacit.ops.restore import restore_backup
-from test_migrations import SINCE_0003
+from test_migrations import SINCE_0003, SINCE_0004
 from trials import open_mind, settings
 
 pytestmark = pytest.mark.requirement("OP-07", "JR-08")
@@ -36,7 +36,7 @@ def old_backup(folder: Path, passphrase: str | None, revision: str = "0001") -> 
     with contextlib.closing(driver.connect(str(path), isolation_level=None)) as connection:
         if passphrase is not None:
             connection.execute(f"PRAGMA key='{passphrase}'")
-        for table in SINCE_0003:
+        for table in (*SINCE_0003, *SINCE_0004["sqlite"]):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE episode DROP COLUMN folded")
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))

@@ -274,10 +274,11 @@ def test_a_consumer_is_called_by_its_plain_name_and_its_model_stands_apart(
     monkeypatch.setenv("TACIT_LEARNING__EMBEDDER", "hashing")
     cli("import", str(traces))
     told = {each["consumer"]: each["model"] for each in cli.json("stats", "lag")}
-    assert told == {"tally": "", "lessons": "", "study": "", "vectors": "hashing:1:512"}
+    model = "hashing:1:512"
+    assert told == {"tally": "", "lessons": "", "study": "", "memory-vectors": model, "vectors": model}
     head, *rows = cli("stats", "lag").out.splitlines()
     assert head.split()[-1] == "model"
-    assert [row.split()[2] for row in rows] == ["tally", "lessons", "study", "vectors"]
+    assert [row.split()[2] for row in rows] == ["tally", "lessons", "study", "memory-vectors", "vectors"]
 
 
 @pytest.mark.requirement("AP-04", "LE-05")

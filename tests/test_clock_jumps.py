@@ -66,7 +66,7 @@ def test_a_lease_holds_off_others_until_it_ends_and_whoever_lost_it_cannot_write
         count(other, 2)
         with pytest.raises(tacit.NotSettled) as caught:
             other.settle(0.2)
-        assert caught.value.context["lag"] == {"tally": 2, "lessons": 2, "study": 2, "vectors": 2}
+        assert caught.value.context["lag"] == {"tally": 2, "lessons": 2, "study": 2, "vectors": 2, "memory-vectors": 2}
         fast.advance(31)
         other.settle(10)  # takes the lease over
         count(other, 2)

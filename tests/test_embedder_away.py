@@ -20,11 +20,11 @@ from embedding_provider import Provider
 from tacit.errors import ModelError
 from tacit.learning.advising.advisor import BY_WORDS_ALONE
 from tacit.learning.advising.meaning import PATIENCE_SECONDS, Meaning
-from tacit.learning.lessons.embedder import embed_each
 from tacit.mind import Mind
 from tacit.models.embedding_cache import CachedEmbedder
 from tacit.models.embedding_server import EmbeddingServer
 from tacit.models.hashing import HashingEmbedder
+from tacit.recall.embedder import embed_each
 from tacit.stores import schema
 from trials import open_mind, settings
 
@@ -217,7 +217,7 @@ def test_another_embedder_embeds_the_past_anew_and_until_then_words_serve(provid
 
 
 ENDING = """
-from tacit.learning.lessons.embedder import ask
+from tacit.recall.embedder import ask
 from tacit.models.embedders import open_embedder
 embedder = open_embedder("minilm")
 embedder.embed(["it is loaded"])

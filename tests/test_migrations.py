@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
+from sqlcipher3 import dbapi2 as driver
 
 import make_store_fixture
 import tacit
@@ -33,6 +33,12 @@ pytestmark = pytest.mark.requirement("JR-08")
 PASSPHRASE = "correct horse"
 SINCE_0003 = ("book", "demotion", "draw", "exposure", "fit", "forecast", "lesson", "vector")
 """Tables that schema 0003 brought."""
+_OF_BOTH = ("memory", "memory_use", "counter", "memory_vector", "code", "text_space")
+SINCE_0004 = {
+    "sqlite": (*_OF_BOTH, "text_vocabulary", "text_index"),
+    "postgresql": (*_OF_BOTH, "text_entry", "text_term"),
+}
+"""Tables that schema 0004 brought to each kind of database."""
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("store-*.sql"))
 LAST, NEXT, NEXT_BUT_ONE = (f"{int(schema.SCHEMA_REVISION) + more:04}" for more in range(3))
 STEP = f'''
@@ -241,7 +247,7 @@ def condition(options: Any) -> dict[str, str]:
 
 
 def made_by_migrations(url: str) -> dict[str, Any]:
-    engine = create_engine(url)
+    engine = create_engine(url, **({"module": driver} if url.startswith("sqlite") else {}))
     try:
         with engine.begin() as connection:
             upgrade(connection)
@@ -265,13 +271,13 @@ def test_migrations_make_the_same_tables_as_a_new_store(target: Target, request:
 
 def test_tables_of_an_embedded_store_have_the_same_sql_either_way(tmp_path: Path) -> None:
     make_old_store((str(tmp_path / "store.db"), None))
-    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}", module=driver)
     with engine.begin() as connection:
         upgrade(connection)
     engine.dispose()
 
     def definitions(path: Path) -> set[str]:
-        with contextlib.closing(sqlite3.connect(path)) as connection:
+        with contextlib.closing(driver.connect(path)) as connection:
             return {
                 " ".join(sql.split())
                 for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")
@@ -309,7 +315,7 @@ def test_descriptions_of_a_store_without_folded_ones_are_found_after_its_migrati
         ids = [mind.record({"task": {"description": text}, "steps": []}) for text in texts]
         mind.update(ids[0], description="Straße öffnen")
     with migrations._connected(*target) as connection:
-        for table in SINCE_0003:
+        for table in (*SINCE_0003, *SINCE_0004[connection.dialect.name]):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE episode DROP COLUMN folded"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
@@ -341,7 +347,7 @@ def test_there_is_a_fixture_of_every_schema() -> None:
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.stem)
 def test_a_store_of_every_released_schema_can_be_migrated_and_read(fixture: Path, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    with contextlib.closing(sqlite3.connect(path)) as connection:
+    with contextlib.closing(driver.connect(path)) as connection:
         connection.executescript(fixture.read_text(encoding="utf-8"))
     if fixture.stem != f"store-{schema.SCHEMA_REVISION}":
         with pytest.raises(SchemaMismatch, match="tacit migrate"):

@@ -11,6 +11,7 @@ from tacit.stores.conformance import SharedStoreConformance, StoreConformance, S
 from tacit.stores.opening import open_store
 from tacit.stores.port import Store
 from tacit.stores.sqlite import SqliteStore
+from tacit.stores.text_conformance import TextIndexConformance
 
 pytestmark = pytest.mark.disk
 
@@ -18,14 +19,14 @@ PASSPHRASE = "correct horse"
 
 
 @pytest.mark.requirement("JR-07")
-class TestSqliteFile(SharedStoreConformance):
+class TestSqliteFile(SharedStoreConformance, TextIndexConformance):
     @pytest.fixture
     def store_factory(self, tmp_path: Path) -> StoreFactory:
         return functools.partial(open_store, str(tmp_path / "store.db"))
 
 
 @pytest.mark.requirement("JR-07", "SE-05")
-class TestEncryptedSqliteFile(SharedStoreConformance):
+class TestEncryptedSqliteFile(SharedStoreConformance, TextIndexConformance):
     @pytest.fixture
     def store_factory(self, tmp_path: Path) -> StoreFactory:
         return functools.partial(open_store, str(tmp_path / "store.db"), passphrase=PASSPHRASE)
@@ -35,14 +36,14 @@ class TestEncryptedSqliteFile(SharedStoreConformance):
 
 
 @pytest.mark.requirement("JR-07")
-class TestSqliteInMemory(StoreConformance):
+class TestSqliteInMemory(StoreConformance, TextIndexConformance):
     @pytest.fixture
     def store_factory(self) -> StoreFactory:
         return functools.partial(open_store, ":memory:")
 
 
 @pytest.mark.requirement("JR-07")
-class TestPostgres(SharedStoreConformance):
+class TestPostgres(SharedStoreConformance, TextIndexConformance):
     @pytest.fixture
     def store_factory(self, postgres_url: str) -> StoreFactory:
         return functools.partial(open_store, postgres_url, pool_min=1)

@@ -34,7 +34,6 @@ from tacit.journal.notary import Cadence
 from tacit.journal.taking import helper_of
 from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
-from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import Vectors
 from tacit.learning.patterns.mining import MiningPolicy
@@ -44,7 +43,9 @@ from tacit.learning.trials.exposure import ExposureProjection, Withholding
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
+from tacit.recall.embedder import TextEmbedder
 from tacit.recall.forgetting import Retention
+from tacit.recall.memory_vectors import MemoryVectors
 from tacit.recall.uses import Uses
 from tacit.retry import RetryPolicy
 from tacit.stores.key_file import read_key_file
@@ -228,7 +229,7 @@ def thinkers(
     """What follows the journal in the background and takes its time."""
     study = Study(clock, policy, embedder, store)
     # study waits for vectors: where both take turns, they come first
-    return [study] if embedder is None else [Vectors(embedder), study]
+    return [study] if embedder is None else [Vectors(embedder), MemoryVectors(embedder), study]
 
 
 _TEXTS_REMEMBERED = 10_000

@@ -106,7 +106,7 @@ def _with_questions(name: str, items: tuple[Item, ...], asked: list[dict[str, An
     for one in asked:
         if one["category"] not in CATEGORIES:
             continue
-        relevant = set()
+        relevant: set[str] = set()
         for given in one.get("evidence") or ():
             found = given if given in known else None
             if found is None:

@@ -219,7 +219,8 @@ def made_crowd(seed: int = 0, users: int = 200) -> Collection:
 def made_tongue(language: str, seed: int = 0) -> Collection:
     """Facts and questions in one language, about many people with like stories."""
     chance = random.Random(f"{language} {seed}")  # noqa: S311
-    items, questions = [], []
+    items: list[Item] = []
+    questions: list[Question] = []
     for name in chance.sample(PEOPLE, 20):
         for statement, asked, values in TONGUES[language]:
             text = statement.format(who=name, a=chance.choice(values))

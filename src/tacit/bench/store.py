@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from tacit.clock import SystemClock
 from tacit.ids import SystemEntropy
-from tacit.opening import OpenStore
 from tacit.learning.lessons.embedder import TextEmbedder
+from tacit.opening import OpenStore
 from tacit.ops.setting_groups import CacheSettings, ConsumerSettings, Settings
 from tacit.stores import schema
 from tacit.stores.port import Store, Transaction

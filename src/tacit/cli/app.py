@@ -25,6 +25,7 @@ from tacit.cli import (
     migrate,
     minds,
     patterns,
+    recall,
     run,
     stats,
     telling,
@@ -70,6 +71,7 @@ def _build() -> None:
     traces.add_to(app)
     stats.add_to(app)
     advice.add_to(app)
+    recall.add_to(app)
     patterns.add_to(group(app, "pattern", "What was found in the episodes, and why it is believed."))
     episode = group(app, "episode", "Tell, find, read and change episodes.")
     episodes.add_to(episode)

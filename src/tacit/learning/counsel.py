@@ -26,7 +26,6 @@ from tacit.learning.advising.advisor import Models, Question, advise
 from tacit.learning.advising.book import Book, book_head, read_book
 from tacit.learning.advising.meaning import Meaning
 from tacit.learning.advising.nearest import Shelf
-from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import has_vectors
 from tacit.learning.repeats import check_same, fingerprints
@@ -43,10 +42,11 @@ from tacit.learning.trials.exposure import (
     given_lots,
     given_payload,
 )
+from tacit.recall.embedder import TextEmbedder
 from tacit.stores.port import Snapshot, Store
 
 if TYPE_CHECKING:
-    from tacit.learning.lessons.embedder import Vector
+    from tacit.recall.embedder import Vector
 
 _MOST_SHELVES = 8
 """Minds whose episodes are kept in memory for advice."""

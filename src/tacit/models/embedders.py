@@ -9,6 +9,7 @@ from tacit.models.embedding import Embedder
 
 _SERVER = re.compile(r"openai:(?P<model>.+?)@(?P<url>https?://.+)")
 _LIBRARY = re.compile(r"sentence-transformers:(?P<name>.+)")
+_HASHING = re.compile(r"hashing:1:(?P<dimension>[1-9]\d{0,4})")
 
 _PLAIN = frozenset({"minilm", "hashing", "none"})
 NAMES = "minilm, hashing, none, openai:MODEL@URL or sentence-transformers:NAME"
@@ -51,3 +52,19 @@ def open_embedder(name: str, key: str | None = None) -> Embedder | None:
 
         return SentenceTransformerEmbedder(library["name"])
     raise InvalidInput(f"there is no embedder {name!r}; there are {NAMES}", field="embedder")
+
+
+def embedder_by(fingerprint: str) -> Embedder | None:
+    """The embedder of a fingerprint, if it is one that comes with Tacit: it goes on answering for the vectors that it
+    made while another one catches up. None for all others: a store must not say to which server texts are sent.
+    """
+    if hashing := _HASHING.fullmatch(fingerprint):
+        from tacit.models.hashing import HashingEmbedder
+
+        return HashingEmbedder(int(hashing["dimension"]))
+    if fingerprint.startswith("all-MiniLM-L6-v2:"):
+        from tacit.models.minilm import MiniLM
+
+        model = MiniLM()
+        return model if model.fingerprint == fingerprint else None
+    return None

@@ -10,29 +10,21 @@ import msgspec
 
 from tacit.clock import from_micros
 from tacit.experience.memory.memory import MemoryKind
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """One signal's part in a score: ``contribution`` is weight times value, and those of a hit add up to its score."""
-
-    signal: str
-    value: float
-    weight: float
-    contribution: float
+from tacit.recall.ranking import Share
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that was found.
 
     ``score`` orders the hits of one answer; it is no probability, and two answers' scores are not to be compared.
-    ``duplicates`` are memories that say nearly the same and were left out in its favour. Times are µs since 1970 UTC.
+    ``why`` has each signal's part; added up, they are the score. ``duplicates`` are memories that say nearly the same and were left out in its favour. Times are µs since 1970 UTC.
     """
 
     id: str
     text: str
     score: float
     kind: MemoryKind
-    why: tuple[Reason, ...]
+    why: tuple[Share, ...]
     user: str = ""
     session: str = ""
     agent: str = ""

@@ -6,6 +6,8 @@ import os
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,11 @@ from tacit.stores import schema, sqlite_file
 from tacit.stores.leftovers import removed_at_the_end
 from tacit.stores.port import Row, Snapshot, Transaction
 from tacit.stores.sqlite import SqliteStore
+from tacit.stores.terms import terms_of_memory
 
+_MADE_ANEW = (schema.revision, schema.text_space)
+"""What the target has of its own: its revision, and the index of words."""
+_COLUMNS = [column.name for column in schema.memory.c]
 _FIRST_ROWS = 16
 _MOST_ROWS = 1_000
 _BATCH_BYTES = 8_000_000
@@ -25,20 +31,29 @@ _BATCH_BYTES = 8_000_000
 def copy_tables(source: Snapshot, target: Transaction) -> dict[str, int]:
     """Copy every table but the revision into the empty tables of another store; how many rows of each.
 
-    Rows arrive byte for byte as they were. Memory stays bounded: a batch is some megabytes, or one row.
+    Rows arrive byte for byte as they were, and what they say in words is indexed anew: each database has an index of
+    its own making. Memory stays bounded: a batch is some megabytes, or one row.
 
     Raises:
         Conflict: the target holds some of the rows already.
     """
     counts: dict[str, int] = {}
     for table in schema.metadata.sorted_tables:
-        if table is schema.revision:  # the target has its own
+        if table in _MADE_ANEW:
             continue
         counts[table.name] = 0
         for rows in batches(source, table):
             target.insert(table, rows)
             counts[table.name] += len(rows)
+            if table is schema.memory:
+                _index(target, rows)
     return counts
+
+
+def _index(target: Transaction, rows: list[Row]) -> None:
+    told = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    for mind, of_mind in groupby(told, key=itemgetter("mind")):
+        target.index_terms(mind, [(each["since"], terms_of_memory(each)) for each in of_mind])
 
 
 def copy_to_file(source: Snapshot, target: Path, *, passphrase: str | None = None) -> None:

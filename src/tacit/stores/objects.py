@@ -14,8 +14,6 @@ from sqlalchemy import Table, UniqueConstraint
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex
 
-from tacit.stores import schema
-
 Objects: TypeAlias = dict[tuple[str, str], str]
 """The definition of each object, by the table that it hangs on ("" for none) and by what it is called here."""
 
@@ -59,14 +57,14 @@ def index_definition(sql: str) -> str:
     """What an index is, from the statement that makes it; the same for each way in which a database may repeat it."""
     words = " ".join(sql.replace('"', "").split()).lower()
     head, _, condition = words.replace(" using btree", "").replace(" if not exists", "").partition(" where ")
-    head = re.sub(r" on (\w+\.)?(\w+) ?\(", r" on \2 (", head)
-    return f"{head} where {condition.strip('()')}" if condition else head
+    head = re.sub(r" on (\w+\.)?(\w+)( using \w+)? ?\(", r" on \2\3 (", head)
+    return f"{head} where {re.sub(r'[()]|::text', '', condition)}" if condition else head
 
 
-def wanted(dialect: Dialect) -> Objects:
-    """All that a store's database should hold, as the schema says."""
+def wanted(dialect: Dialect, tables: Iterable[Table]) -> Objects:
+    """What a store's database should hold for some tables."""
     objects: Objects = {}
-    for each in schema.metadata.sorted_tables:
+    for each in tables:
         objects |= _wanted_of(each, dialect)
     return objects
 

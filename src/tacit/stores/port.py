@@ -19,6 +19,10 @@ from sqlalchemy import Table
 from sqlalchemy.sql import Executable
 
 Row: TypeAlias = tuple[Any, ...]
+TextEntry: TypeAlias = tuple[int, Sequence[str]]
+"""A document of the index of words: its number (1 … 2**36 - 1, growing with time), and its terms with repeats.
+
+Terms are made by ``terms.terms_of``. A document without terms is none."""
 
 
 class Snapshot(Protocol):
@@ -32,6 +36,25 @@ class Snapshot(Protocol):
         """The first row of a select, or None."""
         ...
 
+    def find_terms(
+        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+    ) -> list[tuple[int, float]]:
+        """The documents that hold any of the terms, and all of those ``within``; see ``text_index`` for how much is
+        looked at.
+
+        At most ``most`` numbers with their scores (more is better), the best first, of equal ones the newest. They are
+        candidates: how often a term stands in a document does not count.
+        """
+        ...
+
+    def count_terms(self, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
+        """In how many documents each of the terms stands; those that stand in none are left out."""
+        ...
+
+    def indexed(self, mind: bytes) -> tuple[int, int]:
+        """How many documents a mind has in the index of words, and how many terms they have in all, with repeats."""
+        ...
+
 
 class Transaction(Snapshot, Protocol):
     """A write in progress: it sees its own changes, others see them after it ends without an exception."""
@@ -42,6 +65,17 @@ class Transaction(Snapshot, Protocol):
 
     def execute(self, statement: Executable, **values: Any) -> int:
         """Run an insert, update or delete; how many rows it touched."""
+        ...
+
+    def index_terms(self, mind: bytes, entries: Sequence[TextEntry]) -> None:
+        """Add documents, under numbers that were not used before, to the index of words.
+
+        The same document again raises Conflict, at the latest when the transaction ends.
+        """
+        ...
+
+    def unindex_terms(self, mind: bytes, entries: Sequence[TextEntry]) -> None:
+        """Take documents away, given the terms with which they were added; those that are not there are left out."""
         ...
 
     def savepoint(self) -> AbstractContextManager[None]:

@@ -28,9 +28,9 @@ from tacit.errors import (
     StoreUnavailable,
     TacitError,
 )
-from tacit.stores import postgres_errors, postgres_tables
+from tacit.stores import postgres_errors, postgres_tables, postgres_text, text_index
 from tacit.stores.copy import copy_to_file
-from tacit.stores.port import Row, Snapshot, Store, Transaction
+from tacit.stores.port import Row, Snapshot, Store, TextEntry, Transaction
 from tacit.stores.postgres_errors import Int8BinaryDumper, psycopg, psycopg_pool, translate
 from tacit.stores.postgres_patience import patient_connection
 from tacit.stores.revision import check_revision
@@ -234,6 +234,7 @@ class PostgresStore:
                 connection.execute(postgres_tables.LOCK_SHARED)
                 check_revision(cursor, self._location, migrating=self._migrating)
             yield cursor
+            cursor.write_changes()
             if connection.execute("COMMIT").statusmessage != "COMMIT":
                 raise StoreError(
                     "a statement had failed in this transaction, so nothing of it was stored; "
@@ -302,12 +303,13 @@ def _ended(connection: Any) -> Iterator[None]:
 class _Cursor:
     """A snapshot or a transaction on one connection."""
 
-    __slots__ = ("_connection", "_cursor", "_location")
+    __slots__ = ("_changes", "_connection", "_cursor", "_location")
 
     def __init__(self, connection: Any, location: str) -> None:
         self._connection = connection
         self._cursor = connection.cursor(binary=True)
         self._location = location
+        self._changes: list[text_index.Change] = []  # of the index of words, not yet written
 
     def rows(self, statement: Executable, **values: Any) -> list[Row]:
         self._run(statement, values)
@@ -344,10 +346,12 @@ class _Cursor:
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
+        self.write_changes()  # those that are noted from here on are undone with the part, and no others
         self._command("SAVEPOINT part")
         try:
             yield
         except BaseException:
+            self._changes.clear()
             if not self._connection.closed:  # with the connection the whole transaction is gone
                 self._command("ROLLBACK TO part")
                 self._command("RELEASE part")
@@ -355,10 +359,56 @@ class _Cursor:
         self._command("RELEASE part")
 
     def _command(self, sql: str) -> None:
-        try:
+        with self._translated():
             self._cursor.execute(sql)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.IntegrityError as error:
+            raise Conflict(f"a row exists already: {error}") from error
         except psycopg.Error as error:
             raise translate(error, self._location) from error
+
+    def index_terms(self, mind: bytes, entries: Sequence[TextEntry]) -> None:
+        self._changes += text_index.changes_of(mind, entries, adding=True)
+        if len(self._changes) >= text_index.MOST_CHANGES:
+            self.write_changes()
+
+    def unindex_terms(self, mind: bytes, entries: Sequence[TextEntry]) -> None:
+        self._changes += text_index.changes_of(mind, entries, adding=False)
+
+    def write_changes(self) -> None:
+        """Write what was noted for the index of words; before a transaction ends, or searches."""
+        if self._changes:
+            changes, self._changes = self._changes, []
+            with self._translated():
+                postgres_text.write(self._cursor, changes)
+
+    def find_terms(
+        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+    ) -> list[tuple[int, float]]:
+        space, counts = self._space(mind), self.count_terms(mind, [*terms, *within])
+        if space is None:
+            return []
+        search = text_index.search_for(space, *text_index.apart(counts, terms, within))
+        with self._translated():
+            return [] if search is None else postgres_text.find(self._cursor, mind, search, most)
+
+    def count_terms(self, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
+        self.write_changes()
+        with self._translated():
+            return postgres_text.counts(self._cursor, mind, terms)
+
+    def indexed(self, mind: bytes) -> tuple[int, int]:
+        space = self._space(mind)
+        return (space.documents, space.terms) if space else (0, 0)
+
+    def _space(self, mind: bytes) -> text_index.Space | None:
+        self.write_changes()
+        row = self.row(text_index.space_of_mind, mind=mind)
+        return None if row is None else text_index.Space(*row)
 
     def query_plan(self, statement: Executable, **values: Any) -> list[str]:
         """How PostgreSQL would run a statement, a line a step."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tacit.errors import InvalidInput, NotAStore, NotFound
-from tacit.stores import objects, postgres_objects, schema
+from tacit.stores import objects, postgres_objects, postgres_text, schema
 
 DIALECT: Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 SCHEMA_LOCK = 0x5441434954
@@ -17,7 +18,7 @@ SCHEMA_LOCK = 0x5441434954
 
 LOCK_ALONE = f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"
 LOCK_SHARED = f"SELECT pg_advisory_xact_lock_shared({SCHEMA_LOCK})"
-_OURS = [table.name for table in schema.metadata.sorted_tables]
+_OURS = [table.name for table in (*schema.metadata.sorted_tables, *postgres_text.TABLES)]
 _JOURNAL = {table.name for table in schema.tables("journal")}
 _PRESENT = """
     SELECT relname FROM pg_class
@@ -57,6 +58,11 @@ def ensure_tables(connection: Any, location: str, *, create: bool) -> None:
     _check_ours(_present(connection), location)
 
 
+def _tables() -> list[Table]:
+    """Those that every database has, and those of the index of words."""
+    return [*schema.metadata.sorted_tables, *postgres_text.TABLES]
+
+
 def _present(connection: Any, kinds: str = "rpvmf") -> set[str]:
     """Which of our tables' names exist in the schema that new tables would go to, as tables or as views."""
     return {row[0] for row in connection.execute(_PRESENT, (list(kinds), _OURS)).fetchall()}
@@ -80,7 +86,7 @@ def _create(connection: Any, location: str) -> None:
         raise InvalidInput(
             f"{location} stores text as {encoding}; create the database with ENCODING 'UTF8'", path=location
         )
-    for table in schema.metadata.sorted_tables:
+    for table in _tables():
         connection.execute(str(CreateTable(table).compile(dialect=DIALECT)))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
@@ -92,7 +98,7 @@ def faults(connection: Any) -> list[str]:
 
     Where the extension ``amcheck`` is installed, every row of every table and every index is read and checked too.
     """
-    found = objects.differences(postgres_objects.found(connection, _OURS), objects.wanted(DIALECT))
+    found = objects.differences(postgres_objects.found(connection, _OURS), objects.wanted(DIALECT, _tables()))
     trees = []
     for name, valid, oid, access in connection.execute(_INDEXES, (_OURS,)).fetchall():
         if not valid:

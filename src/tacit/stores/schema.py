@@ -238,6 +238,7 @@ memory = _table(
     Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
     Index("memory_forgotten", "mind", "until", **_where("ending = 'forgotten'")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
+    Index("memory_ended", "mind", "until", "since", **_where("until IS NOT NULL")),
     with_rowid=True,
 )
 
@@ -398,6 +399,41 @@ counter = _table(
     "operational",
     _key("name", TEXT),
     _number("count"),
+)
+text_space = _table(
+    "text_space",
+    "operational",
+    _key("mind"),
+    _number("space"),
+    _number("documents"),
+    _number("terms"),
+    _number("last"),
+    _number("epoch"),
+)
+"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``."""
+memory_vector = _table(
+    "memory_vector",
+    "operational",
+    _key("mind"),
+    _key("model", TEXT),
+    _key("number", BigInteger()),
+    _id("body"),
+    with_rowid=True,  # its rows are long
+)
+
+code = _table(
+    "code",
+    "operational",
+    _key("mind"),
+    _key("model", TEXT),
+    _key("block", BigInteger()),
+    _number("last"),
+    _number("revision"),
+    _number("width"),
+    _number("size"),
+    _id("body"),
+    Index("code_revision", "mind", "model", "revision"),
+    with_rowid=True,  # its rows are long
 )
 
 node = _table(

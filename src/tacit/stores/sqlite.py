@@ -29,10 +29,10 @@ from tacit.errors import (
     StoreBusy,
     StoreError,
 )
-from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects
+from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects, sqlite_text
 from tacit.stores.forking import GATE
 from tacit.stores.leftovers import remove, removed_at_the_end
-from tacit.stores.objects import differences, wanted
+from tacit.stores.objects import differences
 from tacit.stores.port import Snapshot, Store, Transaction
 from tacit.stores.revision import check_revision
 from tacit.stores.sqlite_cursor import COMPILER, Cursor
@@ -84,6 +84,7 @@ class SqliteStore:
         self._closed = False
         self._key = key
         self._write_lock = threading.RLock()  # one transaction at a time; in memory also one reader at a time
+        self._term_counts = sqlite_text.TermCounts()
         self._readers: list[Any] = []  # connections that nobody is using; list.append and pop are atomic
         self._identity: tuple[int, int] | None = None
         if self._memory:
@@ -161,6 +162,7 @@ class SqliteStore:
             connection.execute(str(CreateTable(table).compile(dialect=dialect.dialect())))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 connection.execute(str(CreateIndex(index).compile(dialect=dialect.dialect())))
+        sqlite_text.create(connection)
         connection.execute(COMPILER.insert_sql(schema.revision), (schema.SCHEMA_REVISION,))
         connection.execute("COMMIT")
 
@@ -287,7 +289,8 @@ class SqliteStore:
     @contextlib.contextmanager
     def _memory_snapshot(self) -> Iterator[Snapshot]:
         with self._write_lock, translated(self.location):
-            yield Cursor(self._writer, self.location)
+            committed = None if self._writer.in_transaction else self._term_counts
+            yield Cursor(self._writer, self.location, committed)
 
     @contextlib.contextmanager
     def _file_snapshot(self) -> Iterator[Snapshot]:
@@ -305,7 +308,7 @@ class SqliteStore:
         with translated(self.location):
             connection.execute("BEGIN")
             try:
-                yield Cursor(connection, self.location)
+                yield Cursor(connection, self.location, self._term_counts)
             finally:
                 connection.execute("ROLLBACK")  # nothing to commit; and COMMIT fails on a damaged file
 
@@ -357,6 +360,7 @@ class SqliteStore:
                 cursor = Cursor(self._writer, self.location)
                 check_revision(cursor, self.location, migrating=self._migrating)
                 yield cursor
+                cursor.write_changes()
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
@@ -372,7 +376,7 @@ class SqliteStore:
             try:
                 said += [str(row[0]) for row in snapshot.pragma("integrity_check")]
                 said += [str(row[0]) for row in snapshot.pragma("cipher_integrity_check")] if self.encrypted else []
-                said += differences(sqlite_objects.found(snapshot.ask), wanted(dialect.dialect()))
+                said += differences(sqlite_objects.found(snapshot.ask), sqlite_objects.wanted())
             except (driver.DatabaseError, UnicodeDecodeError) as error:  # what it met cannot even be read
                 said.append(str(error))
         return [line for line in said if line != "ok"]

@@ -12,8 +12,9 @@ from sqlalchemy.sql import Executable
 from sqlcipher3 import dbapi2 as driver
 
 from tacit.errors import Conflict
-from tacit.stores.port import Row
-from tacit.stores.sqlite_errors import translate
+from tacit.stores import sqlite_text, text_index
+from tacit.stores.port import Row, TextEntry
+from tacit.stores.sqlite_errors import translate, translated
 from tacit.stores.statements import Compiler
 
 COMPILER = Compiler(dialect.dialect(paramstyle="qmark"))
@@ -22,11 +23,13 @@ COMPILER = Compiler(dialect.dialect(paramstyle="qmark"))
 class Cursor:
     """A snapshot or a transaction on one connection."""
 
-    __slots__ = ("_connection", "_location")
+    __slots__ = ("_changes", "_connection", "_location", "_term_counts")
 
-    def __init__(self, connection: Any, location: str) -> None:
+    def __init__(self, connection: Any, location: str, term_counts: sqlite_text.TermCounts | None = None) -> None:
         self._connection = connection
         self._location = location
+        self._term_counts = term_counts  # only of what is committed
+        self._changes: list[text_index.Change] = []  # of the index of words, not yet written
 
     def rows(self, statement: Executable, **values: Any) -> list[Row]:
         compiled = COMPILER.compiled(statement)
@@ -65,15 +68,56 @@ class Cursor:
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
+        self.write_changes()  # those that are noted from here on are undone with the part, and no others
         self._connection.execute("SAVEPOINT part")
         try:
             yield
         except BaseException:
+            self._changes.clear()
             if self._connection.in_transaction:  # SQLite itself rolls back everything when, say, the disk is full
                 self._connection.execute("ROLLBACK TO part")
                 self._connection.execute("RELEASE part")
             raise
         self._connection.execute("RELEASE part")
+
+    def index_terms(self, mind: bytes, entries: Sequence[TextEntry]) -> None:
+        self._changes += text_index.changes_of(mind, entries, adding=True)
+        if len(self._changes) >= text_index.MOST_CHANGES:
+            self.write_changes()
+
+    def unindex_terms(self, mind: bytes, entries: Sequence[TextEntry]) -> None:
+        self._changes += text_index.changes_of(mind, entries, adding=False)
+
+    def write_changes(self) -> None:
+        """Write what was noted for the index of words; before a transaction ends, or searches."""
+        if self._changes:
+            changes, self._changes = self._changes, []
+            with translated(self._location):
+                sqlite_text.write(self._connection, changes)
+
+    def find_terms(
+        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+    ) -> list[tuple[int, float]]:
+        space, counts = self._space(mind), self.count_terms(mind, [*terms, *within])
+        if space is None:
+            return []
+        search = text_index.search_for(space, *text_index.apart(counts, terms, within))
+        with translated(self._location):
+            return [] if search is None else sqlite_text.find(self._connection, space, search, most)
+
+    def count_terms(self, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
+        space = self._space(mind)
+        with translated(self._location):
+            return sqlite_text.counts(self._connection, space, terms, self._term_counts) if space else {}
+
+    def indexed(self, mind: bytes) -> tuple[int, int]:
+        space = self._space(mind)
+        return (space.documents, space.terms) if space else (0, 0)
+
+    def _space(self, mind: bytes) -> text_index.Space | None:
+        self.write_changes()
+        row = self.row(text_index.space_of_mind, mind=mind)
+        return None if row is None else text_index.Space(*row)
 
     def pragma(self, name: str) -> list[Row]:
         """The rows of one of SQLite's own questions."""

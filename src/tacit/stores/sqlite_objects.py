@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from tacit.stores import objects
+from sqlalchemy.dialects import sqlite as dialect
+
+from tacit.stores import objects, schema, sqlite_text
 from tacit.stores.objects import Objects
 from tacit.stores.port import Row
 
@@ -15,11 +17,20 @@ _COLUMNS = (
     'SELECT m.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c '
     "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_' ORDER BY m.name, c.pk, c.cid"
 )
+_OF_FTS = {*sqlite_text.CREATE, *sqlite_text.SHADOWS}
+"""Tables whose columns are FTS5's own affair; what is in them is checked by ``PRAGMA integrity_check``."""
 _UNIQUE_KEYS = (
     "SELECT m.name, k.name, c.name "
     "FROM sqlite_master AS m, pragma_index_list(m.name) AS k, pragma_index_info(k.name) AS c "
     "WHERE m.type = 'table' AND k.origin = 'u' ORDER BY m.name, k.name, c.seqno"
 )
+
+
+def wanted() -> Objects:
+    """All that the file of a store should hold."""
+    index = {objects.table(name): objects.index_definition(sql) for name, sql in sqlite_text.CREATE.items()}
+    index |= {objects.table(name): "" for name in sqlite_text.SHADOWS}
+    return objects.wanted(dialect.dialect(), schema.metadata.sorted_tables) | index
 
 
 def found(ask: Callable[[str], list[Row]]) -> Objects:
@@ -31,7 +42,7 @@ def found(ask: Callable[[str], list[Row]]) -> Objects:
     listed: Objects = {}
     for kind, name, table, sql in ask(_OTHERS):
         if kind == "table":
-            listed[objects.table(name)] = ""
+            listed[objects.table(name)] = objects.index_definition(sql) if name in sqlite_text.CREATE else ""
         elif kind == "index":
             listed[objects.index(table, name)] = objects.index_definition(sql)
         else:
@@ -43,6 +54,8 @@ def _columns(rows: list[Row]) -> Objects:
     listed: Objects = {}
     keys: dict[str, list[str]] = defaultdict(list)
     for table, name, kind, filled, place_in_key in rows:
+        if table in _OF_FTS:
+            continue
         listed[objects.column(table, name)] = objects.column_definition(kind, nullable=not filled)
         if place_in_key:
             keys[table].append(name)

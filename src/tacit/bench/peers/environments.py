@@ -83,7 +83,7 @@ def surroundings(home: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("TACIT_", "COVERAGE", "PYTHON", "OPENAI_", "LANG", "HF_")) or name == "LANG"
     }
-    proxies = {name: _NOWHERE for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NOWHERE)
     return kept | proxies | {
         "HOME": str(home),
         "MEM0_DIR": str(home / "mem0"),

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class PeerFailed(Exception):
+class PeerFailed(Exception):  # noqa: N818 - as those of Tacit, it says what happened
     """A peer cannot be installed, failed, or did not answer in time; the message is its own."""

@@ -94,8 +94,8 @@ def flat_text(item: Item) -> str:
 
 @cache
 def _names(seed: int) -> dict[str, str]:
-    """For each person of a crowd a full name. Others share the first name or the surname, nobody of another crowd shares
-    both with somebody who is asked about."""
+    """For each person of a crowd a full name. Others share the first name or the surname; both are shared by nobody of
+    another crowd with somebody who is asked about."""
     chance = random.Random(f"surnames {seed}")  # noqa: S311
     people = sorted({item.user for item in made_crowd(seed, _PEOPLE).items if item.user})
     taken = set(_names(0).values()) if seed else set()

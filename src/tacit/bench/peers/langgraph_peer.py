@@ -26,7 +26,8 @@ class LangGraphPeer:
         self._given = given
         self._connection = pysqlite3.connect(folder / "store.db", check_same_thread=False, isolation_level=None)
         self._store = SqliteStore(
-            self._connection, index={"dims": given.dimension, "embed": given.embed, "fields": ["text"]}
+            self._connection,
+            index={"dims": given.dimension, "embed": given.embed, "fields": ["text"], "text_fields": ["text"]},
         )
         self._store.setup()
 
@@ -38,7 +39,7 @@ class LangGraphPeer:
             "langgraph-checkpoint-sqlite": version("langgraph-checkpoint-sqlite"),
             "sqlite-vec": version("sqlite-vec"),
             "sqlite": pysqlite3.sqlite_version,
-            "settings": f"index of the field text; journal_mode={journal}, synchronous={durable} as it opens by itself;"
+            "settings": f"index of the field text, which its code calls text_fields and its documentation fields; journal_mode={journal}, synchronous={durable} as it opens by itself;"
             " bulk by batch() of 1,000; search by vectors alone, all of them compared",
         }
 

@@ -21,7 +21,10 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    Floats: TypeAlias = memoryview[float]
 
 ITEMS, QUESTIONS, VECTORS = "items.jsonl", "questions.jsonl", "vectors.f32"
 BATCH = 1_000
@@ -71,7 +74,7 @@ class Given:
         for row, text in enumerate((*self.items, *self.questions)):
             self._rows.setdefault(text, row)
 
-    def vector(self, text: str) -> memoryview:
+    def vector(self, text: str) -> Floats:
         """The vector of a text: float32, of unit length. Raises KeyError when none was given."""
         first = self._rows[text] * self.dimension
         return self._vectors[first : first + self.dimension]

@@ -31,8 +31,8 @@ class TxtaiPeer:
         return {
             "txtai": version("txtai"),
             "faiss-cpu": version("faiss-cpu"),
-            "settings": "hybrid, content in SQLite, Faiss as by default; bulk is one index() and a save(); single writes"
-            " are upsert() under a lock, which keeps them in memory until save(), that writes everything anew",
+            "settings": "hybrid, content in SQLite, Faiss as by default; bulk is one index() and a save(); single"
+            " writes are upsert() under a lock, which keeps them in memory until save(), that writes everything anew",
         }
 
     def write(self, number: int) -> None:

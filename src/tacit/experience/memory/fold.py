@@ -13,7 +13,8 @@ from tacit.experience.memory.memory import Ending, MemoryKind, Said
 from tacit.ids import format_id
 from tacit.journal.event import Event
 from tacit.stores import schema
-from tacit.stores.port import Snapshot, Transaction
+from tacit.stores.port import Snapshot, TextEntry, Transaction
+from tacit.stores.terms import terms_of_memory
 
 _memory = schema.memory
 IMPORTANCE_PARTS = 1_000_000
@@ -98,6 +99,20 @@ class MemoryProjection:
         if newer is not None:
             row = msgspec.structs.replace(row, until=row.since, ending="superseded", superseded_by=newer.id)
         transaction.insert(_memory, (msgspec.structs.astuple(row),))
+        transaction.index_terms(row.mind, (_entry(row),))
+
+
+def unindex_memory(transaction: Transaction, row: MemoryRow) -> None:
+    """Take a wording out of the index of words, to the last term: for one that is erased.
+
+    One that was corrected, superseded or forgotten stays in it, as the past is searched too; whoever searches looks at
+    ``since`` and ``until``.
+    """
+    transaction.unindex_terms(row.mind, (_entry(row),))
+
+
+def _entry(row: MemoryRow) -> TextEntry:
+    return row.since, terms_of_memory(msgspec.structs.asdict(row))
 
 
 def current_memory(snapshot: Snapshot, mind: bytes, id: bytes) -> MemoryRow | None:

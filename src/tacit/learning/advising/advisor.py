@@ -24,8 +24,8 @@ from tacit.learning.lessons.trace import Trace, words_of
 from tacit.learning.ranking.ranker import Described, ToolRanker
 
 if TYPE_CHECKING:
-    from tacit.learning.lessons.embedder import Vector
     from tacit.learning.next_step.model import Forecast
+    from tacit.recall.embedder import Vector
 
 MOST_TOOLS = 10
 MOST_NEXT = 5

@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from tacit.errors import ModelError
-from tacit.learning.lessons.embedder import TextEmbedder, ask
+from tacit.recall.embedder import TextEmbedder, ask
 
 if TYPE_CHECKING:
-    from tacit.learning.lessons.embedder import Vector
+    from tacit.recall.embedder import Vector
 
 _log = logging.getLogger("tacit.learning.advising.meaning")
 PATIENCE_SECONDS = 3.0

@@ -21,7 +21,7 @@ from tacit.ids import format_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import Span, Taken
 from tacit.journal.read import events_after, still_there
-from tacit.learning.lessons.embedder import TextEmbedder, ask
+from tacit.recall.embedder import TextEmbedder, ask
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 

@@ -23,7 +23,6 @@ from tacit.journal.helper import HELPLESS_SECONDS, Helper, HelperCannotRead, Hel
 from tacit.journal.masking import NoMasking
 from tacit.learning.advising.book import read_book, write_book
 from tacit.learning.fitting.giving_up import Check
-from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.learning.lessons.lessons import Lessons, count_lessons, last_change
 from tacit.learning.lessons.vectors import vectors_kept_as
 from tacit.learning.studying.awaiting import Awaiting
@@ -31,6 +30,7 @@ from tacit.learning.studying.fits import write_fit
 from tacit.learning.studying.forecasts import write_forecasts
 from tacit.learning.studying.student import Assignment, Findings, Student, StudyPolicy, finish, studying
 from tacit.learning.trials.exposure import demoted_items, harmful_items, judged_between
+from tacit.recall.embedder import TextEmbedder
 from tacit.stores.port import Snapshot, Store
 
 _log = logging.getLogger("tacit.learning.studying.study")

@@ -1,9 +1,9 @@
-"""Memories."""
+"""Memories, their vectors, and the index of their words."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 revision = "0004"
 down_revision: str | None = "0003"
@@ -15,6 +15,16 @@ def upgrade() -> None:
     _memory()
     _memory_use()
     _counter()
+    _vectors()
+    _words()
+    if context.get_context().dialect.name == "sqlite":
+        op.execute(
+            "CREATE VIRTUAL TABLE text_index USING fts5(terms, content='', columnsize=0, detail=none, tokenize='ascii')"
+        )
+        op.execute("INSERT INTO text_index(text_index, rank) VALUES ('secure-delete', 1)")
+        op.execute("CREATE VIRTUAL TABLE text_vocabulary USING fts5vocab(text_index, row)")
+    else:
+        _entries()
 
 
 def _memory() -> None:
@@ -44,6 +54,8 @@ def _memory() -> None:
         held = sa.text(f"{column} <> '' AND until IS NULL")
         name = f"memory_{column.removesuffix('_id')}"
         op.create_index(name, "memory", ["mind", column], sqlite_where=held, postgresql_where=held)
+    ended = sa.text("until IS NOT NULL")
+    op.create_index("memory_ended", "memory", ["mind", "until", "since"], sqlite_where=ended, postgresql_where=ended)
     gone = sa.text("ending = 'forgotten'")
     op.create_index("memory_forgotten", "memory", ["mind", "until"], sqlite_where=gone, postgresql_where=gone)
 
@@ -67,4 +79,57 @@ def _counter() -> None:
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
         sqlite_with_rowid=False,
+    )
+
+
+def _vectors() -> None:
+    """Of memories, and the codes by which they are found."""
+    op.create_table(
+        "memory_vector",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "model", "number"),
+    )
+    op.create_table(
+        "code",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("model", TEXT, nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("block", "last", "revision", "width", "size")),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "model", "block"),
+    )
+    op.create_index("code_revision", "code", ["mind", "model", "revision"])
+
+
+def _words() -> None:
+    op.create_table(
+        "text_space",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        *(
+            sa.Column(name, sa.BigInteger(), nullable=False)
+            for name in ("space", "documents", "terms", "last", "epoch")
+        ),
+        sa.PrimaryKeyConstraint("mind"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _entries() -> None:
+    op.create_table(
+        "text_entry",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("length", sa.BigInteger(), nullable=False),
+        sa.Column("terms", sa.ARRAY(sa.BigInteger()), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "number"),
+    )
+    op.create_index("text_entry_terms", "text_entry", ["terms"], postgresql_using="gin")
+    op.create_table(
+        "text_term",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("term", sa.BigInteger(), nullable=False),
+        sa.Column("documents", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "term"),
     )

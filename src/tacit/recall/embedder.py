@@ -1,4 +1,4 @@
-"""An embedder, as far as learning needs one; and how a text that it refuses is told from an embedder that is away."""
+"""An embedder, as far as recall and learning need one; how a text that it refuses is told from one that is away."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _asking: set[threading.Thread] = set()
 
 
 class TextEmbedder(Protocol):
-    """An embedder, as far as learning needs one; ``tacit.models.embedders`` has them."""
+    """An embedder, as far as recall and learning need one; ``tacit.models.embedders`` has them."""
 
     @property
     def fingerprint(self) -> str:

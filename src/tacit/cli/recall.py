@@ -1,0 +1,121 @@
+"""``tacit recall``, ``tacit maintain`` and ``tacit cache``: find what is remembered, and keep it within bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tacit.cli.episodes import AsOf, mind_at, moment_of
+from tacit.cli.options import argument, option
+from tacit.cli.output import Output, brief, moment
+from tacit.cli.session import Session
+from tacit.cli.verb import verb
+
+if TYPE_CHECKING:
+    from tacit.recall.answer import Hit, Recollection
+    from tacit.verbs.upkeep import MaintenanceReport
+
+_WHOLE = 10_000
+_SHORT = 200
+
+Explain = Annotated[bool, typer.Option("--why", help="Show what each score is made of.")]
+Full = Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be forgotten.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    _add_recall(app)
+    _add_maintain(app)
+    _add_cache(app)
+
+
+def _add_recall(app: typer.Typer) -> None:
+    @verb(app, "recall")
+    def recall(
+        session: Session,
+        query: list[str] = argument("WORD…", "A question, or what it is about."),
+        k: int = option("--k", "NUMBER", "How many hits at most.", 10),
+        user: str = option("--user", "NAME", "Only what belongs to this person.", ""),
+        in_session: str = option("--session", "NAME", "Only of this conversation.", ""),
+        agent: str = option("--agent", "NAME", "Only of this agent.", ""),
+        kind: list[str] | None = option("--kind", "KIND", "turn, fact, preference, instruction or note; repeatable."),
+        speaker: str = option("--speaker", "NAME", "Only what this one said.", ""),
+        subject: str = option("--subject", "NAME", "Only of this subject.", ""),
+        occurred_after: str | None = option("--occurred-after", "TIME", "Only what happened at this time or later."),
+        occurred_before: str | None = option("--occurred-before", "TIME", "Only what happened before this time."),
+        valid_at: str | None = option("--valid-at", "TIME", "Only what was true then."),
+        threshold: float | None = option("--threshold", "SCORE", "Only hits with at least this score."),
+        max_tokens: int | None = option("--max-tokens", "NUMBER", "As many of the best as have so many tokens."),
+        recipe: str = option("--recipe", "NAME", "How to rank.", "default"),
+        as_of: AsOf = None,
+        why: Explain = False,
+        full: Full = False,
+    ) -> None:
+        """Find what is remembered and matters for a question, the best first."""
+        wanted: dict[str, Any] = {"k": k, "user": user, "session": in_session, "agent": agent, "kinds": kind or ()}
+        wanted |= {"speaker": speaker, "subject": subject, "threshold": threshold, "max_tokens": max_tokens}
+        wanted |= {"occurred_after": moment_of(occurred_after), "occurred_before": moment_of(occurred_before)}
+        wanted |= {"valid_at": moment_of(valid_at), "recipe": recipe}
+        with session.open_mind() as mind:
+            found = mind_at(mind, as_of).recall(" ".join(query), **wanted)
+        session.out.result(found, lambda: show_hits(session.out, found, why=why, full=full))
+
+
+def show_hits(out: Output, found: Recollection, *, why: bool, full: bool) -> None:
+    """Hits for a person to read."""
+    if not found.hits:
+        out.note("nothing that is remembered matters for that")
+    for place, hit in enumerate(found, start=1):
+        out.line(f"{place}. {brief(hit.text, _WHOLE if full else _SHORT)}")
+        out.line("   " + ", ".join(_facts(hit)))
+        for reason in hit.why if why else ():
+            out.line(f"   {reason.contribution:+.3f}  {reason.signal} ({reason.value:.3f} × {reason.weight:.3f})")
+        if hit.duplicates:
+            out.line(f"   says nearly the same: {', '.join(hit.duplicates)}")
+    for note in found.notes:
+        out.note(note)
+
+
+def _facts(hit: Hit) -> list[str]:
+    said = [f"score {hit.score:.3f}", hit.kind]
+    said += [
+        f"{name} {value}" for name, value in (("by", hit.speaker), ("user", hit.user), ("in", hit.session)) if value
+    ]
+    if hit.occurred_at_micros is not None:
+        said.append(moment(hit.occurred_at_micros))
+    return [*said, hit.id]
+
+
+def _add_maintain(app: typer.Typer) -> None:
+    @verb(app, "maintain")
+    def maintain(session: Session, dry_run: DryRun = False) -> None:
+        """Forget memories that are beyond the settings 'retention': too old, or the least useful of too many.
+
+        Nothing is erased: 'tacit memory history ID' still tells of what was forgotten.
+        """
+        with session.open_mind() as mind:
+            report = mind.maintain(dry_run=dry_run)
+        session.out.result(report, lambda: show_report(session.out, report))
+
+
+def show_report(out: Output, report: MaintenanceReport) -> None:
+    """What was forgotten."""
+    done = "would be forgotten" if report.dry_run else "forgotten"
+    count = len(report.forgotten)
+    out.line(f"{count:,} {'memory' if count == 1 else 'memories'} {done}.")
+    rows = [(each.id, each.why, f"{each.usefulness:.2f}") for each in report.forgotten]
+    if rows:
+        out.table(("id", "why", "usefulness"), rows)
+
+
+def _add_cache(app: typer.Typer) -> None:
+    @verb(app, "cache")
+    def cache(session: Session) -> None:
+        """Show how the caches of all processes that use this store have done: hits, misses and evictions."""
+        with session.open_store() as store:
+            use, settings = store.cache_use(), store.settings.cache
+        told = {"hits": use.hits, "misses": use.misses, "evictions": use.evictions}
+        told |= {"bytes": settings.bytes, "ttl_seconds": settings.ttl_seconds}
+        session.out.result(told, lambda: session.out.facts(*told.items()))

@@ -1,0 +1,110 @@
+"""What is ranked: the candidates, what stands around them, and what is known of the mind as a whole. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tacit.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Real = NDArray[numpy.float64]
+    Whole = NDArray[numpy.int64]
+    Vector = NDArray[numpy.floating[Any]]
+
+OFFSETS = (-1, 1, -2, 2)
+"""Which neighbours in its session a memory is read with, nearest first."""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A memory that may answer, or one that only stands beside such a one (``ranked`` is False).
+
+    ``terms`` are those of the text alone, with repeats; ``names`` those of its speaker and user. ``number`` is its
+    position in the mind's journal, so it grows with time. ``vector`` has unit length; None: there is none yet.
+    """
+
+    id: str
+    text: str
+    terms: Sequence[str]
+    names: Sequence[str] = ()
+    kind: str = "turn"
+    user: str = ""
+    session: str = ""
+    speaker: str = ""
+    number: int = 0
+    occurred_at: int | None = None
+    importance: float | None = None
+    vector: Vector | None = None
+    ranked: bool = True
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of all that a mind remembers.
+
+    Args:
+        documents: how many memories there are.
+        mean_length: terms of one, on average.
+        frequencies: in how many of them each term of the question stands; missing is none.
+        spoken: how many of them each name of the question said, or are about it; missing: as among the candidates.
+        cosine: mean and standard deviation of the cosine between the question and
+            a random sample of the mind; None: estimated from the candidates, which is less exact.
+    """
+
+    documents: int
+    mean_length: float
+    frequencies: Mapping[str, int]
+    spoken: Mapping[str, int] = {}
+    cosine: tuple[float, float] | None = None
+
+
+class Pool:
+    """Candidates in their canonical order, so that nothing depends on the order in which they were found.
+
+    ``around`` has for each the places of its neighbours by OFFSETS; -1 where there is none.
+    """
+
+    def __init__(self, items: Sequence[Candidate], around: Mapping[str, Sequence[str | None]] | None = None) -> None:
+        """``around`` has the ids of the neighbours by OFFSETS of those items that have any. Without it, neighbours are
+        those next to each other among the items of a session, which is right where whole sessions are given.
+
+        Raises:
+            InvalidInput: two items have one id.
+        """
+        import numpy
+
+        self.items = sorted(items, key=lambda item: (item.number, item.id))
+        self.place = {item.id: place for place, item in enumerate(self.items)}
+        if len(self.place) != len(self.items):
+            raise InvalidInput("two candidates have one id", field="items")
+        self.around: Whole = numpy.full((len(self.items), len(OFFSETS)), -1, dtype=numpy.int64)
+        if around is None:
+            self._by_session()
+        else:
+            for name, beside in around.items():
+                if name in self.place:
+                    self.around[self.place[name]] = [self.place.get(one, -1) if one else -1 for one in beside]
+
+    def _by_session(self) -> None:
+        sessions: dict[tuple[str, str], list[int]] = {}
+        for place, item in enumerate(self.items):
+            if item.session:
+                sessions.setdefault((item.user, item.session), []).append(place)
+        for places in sessions.values():
+            for at, place in enumerate(places):
+                for column, offset in enumerate(OFFSETS):
+                    if 0 <= at + offset < len(places):
+                        self.around[place, column] = places[at + offset]
+
+    def beside(self, values: Real, column: int) -> Real:
+        """The values of the neighbours at one offset; 0 where there is none. Rows of a matrix likewise."""
+        import numpy
+
+        places = self.around[:, column]
+        there = places >= 0
+        shape = (len(places), *[1] * (values.ndim - 1))
+        return numpy.where(there.reshape(shape), values[numpy.maximum(places, 0)], 0.0)

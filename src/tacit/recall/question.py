@@ -1,0 +1,98 @@
+"""What a question asks: its terms, whom it names, and which time it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Literal
+
+import msgspec
+
+from tacit.recall.moments import Period, asks_when, periods_in, trend_of
+
+Analyse = Callable[[str], Sequence[str]]
+"""Makes terms of a text, with repeats and in order: the same for what is remembered and for what is asked."""
+
+ROLES = frozenset({"user", "assistant", "system", "tool", "human", "ai", "bot", "agent"})
+"""Who speaks in a chat with an assistant: no names."""
+_OPENERS = (
+    "what when where who whom whose which why how did does do is are was were has have had will would can could"
+    " should may might"
+)
+_ASKING = frozenset(_OPENERS.split())
+"""Words that begin a question and say nothing of what it is about."""
+_FILLING = (
+    "a an the of to in on at for with by from and or but nor so that this these those it its be been being am"
+    " done doing having shall must i me my mine you your yours he him his she her hers they them their theirs we"
+    " us our ours s t d ll re ve m if as than then there about into not no any some ever ask tell told"
+)
+_COMMON = _ASKING | frozenset(_FILLING.split())
+"""English words that questions are full of. In other languages, and beyond these, rarity decides what a word weighs."""
+_OPENING_WORDS = 3
+_WORD = re.compile(r"\w+")
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A question as ranking sees it.
+
+    Args:
+        text: as it was asked.
+        terms: what it is about: distinct terms, without common words and without names of people who speak.
+        names: terms that name people who speak in this mind, or whom its memories are about.
+        bare: the question without its opening and without names, as a text: a statement that answers it reads more
+            like this. Its vector is taken beside that of the whole question.
+        periods: stretches of time that it names.
+        asks_when: whether a time is asked for.
+        trend: 1 where the newest is asked for, -1 where the oldest.
+    """
+
+    text: str
+    terms: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    bare: str = ""
+    periods: tuple[Period, ...] = ()
+    asks_when: bool = False
+    trend: Literal[-1, 0, 1] = 0
+
+
+def read_question(text: str, analyse: Analyse, names: Collection[str], now: int) -> Question:
+    """Read a question.
+
+    Args:
+        text: the question.
+        analyse: makes terms of a text.
+        names: the terms of all names of the mind's speakers and users.
+        now: when it is asked, µs since 1970 UTC; "last week" is relative to it.
+    """
+    words = [(word, tuple(analyse(word))) for word in _WORD.findall(text.replace("’", "'"))]
+    named = {term for _, made in words for term in made if term in names and term not in ROLES}
+    about = [term for word, made in words if word.casefold() not in _COMMON for term in made if term not in named]
+    if not about:  # nothing but names and common words: then these have to do
+        about = [term for _, made in words for term in made if term not in named] or sorted(named)
+    return Question(
+        text=text,
+        terms=tuple(dict.fromkeys(about)),
+        names=tuple(sorted(named)),
+        bare=_bare(text, analyse, named) or text,
+        periods=periods_in(text, now),
+        asks_when=asks_when(text),
+        trend=trend_of(text),
+    )
+
+
+def _bare(text: str, analyse: Analyse, named: Collection[str]) -> str:
+    words = text.strip().rstrip("?？؟ .").split()
+    place = 0
+    while place < min(len(words), _OPENING_WORDS) and _letters(words[place]) in _ASKING:
+        place += 1
+    kept = (word for word in words[place:] if not (made := analyse(_owner(word))) or not set(made) <= set(named))
+    return " ".join(kept)
+
+
+def _letters(word: str) -> str:
+    return "".join(_WORD.findall(word.casefold()))
+
+
+def _owner(word: str) -> str:
+    """A name without the ending that makes it own something."""
+    return re.sub(r"['’]s?$", "", word.rstrip(".,;:!"))

@@ -1,0 +1,119 @@
+"""The index of words in PostgreSQL: a row for each document, and an inverted index (GIN) over the terms in them.
+
+Terms are kept as keyed digests of 64 bits, the mind being the key: so a mind's terms are its own in the one index, and
+no word lies in it. That matters, as GIN keeps a term for ever, also when no document has it any more. Two terms with
+one digest would only make a document a candidate that is none.
+
+In how many documents a term stands is counted in a table: GIN does not know it without looking at all of them, and
+PostgreSQL's own statistics are those of all minds together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Column, Index, LargeBinary, MetaData, Table
+
+from tacit.stores.text_index import K1, Change, Search, runs
+
+metadata = MetaData()
+text_entry = Table(
+    "text_entry",
+    metadata,
+    Column("mind", LargeBinary(), primary_key=True, nullable=False),
+    Column("number", BigInteger(), primary_key=True, nullable=False),
+    Column("length", BigInteger(), nullable=False),
+    Column("terms", ARRAY(BigInteger()), nullable=False),
+    Index("text_entry_terms", "terms", postgresql_using="gin"),
+)
+"""The documents, with the digests of their terms, each once."""
+text_term = Table(
+    "text_term",
+    metadata,
+    Column("mind", LargeBinary(), primary_key=True, nullable=False),
+    Column("term", BigInteger(), primary_key=True, autoincrement=False, nullable=False),
+    Column("documents", BigInteger(), nullable=False),
+)
+"""In how many documents a term stands."""
+TABLES = (text_entry, text_term)
+
+_ADD = "INSERT INTO text_entry (mind, number, length, terms) VALUES (%s, %s, %s, %s::bigint[])"
+_REMOVE = "DELETE FROM text_entry WHERE mind = %s AND number = ANY(%s::bigint[]) RETURNING number"
+_GROW = """
+    INSERT INTO text_space AS old (mind, space, documents, terms, last, epoch) VALUES (%s, 0, %s, %s, %s, 0)
+    ON CONFLICT (mind) DO UPDATE SET documents = old.documents + excluded.documents,
+        terms = old.terms + excluded.terms, last = greatest(old.last, excluded.last)
+"""
+_COUNT_MORE = """
+    INSERT INTO text_term AS old (mind, term, documents)
+    SELECT %s, term, more FROM unnest(%s::bigint[], %s::bigint[]) AS new (term, more) ORDER BY term
+    ON CONFLICT (mind, term) DO UPDATE SET documents = old.documents + excluded.documents
+"""
+_DROP_UNUSED = "DELETE FROM text_term WHERE mind = %s AND term = ANY(%s::bigint[]) AND documents <= 0"
+COUNTS = "SELECT term, documents FROM text_term WHERE mind = %s AND term = ANY(%s::bigint[])"
+FIND = f"""
+    SELECT number, sum(weight) * {K1 + 1} / (%(at_least)s::float8 + %(by_length)s::float8 * min(length))
+    FROM unnest(%(terms)s::bigint[], %(weights)s::float8[]) AS wanted (term, weight)
+    CROSS JOIN LATERAL (
+        SELECT number, length FROM text_entry
+        WHERE terms @> (ARRAY[wanted.term] || %(within)s::bigint[]) AND mind = %(mind)s AND number > %(above)s
+    ) AS entry
+    GROUP BY number ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
+"""  # noqa: S608 - a constant
+
+
+def write(cursor: Any, changes: Sequence[Change]) -> None:
+    """Write what a transaction has changed."""
+    for adding, mind, run in runs(changes):
+        if adding:
+            cursor.executemany(_ADD, [(mind, one.number, one.kept_length, _digests(mind, one.terms)) for one in run])
+            _count(cursor, mind, run, 1)
+            continue
+        gone = {row[0] for row in cursor.execute(_REMOVE, (mind, [one.number for one in run])).fetchall()}
+        _count(cursor, mind, [one for one in run if one.number in gone], -1)
+
+
+def _count(cursor: Any, mind: bytes, changes: Sequence[Change], sign: int) -> None:
+    if not changes:
+        return
+    last = max(change.number for change in changes) if sign > 0 else 0
+    cursor.execute(_GROW, (mind, sign * len(changes), sign * sum(change.length for change in changes), last))
+    counted = Counter(digest for change in changes for digest in _digests(mind, change.terms))
+    cursor.execute(_COUNT_MORE, (mind, list(counted), [sign * count for count in counted.values()]))
+    if sign < 0:
+        cursor.execute(_DROP_UNUSED, (mind, list(counted)))
+
+
+def counts(cursor: Any, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
+    """In how many documents each of the terms stands; those that stand in none are left out."""
+    by_digest = {_digest(mind, term): term for term in terms}
+    found = dict(cursor.execute(COUNTS, (mind, list(by_digest))).fetchall())
+    return {term: found[digest] for digest, term in by_digest.items() if digest in found}
+
+
+def find(cursor: Any, mind: bytes, search: Search, most: int) -> list[tuple[int, float]]:
+    """The numbers of the best documents, with their scores."""
+    values = {
+        "terms": _digests(mind, search.weights),
+        "within": _digests(mind, search.within),
+        "weights": list(search.weights.values()),
+        "at_least": search.at_least,
+        "by_length": search.by_length,
+        "mind": mind,
+        "above": search.above,
+        "most": most,
+    }
+    return [(number, score) for number, score in cursor.execute(FIND, values).fetchall()]
+
+
+def _digests(mind: bytes, terms: Sequence[str] | dict[str, float]) -> list[int]:
+    return [_digest(mind, term) for term in terms]
+
+
+@lru_cache(maxsize=65_536)
+def _digest(mind: bytes, term: str) -> int:
+    return int.from_bytes(blake2b(term.encode(), digest_size=8, key=mind).digest(), "big", signed=True)

@@ -1,0 +1,97 @@
+"""Recalling: finding what is remembered and matters for a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tacit.clock import to_micros
+from tacit.errors import InvalidInput, shown
+from tacit.experience import entrance
+from tacit.experience.memory.memory import MemoryKind
+from tacit.ids import parse_id
+from tacit.ops.logging import operation
+from tacit.recall.answer import Recollection
+from tacit.recall.recaller import MOST_HITS, Asked
+from tacit.verbs.base import View
+from tacit.verbs.memories import memory_filter
+
+LONGEST_QUERY_BYTES = 10_000
+
+
+class Recalls(View):
+    """Recalling."""
+
+    def recall(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        user: str = "",
+        session: str = "",
+        agent: str = "",
+        kinds: Sequence[MemoryKind] = (),
+        speaker: str = "",
+        subject: str = "",
+        occurred_after: datetime | None = None,
+        occurred_before: datetime | None = None,
+        valid_at: datetime | None = None,
+        threshold: float | None = None,
+        max_tokens: int | None = None,
+        recipe: str = "default",
+    ) -> Recollection:
+        """What is remembered that matters for a question, the best first, each hit with the reasons for its score.
+
+        Words and meaning are compared, with what stands beside a turn of a conversation, who said it, and when; a time
+        in the question ("in May", "last week") counts in favour of what fits it, and shuts nothing out. What was just
+        written is found by its words at once, by its meaning soon after: ``lag`` of the answer says how far behind.
+
+        Args:
+            query: a question, or what it is about, in words.
+            k: how many hits at most, 1 … 1,000.
+            user, session, agent, kinds, speaker, subject: only memories of these. Nothing of another user is ever let
+                through.
+            occurred_after, occurred_before: only from the first until before the second.
+            valid_at: only what was true then. None: what is no longer true, or not yet, is ranked lower.
+            threshold: only hits with at least this score.
+            max_tokens: hits whose texts have about so many tokens together, the best that fit.
+            recipe: how to rank; one of ``tacit.recall.recipe.RECIPES``.
+
+        Raises:
+            InvalidInput: a part has a wrong type or is out of range, or there is no query.
+        """
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidInput("recall needs a query: what is wanted to be known?", field="query")
+        entrance.check_whole(query, "query")
+        entrance.check_text(query, LONGEST_QUERY_BYTES, "query", "one question")
+        for field, value, most in (("k", k, MOST_HITS), ("max_tokens", max_tokens, 10**9)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most):
+                raise InvalidInput(f"{field} {shown(value)} is not a whole number from 1 to {most:,}", field=field)
+        if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, int | float)):
+            raise InvalidInput(f"threshold {shown(threshold)} is not a number", field="threshold")
+        wanted = memory_filter(
+            kinds=kinds,
+            session=session,
+            agent=agent,
+            speaker=speaker,
+            subject=subject,
+            occurred_after=occurred_after,
+            occurred_before=occurred_before,
+            user=user,
+        )
+        asked = Asked(
+            query=query,
+            k=k,
+            wanted=wanted,
+            valid_at=None if valid_at is None else to_micros(valid_at),
+            threshold=None if threshold is None else float(threshold),
+            max_tokens=max_tokens,
+            recipe=recipe,
+        )
+        recorder, shared = self.recorder, self._shared
+        now = recorder.journal.clock.now()
+        with operation("recall", mind=self.name):
+            found = shared.recaller.recall(recorder.journal.store, recorder.mind.id, self._position, asked, now)
+        if not recorder.journal.store.read_only:
+            shared.uses.note(recorder.mind.id, [parse_id(hit.id) for hit in found], now)
+        return found
