@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from tacit.clock import SystemClock
 from tacit.ids import SystemEntropy
-from tacit.learning.lessons.embedder import TextEmbedder
 from tacit.opening import OpenStore
 from tacit.ops.setting_groups import CacheSettings, ConsumerSettings, Settings
+from tacit.recall.embedder import TextEmbedder
 from tacit.stores import schema
 from tacit.stores.port import Store, Transaction
 from tacit.stores.sqlite import SqliteStore

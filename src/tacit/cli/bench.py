@@ -33,9 +33,7 @@ def add_to(app: typer.Typer) -> None:
         data: Path | None = option(
             "--data", "FOLDER", f"Real traces; the variable {DATA_VARIABLE}, or else generated ones."
         ),
-        size: int | None = option(
-            "--size", "NUMBER", "How many episodes, events, starts or memories, as the bench has it."
-        ),
+        size: int | None = option("--size", "NUMBER", "How many episodes, events, starts or memories."),
         seconds: float | None = option("--seconds", "NUMBER", "How long, for a bench that runs for a time."),
         burst_seconds: float = option("--burst-seconds", "NUMBER", "How long the burst at the end of soak lasts.", 0.0),
         peers: Path | None = option("--peers", "FOLDER", "Where the bench peers keeps what it installs."),

@@ -44,7 +44,7 @@ class LanceDBPeer:
 
     def _row(self, number: int) -> dict[str, Any]:
         text = self._given.items[number]
-        return {"number": number, "text": text, "vector": self._given.vector(text).tolist()}
+        return {"number": number, "text": text, "vector": self._given.vector(text)}
 
     def prepare(self) -> None:
         self._table.create_fts_index("text", replace=True)
@@ -55,7 +55,7 @@ class LanceDBPeer:
     def ask(self, number: int, k: int) -> list[int]:
         text = self._given.questions[number]
         query = self._table.search(query_type="hybrid", vector_column_name="vector", fts_columns="text")
-        query = query.vector(self._given.vector(text).tolist()).text(text).distance_type("cosine")
+        query = query.vector(self._given.vector(text)).text(text).distance_type("cosine")
         found = query.refine_factor(10).rerank(self._reranker).limit(k).select(["number"]).to_list()
         return [int(row["number"]) for row in found]
 

@@ -39,7 +39,8 @@ class LangGraphPeer:
             "langgraph-checkpoint-sqlite": version("langgraph-checkpoint-sqlite"),
             "sqlite-vec": version("sqlite-vec"),
             "sqlite": pysqlite3.sqlite_version,
-            "settings": f"index of the field text, which its code calls text_fields and its documentation fields; journal_mode={journal}, synchronous={durable} as it opens by itself;"
+            "settings": "index of the field text, which its code calls text_fields and its documentation fields;"
+            f" journal_mode={journal}, synchronous={durable} as it opens by itself;"
             " bulk by batch() of 1,000; search by vectors alone, all of them compared",
         }
 

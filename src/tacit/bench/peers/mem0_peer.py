@@ -22,7 +22,7 @@ class Lookup:
         self._given = given
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:
-        return self._given.vector(text).tolist()
+        return self._given.vector(text)
 
     def embed_batch(self, texts: list[str], memory_action: str | None = None) -> list[list[float]]:
         return self._given.embed(texts)

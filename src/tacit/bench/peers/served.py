@@ -19,12 +19,10 @@ import sys
 import threading
 import time
 import traceback
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-
-if TYPE_CHECKING:
-    Floats: TypeAlias = memoryview[float]
+from typing import Any, Protocol
 
 ITEMS, QUESTIONS, VECTORS = "items.jsonl", "questions.jsonl", "vectors.f32"
 BATCH = 1_000
@@ -68,20 +66,25 @@ class Given:
         self.questions = _read(folder / QUESTIONS)
         rows = len(self.items) + len(self.questions)
         with (folder / VECTORS).open("rb") as file:
-            self._vectors = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).cast("f")
-        self.dimension = len(self._vectors) // rows
+            self._vectors = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._size = len(self._vectors) // rows
+        self.dimension = self._size // array("f").itemsize
         self._rows: dict[str, int] = {}
         for row, text in enumerate((*self.items, *self.questions)):
             self._rows.setdefault(text, row)
 
-    def vector(self, text: str) -> Floats:
-        """The vector of a text: float32, of unit length. Raises KeyError when none was given."""
-        first = self._rows[text] * self.dimension
-        return self._vectors[first : first + self.dimension]
+    def body(self, text: str) -> bytes:
+        """The vector of a text: float32, of unit length, as bytes. Raises KeyError when none was given."""
+        first = self._rows[text] * self._size
+        return self._vectors[first : first + self._size]
+
+    def vector(self, text: str) -> list[float]:
+        """The vector of a text as numbers."""
+        return array("f", self.body(text)).tolist()
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """What a peer calls in place of a model."""
-        return [self.vector(text).tolist() for text in texts]
+        return [self.vector(text) for text in texts]
 
 
 def _read(path: Path) -> list[str]:

@@ -32,7 +32,7 @@ class GivenVectors:
         import numpy
 
         try:
-            rows = [numpy.frombuffer(self._given.vector(text), dtype=numpy.float32) for text in texts]
+            rows = [numpy.frombuffer(self._given.body(text), dtype=numpy.float32) for text in texts]
         except KeyError as error:
             raise ModelError(f"no vector was given for {error}", model=self.fingerprint) from error
         return numpy.array(rows, dtype=numpy.float32).reshape(len(rows), self.dimension)
