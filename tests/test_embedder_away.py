@@ -19,12 +19,12 @@ import tacit
 from embedding_provider import Provider
 from tacit.errors import ModelError
 from tacit.learning.advising.advisor import BY_WORDS_ALONE
-from tacit.learning.advising.meaning import PATIENCE_SECONDS, Meaning
 from tacit.mind import Mind
 from tacit.models.embedding_cache import CachedEmbedder
 from tacit.models.embedding_server import EmbeddingServer
 from tacit.models.hashing import HashingEmbedder
 from tacit.recall.embedder import embed_each
+from tacit.recall.meaning import PATIENCE_SECONDS, Meaning
 from tacit.stores import schema
 from trials import open_mind, settings
 

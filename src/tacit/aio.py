@@ -214,6 +214,7 @@ class PastMind(_Threaded):
     memory = _threaded("memory", blocking.PastMind)
     memory_history = _threaded("memory_history", blocking.PastMind)
     memories = _threaded("memories", blocking.PastMind)
+    recall = _threaded("recall", blocking.PastMind)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):

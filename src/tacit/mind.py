@@ -39,6 +39,7 @@ from tacit.stores.port import Snapshot
 from tacit.stores.sqlite_file import own_files
 from tacit.verbs.base import Shared
 from tacit.verbs.memories import Memories, PastMemories
+from tacit.verbs.recall import Recalls
 from tacit.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _PAGE = 100
 
 
-class PastMind(PastMemories):
+class PastMind(PastMemories, Recalls):
     """A read-only view of a mind: as it was at a moment, or (as the base of :class:`Mind`) as it is."""
 
     def get(self, id: str) -> Episode:

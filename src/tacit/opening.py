@@ -45,8 +45,11 @@ from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.schedule import Backups, Schedule
 from tacit.recall.embedder import TextEmbedder
 from tacit.recall.forgetting import Retention
+from tacit.recall.meaning import Meaning
 from tacit.recall.memory_vectors import MemoryVectors
+from tacit.recall.recaller import Recaller
 from tacit.recall.uses import Uses
+from tacit.recall.vector_index import VectorIndex
 from tacit.retry import RetryPolicy
 from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
@@ -103,12 +106,14 @@ class OpenStore:
             allowance=Allowance(_bounds(settings)),
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
+        meaning = None if embedder is None else Meaning(embedder)
         self._shared = Shared(
-            counsel=Counsel(embedder, window=settings.learning.window, withholding=_withholding(settings)),
+            counsel=Counsel(meaning, window=settings.learning.window, withholding=_withholding(settings)),
             backups=self.backups,
             buffering=_buffering(settings),
             retention=_retention(settings),
             cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
+            recaller=Recaller(meaning, VectorIndex()),
             uses=Uses(),
         )
         counters = Counters(self._shared.cache.news)

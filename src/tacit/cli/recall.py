@@ -116,6 +116,6 @@ def _add_cache(app: typer.Typer) -> None:
         """Show how the caches of all processes that use this store have done: hits, misses and evictions."""
         with session.open_store() as store:
             use, settings = store.cache_use(), store.settings.cache
-        told = {"hits": use.hits, "misses": use.misses, "evictions": use.evictions}
+        told: dict[str, float] = {"hits": use.hits, "misses": use.misses, "evictions": use.evictions}
         told |= {"bytes": settings.bytes, "ttl_seconds": settings.ttl_seconds}
         session.out.result(told, lambda: session.out.facts(*told.items()))

@@ -24,7 +24,6 @@ from tacit.journal.read import event_by_id, head_position
 from tacit.learning.advising.advice import Advice, Item
 from tacit.learning.advising.advisor import Models, Question, advise
 from tacit.learning.advising.book import Book, book_head, read_book
-from tacit.learning.advising.meaning import Meaning
 from tacit.learning.advising.nearest import Shelf
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import has_vectors
@@ -42,7 +41,7 @@ from tacit.learning.trials.exposure import (
     given_lots,
     given_payload,
 )
-from tacit.recall.embedder import TextEmbedder
+from tacit.recall.meaning import Meaning
 from tacit.stores.port import Snapshot, Store
 
 if TYPE_CHECKING:
@@ -108,8 +107,8 @@ class _Ground:
 class Counsel:
     """What gives advice on the minds of one store. Safe to use from many threads."""
 
-    def __init__(self, embedder: TextEmbedder | None, *, window: int, withholding: Withholding) -> None:
-        self._meaning = None if embedder is None else Meaning(embedder)
+    def __init__(self, meaning: Meaning | None, *, window: int, withholding: Withholding) -> None:
+        self._meaning = meaning
         self._window = window
         self._withholding = withholding
         self._grounds: OrderedDict[_Place, _Ground] = OrderedDict()

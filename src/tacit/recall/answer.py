@@ -17,7 +17,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that was found.
 
     ``score`` orders the hits of one answer; it is no probability, and two answers' scores are not to be compared.
-    ``why`` has each signal's part; added up, they are the score. ``duplicates`` are memories that say nearly the same and were left out in its favour. Times are µs since 1970 UTC.
+    ``why`` has each signal's part; added up, they are the score. ``duplicates`` are the ids of memories that say nearly
+    the same. Times are µs since 1970 UTC.
     """
 
     id: str

@@ -47,10 +47,10 @@ def in_order(best: Sequence[int], scores: Real, pool: Pool, recipe: Recipe, most
         chosen = int(now.argmax())  # the first of equals, which is the better one by score
         open_[chosen] = False
         yield left[chosen], float(repeated[chosen])
-        repeated = numpy.maximum(repeated, _repetition(items[chosen], items, recipe.alike))
+        repeated = numpy.maximum(repeated, repetition(items[chosen], items, recipe.alike))
 
 
-def _repetition(one: Candidate, others: Sequence[Candidate], alike: float) -> Real:
+def repetition(one: Candidate, others: Sequence[Candidate], alike: float) -> Real:
     """0 up to the cosine ``alike``, rising to 1 for the same; the share of common terms where a vector is missing."""
     import numpy
 

@@ -74,6 +74,7 @@ def signals_of(
         "trend": question.trend * (times - 0.5),
         "recency": times,
         "standing": numpy.array([float(item.kind in STANDING_KINDS) for item in pool.items]),
+        "expired": numpy.array([float(not item.valid) for item in pool.items]),
         "importance": numpy.array(
             [(item.importance if item.importance is not None else 0.5) - 0.5 for item in pool.items]
         ),

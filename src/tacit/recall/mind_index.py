@@ -225,17 +225,24 @@ class MindIndex:
         )
         return self._columns.numbers[places]
 
+    def spread(self, most: int) -> NDArray[numpy.int64]:
+        """The numbers of up to ``most`` memories that hold now, evenly spread over all of them."""
+        import numpy
+
+        holding = self._columns.numbers[: self._count][self._holding()]
+        return holding[numpy.linspace(0, len(holding) - 1, min(most, len(holding)), dtype=numpy.int64)]
+
+    def _holding(self) -> NDArray[numpy.bool_]:
+        if self._live is None:
+            self._live = self._columns.until[: self._count] == _OPEN
+        return self._live
+
     def _meant(self, wanted: MemoryFilter, position: int, end: int) -> NDArray[numpy.bool_] | None:
         """Which of the first memories are meant; None when all of them are."""
         import numpy
 
         columns = self._columns
-        if position >= self._position:
-            if self._live is None:
-                self._live = columns.until[: self._count] == _OPEN
-            meant = self._live[:end]
-        else:
-            meant = columns.until[:end] > position
+        meant = self._holding()[:end] if position >= self._position else columns.until[:end] > position
         for place, name in enumerate(NAMES):
             if value := getattr(wanted, name):
                 meant = meant & (columns.names[place, :end] == name_hash(value))

@@ -25,7 +25,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that may answer, or one that only stands beside such a one (``ranked`` is False).
 
     ``terms`` are those of the text alone, with repeats; ``names`` those of its speaker and user. ``number`` is its
-    position in the mind's journal, so it grows with time. ``vector`` has unit length; None: there is none yet.
+    position in the mind's journal, so it grows with time. ``valid`` says whether it is true at the time asked
+    about. ``vector`` has unit length; None: there is none yet.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 0
     occurred_at: int | None = None
     importance: float | None = None
+    valid: bool = True
     vector: Vector | None = None
     ranked: bool = True
 

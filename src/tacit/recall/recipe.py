@@ -23,6 +23,7 @@ SIGNALS: dict[str, str] = {
     "recency": "its rank in time among the candidates, 0 … 1",
     "standing": "1 for instructions and preferences, which hold whatever is asked",
     "importance": "how important somebody judged it, less 0.5; 0 if nobody did",
+    "expired": "1 for what is no longer true, or not yet",
     "repetition": "how nearly it repeats one that stands above it; 0 … 1",
 }
 """The signals and the unit of each."""
@@ -89,6 +90,7 @@ DEFAULT = Recipe(
         "recency": 0.1,
         "standing": 1.0,
         "importance": 1.0,
+        "expired": -3.0,
         "repetition": -2.0,
     },
 )

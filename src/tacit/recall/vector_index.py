@@ -83,6 +83,17 @@ class VectorIndex:
         self._make_room()
         return _rescored(snapshot, mind, model, vector, numbers.tolist(), most)
 
+    def sample(self, snapshot: Snapshot, mind: bytes, model: str, dimension: int, most: int) -> NDArray[numpy.float32]:
+        """Up to ``most`` vectors of memories that hold now, evenly spread over time: (memories, dimension)."""
+        import numpy
+
+        numerics.prepare()
+        with self._place((mind, model, dimension)).alone() as index:
+            index.catch_up(snapshot)
+            numbers = index.spread(most)
+        vectors = read_vectors(snapshot, mind, model, numbers.tolist(), dimension)[1]
+        return vectors.astype(numpy.float32)
+
     def _place(self, key: _Key) -> _Place:
         with self._lock:
             place = self._places.get(key)

@@ -16,6 +16,7 @@ from tacit.learning.counsel import Counsel
 from tacit.ops.logging import operation
 from tacit.ops.schedule import Backups
 from tacit.recall.forgetting import Retention
+from tacit.recall.recaller import Recaller
 from tacit.recall.uses import Uses
 from tacit.stores.port import Snapshot
 
@@ -28,6 +29,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     buffering: Buffering
     retention: Retention
     cache: AnswerCache
+    recaller: Recaller
     uses: Uses
 
 

@@ -14,7 +14,7 @@ from tacit.recall.embedder import TextEmbedder, ask
 if TYPE_CHECKING:
     from tacit.recall.embedder import Vector
 
-_log = logging.getLogger("tacit.learning.advising.meaning")
+_log = logging.getLogger("tacit.recall.meaning")
 PATIENCE_SECONDS = 3.0
 """So long is waited for an embedder."""
 PAUSE_SECONDS = 10.0
@@ -57,10 +57,10 @@ class Meaning:
             vectors = answer.result(self._patience)
         except TimeoutError:
             self._overdue = answer
-            _log.warning("the embedder gave no answer in %g s; advice goes by words alone", self._patience)
+            _log.warning("the embedder gave no answer in %g s; it goes by words alone", self._patience)
             return {}
         except ModelError as error:
             self._again_at = time.monotonic() + self._pause
-            _log.warning("the embedder failed; advice goes by words alone: %s", error)
+            _log.warning("the embedder failed; it goes by words alone: %s", error)
             return {}
         return {text: vector for text, vector in zip(texts, vectors, strict=True) if vector is not None}

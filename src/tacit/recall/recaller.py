@@ -1,0 +1,355 @@
+"""Recalls: finds candidates by words and by meaning, reads them and what stands around them, ranks and packs them.
+
+Nothing that an index says is believed: candidates are joined with the view of memories in the same snapshot, so what is
+closed or erased is in no answer, however far an index is behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from tacit import numerics
+from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow
+from tacit.experience.memory.memory import STANDING_KINDS
+from tacit.experience.memory.views import MemoryFilter
+from tacit.ids import format_id
+from tacit.journal.consumer import consumer_position
+from tacit.journal.read import head_position
+from tacit.recall.answer import Hit, Recollection
+from tacit.recall.budget import packed, tokens_of
+from tacit.recall.diversity import repetition
+from tacit.recall.meaning import Meaning
+from tacit.recall.memory_vectors import memory_vectors_kept_as, read_vectors
+from tacit.recall.pool import Candidate, Pool, Statistics
+from tacit.recall.question import Question, read_question
+from tacit.recall.ranking import Ranked, rank
+from tacit.recall.reading import read_around, read_rows
+from tacit.recall.recipe import Recipe, recipe_of
+from tacit.recall.vector_index import VectorIndex
+from tacit.stores.port import Snapshot, Store
+from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Real = NDArray[numpy.float64]
+
+MOST_HITS = 1_000
+BY_WORDS = 150
+"""Memories that are looked at because of their words, at least."""
+BY_MEANING = 150
+"""Memories that are looked at because of their meaning, at least."""
+_TIMES_WANTED = 3
+"""So many times as many hits as are wanted are looked at by each, if that is more."""
+_STANDING = 50
+"""Standing instructions and preferences that are always looked at, the newest."""
+_WITH_NEIGHBOURS = 64
+"""Of the best by words and by meaning, so many bring their neighbours with them as answers."""
+_SAMPLE = 256
+"""Memories by which it is known how alike a random one is to the question."""
+_ALIKE = 0.5
+"""From which repetition on (0 … 1, see ``diversity``) two memories say nearly the same."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked, checked; see ``tacit.Mind.recall``. Times are µs since 1970 UTC."""
+
+    query: str
+    k: int = 10
+    wanted: MemoryFilter = MemoryFilter()
+    valid_at: int | None = None
+    threshold: float | None = None
+    max_tokens: int | None = None
+    recipe: str = "default"
+
+
+class _Found(NamedTuple):
+    """Candidates by number, and which of them are most likely to answer."""
+
+    numbers: list[int]
+    best: list[int]
+
+
+class Recaller:
+    """What recalls from the minds of one store. Safe to use from many threads."""
+
+    def __init__(self, meaning: Meaning | None, index: VectorIndex) -> None:
+        self._meaning = meaning
+        self._index = index
+
+    def recall(self, store: Store, mind: bytes, position: int, asked: Asked, now: int) -> Recollection:
+        """What matters for a question, as of a position of the journal.
+
+        Raises:
+            InvalidInput: there is no such recipe.
+        """
+        recipe = recipe_of(asked.recipe)
+        numerics.prepare()
+        with store.snapshot() as snapshot:
+            position = min(position, head_position(snapshot, mind))
+            question = self._read(snapshot, mind, asked.query, now)
+        vectors = self._vectors(question, recipe)  # outside: an embedder may take its time
+        with store.snapshot() as snapshot:
+            return _Recall(self._index, self._meaning, snapshot, mind, position, asked, recipe, now).answer(
+                question, vectors
+            )
+
+    def _read(self, snapshot: Snapshot, mind: bytes, query: str, now: int) -> Question:
+        terms = list(dict.fromkeys(terms_of(query)))
+        labels = {name_label(term): term for term in terms}
+        names = {labels[label] for label in snapshot.count_terms(mind, list(labels))}
+        return read_question(query, terms_of, names, now)
+
+    def _vectors(self, question: Question, recipe: Recipe) -> Real | None:
+        if self._meaning is None or not recipe.weights.get("meaning"):
+            return None
+        import numpy
+
+        found = self._meaning.of(list(dict.fromkeys((question.text, question.bare))))
+        vectors = [found[text] for text in (question.text, question.bare) if text in found]
+        return numpy.stack(vectors).astype(numpy.float64) if vectors else None
+
+
+class _Recall:
+    """One recall, within one snapshot."""
+
+    def __init__(
+        self,
+        index: VectorIndex,
+        meaning: Meaning | None,
+        snapshot: Snapshot,
+        mind: bytes,
+        position: int,
+        asked: Asked,
+        recipe: Recipe,
+        now: int,
+    ) -> None:
+        self._index = index
+        self._meaning = meaning
+        self._snapshot = snapshot
+        self._mind = mind
+        self._position = position
+        self._asked = asked
+        self._recipe = recipe
+        self._now = now
+        self._within = [label_of(field, value) for field in LABELLED if (value := getattr(asked.wanted, field, ""))]
+
+    def answer(self, question: Question, vectors: Real | None) -> Recollection:
+        found = self._candidates(question, vectors)
+        rows, ranked, around = self._rows(found)
+        pool = self._pool(rows, ranked, around, vectors)
+        statistics = self._statistics(question, vectors)
+        most = self._asked.k if self._asked.max_tokens is None else max(self._asked.k, len(ranked))
+        best = rank(question, vectors, pool, statistics, recipe=self._recipe, most=most)
+        if self._asked.threshold is not None:
+            best = [hit for hit in best if hit.score >= self._asked.threshold]
+        if self._asked.max_tokens is not None:
+            best = packed(best, self._asked.max_tokens)
+        return self._told(best[: self._asked.k], pool, rows, len(ranked), vectors)
+
+    # ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _candidates(self, question: Question, vectors: Real | None) -> _Found:
+        by_words = self._by_words([*question.terms, *map(name_label, question.names)], self._most(BY_WORDS))
+        by_meaning = self._by_meaning(vectors, self._most(BY_MEANING))
+        standing = self._standing()
+        best = [*by_words[:_WITH_NEIGHBOURS], *by_meaning[:_WITH_NEIGHBOURS]]
+        return _Found(list(dict.fromkeys([*by_words, *by_meaning, *standing])), list(dict.fromkeys(best)))
+
+    def _most(self, least: int) -> int:
+        return max(least, _TIMES_WANTED * self._asked.k)
+
+    def _by_words(self, terms: Sequence[str], most: int) -> list[int]:
+        found: dict[int, None] = {}
+        for within in self._within_kinds():
+            numbers = self._snapshot.find_terms(self._mind, terms, most, within=within)
+            found |= dict.fromkeys(number for number, _ in numbers)
+        return list(found)
+
+    def _within_kinds(self) -> list[list[str]]:
+        kinds = self._asked.wanted.kinds
+        return [[*self._within, label_of("kind", kind)] for kind in kinds] if kinds else [self._within]
+
+    def _standing(self) -> list[int]:
+        wanted = self._asked.wanted.kinds
+        found: list[int] = []
+        for kind in STANDING_KINDS:
+            if not wanted or kind in wanted:
+                label = label_of("kind", kind)
+                found += [
+                    number
+                    for number, _ in self._snapshot.find_terms(self._mind, [label], _STANDING, within=self._within)
+                ]
+        return found
+
+    def _by_meaning(self, vectors: Real | None, most: int) -> list[int]:
+        if vectors is None or self._meaning is None:
+            return []
+        import numpy
+
+        mean = vectors.mean(axis=0)
+        length = float(numpy.linalg.norm(mean))
+        if not length:
+            return []
+        near = self._index.search(
+            self._snapshot,
+            self._mind,
+            self._meaning.model,
+            (mean / length).astype(numpy.float32),
+            most=most,
+            wanted=self._asked.wanted,
+            position=self._position,
+        )
+        return [each.number for each in near]
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _rows(self, found: _Found) -> tuple[dict[int, MemoryRow], set[int], dict[int, tuple[int | None, ...]]]:
+        """Rows by number; which of them may answer; and the numbers of the neighbours of these."""
+        around = read_around(self._snapshot, self._mind, found.best, self._position)
+        beside = {number for numbers in around.values() for number in numbers if number is not None}
+        rows = read_rows(self._snapshot, self._mind, [*found.numbers, *beside], self._position)
+        ranked = {number for number, row in rows.items() if self._is_meant(row)}
+        around |= read_around(self._snapshot, self._mind, ranked - around.keys(), self._position)
+        further = {number for numbers in around.values() for number in numbers if number is not None} - rows.keys()
+        rows |= read_rows(self._snapshot, self._mind, further, self._position)
+        return rows, ranked, around
+
+    def _is_meant(self, row: MemoryRow) -> bool:
+        wanted, valid_at = self._asked.wanted, self._asked.valid_at
+        names = ("user", "session", "agent", "speaker", "subject", "source_id")
+        if any(value and getattr(row, name) != value for name in names if (value := getattr(wanted, name))):
+            return False
+        if wanted.kinds and row.kind not in wanted.kinds:
+            return False
+        moment = row.recorded_at if row.occurred_at is None else row.occurred_at
+        if wanted.occurred_after is not None and moment < wanted.occurred_after:
+            return False
+        if wanted.occurred_before is not None and moment >= wanted.occurred_before:
+            return False
+        return valid_at is None or _is_valid(row, valid_at)
+
+    def _pool(
+        self,
+        rows: dict[int, MemoryRow],
+        ranked: set[int],
+        around: dict[int, tuple[int | None, ...]],
+        vectors: Real | None,
+    ) -> Pool:
+        known: dict[int, NDArray[numpy.float16]] = {}
+        if vectors is not None and self._meaning is not None:
+            dimension = vectors.shape[1]
+            numbers, matrix = read_vectors(self._snapshot, self._mind, self._meaning.model, list(rows), dimension)
+            known = dict(zip(numbers.tolist(), matrix, strict=True))
+        items = [self._candidate(row, known.get(number), number in ranked) for number, row in rows.items()]
+        beside = {
+            str(number): [str(other) if other in rows else None for other in others]
+            for number, others in around.items()
+            if number in rows
+        }
+        return Pool(items, beside)
+
+    def _candidate(self, row: MemoryRow, vector: NDArray[numpy.float16] | None, ranked: bool) -> Candidate:
+        return Candidate(
+            id=str(row.since),
+            text=row.text,
+            terms=terms_of(f"{row.subject}\n{row.text}" if row.subject else row.text),
+            names=terms_of(f"{row.speaker}\n{row.user}"),
+            kind=row.kind,
+            user=row.user,
+            session=row.session,
+            speaker=row.speaker,
+            number=row.since,
+            occurred_at=row.occurred_at,
+            importance=None if row.importance is None else row.importance / IMPORTANCE_PARTS,
+            valid=_is_valid(row, self._now if self._asked.valid_at is None else self._asked.valid_at),
+            vector=vector,
+            ranked=ranked,
+        )
+
+    def _statistics(self, question: Question, vectors: Real | None) -> Statistics:
+        documents, terms = self._snapshot.indexed(self._mind)
+        names = {name_label(name): name for name in question.names}
+        counts = self._snapshot.count_terms(self._mind, [*question.terms, *names])
+        return Statistics(
+            documents=documents,
+            mean_length=terms / documents if documents else 0.0,
+            frequencies={term: counts[term] for term in question.terms if term in counts},
+            spoken={name: counts[label] for label, name in names.items() if label in counts},
+            cosine=self._background(vectors),
+        )
+
+    def _background(self, vectors: Real | None) -> tuple[float, float] | None:
+        """Mean and deviation of the cosine between the question and a random memory; None with too few to say."""
+        if vectors is None or self._meaning is None:
+            return None
+        sample = self._index.sample(self._snapshot, self._mind, self._meaning.model, vectors.shape[1], _SAMPLE)
+        if len(sample) < _SAMPLE // 4:
+            return None
+        cosines = sample @ vectors.mean(axis=0)
+        return float(cosines.mean()), float(cosines.std())
+
+    # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _told(
+        self, best: Sequence[Ranked], pool: Pool, rows: dict[int, MemoryRow], considered: int, vectors: Real | None
+    ) -> Recollection:
+        hits = tuple(self._hit(each, pool, rows) for each in best)
+        lag = self._lag()
+        notes = []
+        if vectors is None and self._recipe.weights.get("meaning"):
+            notes.append("the embedder is away or busy: this answer goes by words alone")
+        elif lag and vectors is not None:
+            notes.append(f"vectors are {lag:,} events behind: what came since is found by its words alone")
+        return Recollection(
+            hits=hits,
+            recipe=self._recipe.name,
+            meaning=vectors is not None,
+            lag=lag,
+            considered=considered,
+            tokens=sum(hit.tokens for hit in hits),
+            notes=tuple(notes),
+        )
+
+    def _lag(self) -> int:
+        if self._meaning is None:
+            return 0
+        kept_as = memory_vectors_kept_as(self._meaning.model)
+        return max(0, self._position - consumer_position(self._snapshot, self._mind, kept_as))
+
+    def _hit(self, ranked: Ranked, pool: Pool, rows: dict[int, MemoryRow]) -> Hit:
+        row = rows[ranked.candidate.number]
+        return Hit(
+            id=format_id(row.id),
+            text=row.text,
+            score=ranked.score,
+            kind=row.kind,
+            why=ranked.why,
+            user=row.user,
+            session=row.session,
+            agent=row.agent,
+            speaker=row.speaker,
+            subject=row.subject,
+            source_id=row.source_id,
+            occurred_at_micros=row.occurred_at,
+            recorded_at_micros=row.recorded_at,
+            valid_from_micros=row.valid_from,
+            valid_to_micros=row.valid_to,
+            tokens=tokens_of(row.text),
+            duplicates=tuple(format_id(rows[number].id) for number in _alike(ranked.candidate, pool, self._recipe)),
+        )
+
+
+def _alike(one: Candidate, pool: Pool, recipe: Recipe) -> Iterable[int]:
+    """The numbers of other memories that say nearly the same."""
+    others = [item for item in pool.items if item.ranked and item.id != one.id]
+    found = repetition(one, others, recipe.alike)
+    return [other.number for other, share in zip(others, found, strict=True) if share >= _ALIKE]
+
+
+def _is_valid(row: MemoryRow, moment: int) -> bool:
+    return (row.valid_from is None or row.valid_from <= moment) and (row.valid_to is None or moment < row.valid_to)
