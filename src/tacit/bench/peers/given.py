@@ -1,4 +1,4 @@
-"""What is given to all that are measured: one mind with many people, questions with known answers, and the vectors.
+"""What is given to all that are measured: what pairs of people write to each other, questions, and the vectors of both.
 
 Everybody gets the very same strings, who said something being part of the text, and the vectors of Tacit's own model:
 none of them embeds anything itself.
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import msgspec
 
 from tacit.bench.peers.served import ITEMS, QUESTIONS, VECTORS
-from tacit.bench.recall_data import Collection, Item
-from tacit.bench.recall_made import made_crowd
+from tacit.bench.recall_data import Collection
+from tacit.bench.recall_made import made_diary
 from tacit.models.embedders import open_embedder
 
 EMBEDDER = "minilm"
-_PEOPLE = 200
-"""In one crowd."""
+_ASKED_ABOUT = 2
+"""Diaries whose people are asked about."""
 _MOST_QUESTIONS = 300
 _EMBEDDED_AT_ONCE = 512
 _BEGINNINGS = (
@@ -60,15 +61,17 @@ class Made(msgspec.Struct, frozen=True):
 def make_given(folder: Path, size: int, embedder: str = EMBEDDER) -> Made:
     """Write ``size`` texts, the questions about them, and the vectors of both into an empty folder.
 
-    The questions are about the people of the first crowd alone (of what is left of it, when ``size`` is smaller); all
-    others tell stories like theirs, under other names.
+    The questions are about the people of the first diaries alone (of what is left of them, when ``size`` is smaller);
+    all others tell stories like theirs, under other names.
     """
     items = list(islice(_items(), size))
     place = {name: number for number, (name, _) in enumerate(items)}
     asked: list[tuple[str, frozenset[int]]] = []
-    for question in _named(made_crowd(0, _PEOPLE), 0).questions:
-        if all(("0", name) in place for name in question.relevant):
-            asked.append((question.text, frozenset(place["0", name] for name in question.relevant)))
+    for seed in range(_ASKED_ABOUT):
+        for question in _diary(seed).questions:
+            relevant = [(seed, name) for name in question.relevant]
+            if all(name in place for name in relevant):
+                asked.append((question.text, frozenset(place[name] for name in relevant)))
     random.Random(0).shuffle(asked)  # noqa: S311 - repeatable on purpose
     asked = asked[:_MOST_QUESTIONS]
     texts, questions = [text for _, text in items], [text for text, _ in asked]
@@ -78,56 +81,42 @@ def make_given(folder: Path, size: int, embedder: str = EMBEDDER) -> Made:
     return Made(folder, len(items), tuple(relevant for _, relevant in asked))
 
 
-def _items() -> Iterator[tuple[tuple[str, str], str]]:
-    """Without end: the crowd and the id of an item, and its text."""
-    seed = 0
-    while True:
-        for item in _named(made_crowd(seed, _PEOPLE), seed).items:
-            yield (str(seed), item.id), flat_text(item)
-        seed += 1
-
-
-def flat_text(item: Item) -> str:
-    """An item as one string that tells who said it."""
-    return f"{item.speaker}: {item.text}" if item.speaker else item.text
+def _items() -> Iterator[tuple[tuple[int, str], str]]:
+    """Without end: the diary and the id of an item, and its text."""
+    for seed in count():
+        for item in _diary(seed).items:
+            yield (seed, item.id), f"{item.speaker}: {item.text}"
 
 
 @cache
 def _names(seed: int) -> dict[str, str]:
-    """For each person of a crowd a full name. Others share the first name or the surname; both are shared by nobody of
-    another crowd with somebody who is asked about."""
+    """For both who write to each other a full name. Others share the first name or the surname; nobody shares both with
+    somebody who is asked about."""
     chance = random.Random(f"surnames {seed}")  # noqa: S311
-    people = sorted({item.user for item in made_crowd(seed, _PEOPLE).items if item.user})
-    taken = set(_names(0).values()) if seed else set()
+    taken = {name for other in range(min(seed, _ASKED_ABOUT)) for name in _names(other).values()}
     names: dict[str, str] = {}
-    for person in people:
+    for person in sorted({item.speaker for item in made_diary(seed).items}):
         while person not in names:
-            surname = chance.choice(_BEGINNINGS) + chance.choice(_MIDDLES) + chance.choice(_ENDS)
-            full = f"{person.split()[0]} {surname}"
+            full = f"{person} {chance.choice(_BEGINNINGS)}{chance.choice(_MIDDLES)}{chance.choice(_ENDS)}"
             if full not in taken:
                 names[person] = full
-                taken.add(full)
     return names
 
 
-def _named(crowd: Collection, seed: int) -> Collection:
-    """A crowd under the names of its seed."""
-    names = _names(seed)
+def _diary(seed: int) -> Collection:
+    """What two people write to each other, and what is asked about it, under their full names."""
+    names, diary = _names(seed), made_diary(seed)
+    person = re.compile(rf"\b(?:{'|'.join(names)})\b")
 
-    def renamed(text: str) -> str:
-        for first_and_letter in {" ".join(pair) for pair in zip(text.split(), text.split()[1:], strict=False)}:
-            person = first_and_letter.removesuffix("'s").removesuffix(":").rstrip("?!,")
-            if person in names:
-                text = text.replace(person, names[person])
-        return text
+    def named(text: str) -> str:
+        return person.sub(lambda found: names[found[0]], text)
 
     return Collection(
-        name=crowd.name,
+        name=diary.name,
         items=tuple(
-            msgspec.structs.replace(item, text=renamed(item.text), speaker=names.get(item.speaker, item.speaker))
-            for item in crowd.items
+            msgspec.structs.replace(item, text=named(item.text), speaker=names[item.speaker]) for item in diary.items
         ),
-        questions=tuple(msgspec.structs.replace(one, text=renamed(one.text)) for one in crowd.questions),
+        questions=tuple(msgspec.structs.replace(question, text=named(question.text)) for question in diary.questions),
     )
 
 

@@ -23,7 +23,7 @@ from tacit.bench.peers.environments import PEERS, TACIT, Kind, python_of, surrou
 from tacit.bench.peers.failure import PeerFailed
 from tacit.bench.peers.given import Made, make_given
 from tacit.bench.raw import GroupCommit
-from tacit.bench.recall_metrics import recall_at
+from tacit.bench.recall_metrics import ndcg_at, recall_at
 from tacit.bench.run import Run, fsync_rate
 
 _K = 10
@@ -183,14 +183,12 @@ def _measure_recall(run: Run, system: _System, made: Made) -> None:
     run.figure(f"{name}_first_answer", asked["first"] * 1_000, "ms")
     run.timing(f"{name}_recall", asked["calls"])
     system.p50 = median(asked["calls"])
-    system.quality = _quality(asked["found"], made)
+    found = [[str(one) for one in hits] for hits in asked["found"]]
+    answers = [{str(one) for one in relevant} for relevant in made.answers]
+    pairs = list(zip(found, answers, strict=True))
+    system.quality = mean(recall_at(hits, relevant, _K) for hits, relevant in pairs)
     run.figure(f"{name}_recall_at_{_K}", system.quality, "")
-
-
-def _quality(found: list[list[int]], made: Made) -> float:
-    """The mean over questions of the share of what answers one that is among the first hits."""
-    pairs = zip(found, made.answers, strict=True)
-    return mean(recall_at([str(one) for one in hits], {str(one) for one in answers}, _K) for hits, answers in pairs)
+    run.figure(f"{name}_ndcg_at_{_K}", mean(ndcg_at(hits, relevant, _K) for hits, relevant in pairs), "")
 
 
 def _compare(run: Run, systems: list[_System], bare: list[float]) -> None:
