@@ -16,10 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from tacit.bench.peers.served import ITEMS, QUESTIONS, VECTORS
+from tacit.bench.peers.served import FURTHER, ITEMS, QUESTIONS, VECTORS
 from tacit.bench.recall_data import Collection
 from tacit.bench.recall_made import made_diary
 from tacit.models.embedders import open_embedder
+from tacit.recall.question import read_question
+from tacit.stores.terms import terms_of
 
 EMBEDDER = "minilm"
 _ASKED_ABOUT = 2
@@ -77,7 +79,9 @@ def make_given(folder: Path, size: int, embedder: str = EMBEDDER) -> Made:
     texts, questions = [text for _, text in items], [text for text, _ in asked]
     _write_lines(folder / ITEMS, texts)
     _write_lines(folder / QUESTIONS, questions)
-    _write_vectors(folder / VECTORS, [*texts, *questions], embedder)
+    bare = [read_question(text, terms_of, (), 0).bare for text in questions]  # Tacit compares these as well
+    _write_lines(folder / FURTHER, bare)
+    _write_vectors(folder / VECTORS, [*texts, *questions, *bare], embedder)
     return Made(folder, len(items), tuple(relevant for _, relevant in asked))
 
 

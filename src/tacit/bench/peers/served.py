@@ -24,13 +24,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-ITEMS, QUESTIONS, VECTORS = "items.jsonl", "questions.jsonl", "vectors.f32"
+ITEMS, QUESTIONS, FURTHER, VECTORS = "items.jsonl", "questions.jsonl", "further.jsonl", "vectors.f32"
 BATCH = 1_000
 """So many are written at once where many are to be written."""
 _MOST_FAILURES = 100
 """A thread whose writes fail so often gives up."""
-_WARM_UP = 20
-"""Questions that are asked first, without being measured."""
+_FEWEST = 20
+"""Questions that are measured, however long they take."""
 
 
 class Peer(Protocol):
@@ -64,13 +64,14 @@ class Given:
     def __init__(self, folder: Path) -> None:
         self.items = _read(folder / ITEMS)
         self.questions = _read(folder / QUESTIONS)
-        rows = len(self.items) + len(self.questions)
+        further = _read(folder / FURTHER)
+        rows = len(self.items) + len(self.questions) + len(further)
         with (folder / VECTORS).open("rb") as file:
             self._vectors = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._size = len(self._vectors) // rows
         self.dimension = self._size // array("f").itemsize
         self._rows: dict[str, int] = {}
-        for row, text in enumerate((*self.items, *self.questions)):
+        for row, text in enumerate((*self.items, *self.questions, *further)):
             self._rows.setdefault(text, row)
 
     def body(self, text: str) -> bytes:
@@ -150,26 +151,19 @@ class Measured:
         return {"done": done, "seconds": filled - start, "prepare": time.perf_counter() - filled}
 
     def ask(self, k: int, rounds: int, seconds: float) -> dict[str, Any]:
-        """Every question in turn, as often as there are rounds; no further round once the time is over."""
+        """What is found for every question, and then, with all caches warm, how long each takes, as often as there are
+        rounds and while there is time."""
         questions = range(len(self._given.questions))
-        start = time.perf_counter()
-        self._peer.ask(0, k)
-        first = time.perf_counter() - start
-        for number in questions[1:_WARM_UP]:
-            self._peer.ask(number, k)
+        found = [self._peer.ask(number, k) for number in questions]
         spent: list[float] = []
-        found: list[list[int]] = []
-        begun = time.perf_counter()
-        for once in range(rounds):
-            if once and time.perf_counter() - begun > seconds:
+        deadline = time.perf_counter() + seconds
+        for number in (number for _ in range(rounds) for number in questions):
+            start = time.perf_counter()
+            if start > deadline and len(spent) >= _FEWEST:
                 break
-            for number in questions:
-                start = time.perf_counter()
-                hits = self._peer.ask(number, k)
-                spent.append(time.perf_counter() - start)
-                if not once:
-                    found.append(hits)
-        return {"first": first, "calls": spent, "found": found}
+            self._peer.ask(number, k)
+            spent.append(time.perf_counter() - start)
+        return {"calls": spent, "found": found}
 
     def count(self) -> int:
         return self._peer.count()

@@ -180,7 +180,6 @@ def _measure_recall(run: Run, system: _System, made: Made) -> None:
         child.call("close", within=_OPEN_WITHIN)
     run.figure(f"{name}_disk", disk_size(run.folder / f"{name}-bulk"), "MB")
     _remove(run, system, "bulk")
-    run.figure(f"{name}_first_answer", asked["first"] * 1_000, "ms")
     run.timing(f"{name}_recall", asked["calls"])
     system.p50 = median(asked["calls"])
     found = [[str(one) for one in hits] for hits in asked["found"]]

@@ -60,7 +60,10 @@ class TacitPeer:
         self._mind.settle(_SETTLE_SECONDS)
 
     def ask(self, number: int, k: int) -> list[int]:
-        return [int(hit.source_id) for hit in self._mind.recall(self._given.questions[number], k=k)]
+        found = self._mind.recall(self._given.questions[number], k=k)
+        if not found.meaning:
+            raise ModelError(f"Tacit went by words alone: {'; '.join(found.notes)}", model=GivenVectors.fingerprint)
+        return [int(hit.source_id) for hit in found]
 
     def count(self) -> int:
         from tacit.bench.store import count_memories
