@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tacit.bench import advice, backup, closed_loop, ingest, learning, read, soak, startup, verify
+from tacit.bench import advice, backup, closed_loop, ingest, learning, read, scale, soak, startup, verify
 from tacit.bench.peers import side_by_side
 from tacit.bench.report import Report
 from tacit.bench.run import Bench, Options, Run, workspace
@@ -83,6 +83,15 @@ _BENCHES = (
         measure=side_by_side.measure,
         size=2_000,
         quick_size=300,
+        in_all=False,
+    ),
+    Bench(
+        name="scale",
+        about="memories in one mind, 10,000 by default: ingest, recall cold, warm, filtered and under writes",
+        measure=scale.measure,
+        size=10_000,
+        quick_size=1_000,
+        seconds=10.0,
         in_all=False,
     ),
     Bench(

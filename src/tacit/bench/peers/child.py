@@ -26,28 +26,26 @@ _FEW, _MORE = 10, 60
 """Single writes of the two traced runs, whose difference leaves out what opening costs."""
 
 
+def served(python: Path, file: Path) -> list[str]:
+    """The command of a process that drives a peer by a file. Its folder is not where that process imports from."""
+    return [str(python), "-P", str(_SERVED), str(file)]
+
+
 class Child:
     """A process that is measured. A context manager; at the end of the block it is gone.
 
     Args:
-        python: the interpreter; ``file``: what drives the peer; ``errors``: where goes what it says besides.
-        before: a command that runs it, such as a tracer.
+        command: what starts it; see ``served`` for one that drives a peer.
+        errors: where goes what it says besides.
+        environment: its environment variables; None: those of this process.
     """
 
-    def __init__(
-        self,
-        python: Path,
-        file: Path,
-        errors: Path,
-        environment: Mapping[str, str] | None = None,
-        *,
-        before: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, command: Sequence[str], errors: Path, environment: Mapping[str, str] | None = None) -> None:
         self._errors = errors
         self._said = b""
         with errors.open("ab") as stream:
             self._process = subprocess.Popen(
-                [*before, str(python), "-P", str(_SERVED), str(file)],
+                list(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
@@ -122,7 +120,7 @@ class Child:
 
 
 def fsyncs_per_write(
-    python: Path, file: Path, folder: Path, given: Path, environment: Mapping[str, str] | None, within: float
+    command: Sequence[str], folder: Path, given: Path, environment: Mapping[str, str] | None, within: float
 ) -> float:
     """How often a peer asks the system to make something durable, for each single write of one thread.
 
@@ -138,8 +136,8 @@ def fsyncs_per_write(
     for writes in (_FEW, _MORE):
         place, log = folder / f"traced-{writes}", folder / f"trace-{writes}"
         place.mkdir()
-        before = [tracer, "-f", "-qq", "-c", "-o", str(log), "-e", f"trace={_TRACED}"]
-        with Child(python, file, folder / "errors", environment, before=before) as child:
+        traced = [tracer, "-f", "-qq", "-c", "-o", str(log), "-e", f"trace={_TRACED}", *command]
+        with Child(traced, folder / "errors", environment) as child:
             child.call("open", folder=str(place), given=str(given), within=within)
             child.call("write", count=writes, threads=1, seconds=within, within=2 * within)
         counted.append(_calls(log.read_text(encoding="utf-8")))

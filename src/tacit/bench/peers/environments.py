@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -45,11 +46,14 @@ TACIT = Kind("tacit", (), _HERE / "tacit_peer.py")
 
 
 def python_of(kind: Kind, folder: Path) -> Path:
-    """The interpreter of a peer's environment; it is made, and the peer installed, unless that was done before.
+    """The interpreter of a peer's environment; it is made, and the peer installed, unless that was done before. This one
+    for a peer that needs nothing.
 
     Raises:
         PeerFailed: it cannot be installed; the message ends with what the installer said.
     """
+    if not kind.requirements:
+        return Path(sys.executable)
     place = folder / kind.name
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     done, wanted = place / _DONE, msgspec.json.encode(kind.requirements)

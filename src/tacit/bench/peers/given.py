@@ -28,7 +28,7 @@ _ASKED_ABOUT = 2
 """Diaries whose people are asked about."""
 _MOST_QUESTIONS = 300
 _EMBEDDED_AT_ONCE = 512
-_BEGINNINGS = (
+_BEGINNINGS = [
     "Ba",
     "Ce",
     "Do",
@@ -47,9 +47,9 @@ _BEGINNINGS = (
     "Te",
     "Vo",
     "Wi",
-)
-_MIDDLES = ("la", "ne", "ri", "so", "tu", "ve", "mi", "da", "go", "ke")
-_ENDS = ("ck", "dle", "land", "man", "nez", "rov", "sen", "shaw", "tti", "well")
+]
+_MIDDLES = ["la", "ne", "ri", "so", "tu", "ve", "mi", "da", "go", "ke"]
+_ENDS = ["ck", "dle", "land", "man", "nez", "rov", "sen", "shaw", "tti", "well"]
 
 
 class Made(msgspec.Struct, frozen=True):

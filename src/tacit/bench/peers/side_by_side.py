@@ -8,7 +8,6 @@ notes, and stops nothing.
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import msgspec
 
 from tacit.bench.live import together
-from tacit.bench.peers.child import Child, disk_size, fsyncs_per_write
+from tacit.bench.peers.child import Child, disk_size, fsyncs_per_write, served
 from tacit.bench.peers.environments import PEERS, TACIT, Kind, python_of, surroundings
 from tacit.bench.peers.failure import PeerFailed
 from tacit.bench.peers.given import Made, make_given
@@ -41,7 +40,7 @@ class _System(msgspec.Struct):
     """A store of memories that takes part, and what was found of it."""
 
     kind: Kind
-    python: Path
+    command: list[str]
     environment: Mapping[str, str] | None
     rates: list[float] = []
     """Single writes a second, one for each round."""
@@ -72,13 +71,13 @@ def measure(run: Run) -> None:
 
 def _systems(run: Run) -> Iterator[_System]:
     """Tacit, and the peers that can be had."""
-    yield _System(TACIT, Path(sys.executable), None)
+    yield _System(TACIT, served(python_of(TACIT, run.folder), TACIT.file), None)
     folder = run.peers or run.folder / "environments"
     for kind in PEERS:
         home = run.folder / f"home-{kind.name}"
         home.mkdir()
         try:
-            yield _System(kind, python_of(kind, folder), surroundings(home))
+            yield _System(kind, served(python_of(kind, folder), kind.file), surroundings(home))
         except PeerFailed as failure:
             run.note(f"{kind.name}_failed", str(failure))
 
@@ -99,7 +98,7 @@ def _opened(run: Run, system: _System, place: str, made: Made) -> Iterator[Child
     folder = run.folder / f"{system.name}-{place}"
     folder.mkdir(exist_ok=True)
     errors = run.folder / f"{system.name}-errors"
-    with Child(system.python, system.kind.file, errors, system.environment) as child:
+    with Child(system.command, errors, system.environment) as child:
         about = child.call("open", folder=str(folder), given=str(made.folder), within=_OPEN_WITHIN)
         run.note(f"{system.name}_about", "; ".join(f"{name} {text}" for name, text in about.items()))
         yield child
@@ -156,9 +155,7 @@ def _count_fsyncs(run: Run, system: _System, made: Made) -> None:
     folder = run.folder / f"{system.name}-traced"
     folder.mkdir()
     try:
-        found = fsyncs_per_write(
-            system.python, system.kind.file, folder, made.folder, system.environment, _OPEN_WITHIN
-        )  # fmt: skip
+        found = fsyncs_per_write(system.command, folder, made.folder, system.environment, _OPEN_WITHIN)
         run.figure(f"{system.name}_fsyncs_per_write", found, "fsyncs of one thread")
     except PeerFailed as failure:
         run.note(f"{system.name}_fsyncs", str(failure))
