@@ -46,8 +46,9 @@ TACIT = Kind("tacit", (), _HERE / "tacit_peer.py")
 
 
 def python_of(kind: Kind, folder: Path) -> Path:
-    """The interpreter of a peer's environment; it is made, and the peer installed, unless that was done before. This one
-    for a peer that needs nothing.
+    """The interpreter of a peer's environment; it is made, and the peer installed, unless that was done before.
+
+    A peer that needs nothing runs on the interpreter of this process.
 
     Raises:
         PeerFailed: it cannot be installed; the message ends with what the installer said.
