@@ -221,7 +221,7 @@ def test_context_is_added_and_secrets_are_masked_and_counted(cli: CommandLine, t
 def test_an_export_can_be_read_back_without_loss(cli: CommandLine, traces: Path, tmp_path: Path) -> None:
     cli("import", str(traces))
     path, other = tmp_path / "out.jsonl", CommandLine(tmp_path / "b.db")
-    assert cli.json("export", str(path)) == {"episodes": 9, "path": str(path)}
+    assert cli.json("export", str(path)) == {"episodes": 9, "memories": 0, "path": str(path)}
     assert cli("export", str(path)).code == 4
     assert cli("export", str(path), "--overwrite").code == 0
     assert cli("export", "-").out == path.read_text(encoding="utf-8")

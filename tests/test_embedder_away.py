@@ -99,6 +99,19 @@ def test_an_episode_that_cannot_be_embedded_is_found_by_its_words_and_said_once(
         assert advice.notes == (BY_WORDS_ALONE,)
 
 
+def test_a_text_that_was_refused_just_before_the_server_came_back_is_asked_for_again() -> None:
+    class Back(HashingEmbedder):
+        calls = 0
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            self.calls += 1
+            if self.calls == 1:
+                raise ModelError("it is starting")
+            return super().embed(texts)
+
+    assert [vector is None for vector in embed_each(Back(8), ["paint the ship"])] == [False]
+
+
 # ── servers that are away ────────────────────────────────────────────────────────────────────────────────────────────
 
 

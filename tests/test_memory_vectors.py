@@ -19,7 +19,6 @@ import tacit
 from embedding_provider import Provider
 from memories import numbers, remember, texts_of
 from tacit.experience.memory.check import said_from
-from tacit.experience.memory.fold import MemoryRow
 from tacit.experience.memory.remember import Rememberer
 from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
@@ -33,12 +32,12 @@ from tacit.models.minilm import MiniLM
 from tacit.recall.code_blocks import all_blocks
 from tacit.recall.memory_vectors import (
     MemoryVectors,
-    embedded_text,
     forget_memory_vectors,
     memory_vectors_kept_as,
     serving_model,
 )
 from tacit.recall.vector_index import VectorIndex
+from tacit.recall.wording import wording
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 from trials import open_mind
@@ -122,13 +121,9 @@ def test_memories_are_found_by_their_vectors_as_they_hold_and_as_they_held(locat
         assert len(embedded(mind)) == 4
 
 
-def test_what_a_turn_says_is_embedded_with_who_said_it() -> None:
-    row = MemoryRow(
-        mind=b"", since=1, until=None, id=b"", kind="turn", text="I went sailing", user="", session="", agent="",
-        speaker="Caroline", subject="", source_id="", recorded_at=0, occurred_at=None, valid_from=None, valid_to=None,
-        importance=None, ending="", superseded_by=None,
-    )  # fmt: skip
-    assert embedded_text(row) == "Caroline: I went sailing"
+def test_what_is_said_is_embedded_with_who_said_it_unless_that_is_a_role() -> None:
+    assert wording("I went sailing", "Caroline") == "Caroline: I went sailing"
+    assert wording("I went sailing", "Assistant") == wording("I went sailing") == "I went sailing"
 
 
 def test_who_said_it_leads_to_what_was_said(tmp_path: Path) -> None:
@@ -185,6 +180,30 @@ def test_erased_memories_are_found_by_no_index_and_their_bytes_are_gone(location
         assert not any(text.endswith("3") for text in found)
         assert len(embedded(mind)) == 270
         assert not set(erased) & set(embedded(mind))
+
+
+@pytest.mark.requirement("JR-06")
+def test_no_file_holds_a_byte_of_what_was_erased(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    def held(pieces: list[bytes]) -> list[bool]:
+        files = [file.read_bytes() for file in tmp_path.iterdir()]
+        return [any(piece in file for file in files) for piece in pieces]
+
+    with open_mind(path, learning__embedder="hashing") as mind:
+        remember(mind, *(f"ship number {number}" for number in range(200)), "the marker", "water the garden")
+        mind.settle(60)
+        id = mind.recorder.mind.id
+        with reading(mind) as snapshot:
+            number = numbers(snapshot, id)["the marker"]
+            blocks = all_blocks(snapshot, id, HASHING.fingerprint)
+            records = numpy.concatenate([block.records for block in blocks])
+        vector = HASHING.embed(["the marker"])[0].astype("<f2").tobytes()
+        pieces = [vector, records[records["number"] == number]["code"].tobytes()]
+    assert held(pieces) == [True, True]
+    with open_mind(path, learning__embedder="none") as mind, mind.recorder.journal.store.transaction() as transaction:
+        assert forget_memory_vectors(transaction, id, [number]) == 1
+    assert held(pieces) == [False, False]
 
 
 # ── embedders that refuse, fail or are changed ───────────────────────────────────────────────────────────────────────

@@ -1,7 +1,9 @@
-"""All that is said about an attempt comes back as it went in, whichever way it came: live, whole, or by import."""
+"""All that is said about an attempt comes back as it went in, whichever way it came: live, whole, or by import; and so
+does all that is remembered."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 import tacit
 from tacit.clock import from_micros
 from tacit.experience.importers import line_of, record_of
+from tacit.experience.memory.memory import MEMORY_KINDS, Said, said_of
 from tacit.stores.sqlite import MEMORY
 from trials import open_mind
 
@@ -208,6 +211,88 @@ def test_an_export_brings_everything_into_another_store_and_twice_is_once(found:
             again = other.ingest(path, fit="refuse", format="jsonl")
             assert (again.imported, again.skipped, again.rejected) == (0, len(found), [])
             assert {episode.id: record_of(episode) for episode in other.all_episodes()} == before
+
+
+@st.composite
+def all_said(draw: st.DrawFn) -> Said:
+    """Something to be remembered in which every field may be set."""
+    begins, ends = sorted((draw(MOMENTS), draw(MOMENTS) + 1))
+    return Said(
+        text=draw(WORDS),
+        kind=draw(st.sampled_from(MEMORY_KINDS)),  # type: ignore[arg-type]
+        user=draw(TEXT),
+        session=draw(TEXT),
+        agent=draw(TEXT),
+        speaker=draw(TEXT),
+        subject=draw(TEXT),
+        source_id=draw(TEXT),
+        occurred_at=draw(st.none() | MOMENTS),
+        valid_from=draw(st.none() | st.just(begins)),
+        valid_to=draw(st.none() | st.just(max(ends, begins + 1))),
+        importance=draw(st.none() | st.integers(0, 1_000_000).map(lambda parts: parts / 1_000_000)),
+        metadata=draw(OBJECTS),
+    )
+
+
+def kept(mind: tacit.Mind) -> list[tuple[str, datetime, Said]]:
+    """What is remembered, with the time that counts for it, which is told from now on if it was not before."""
+    return [(one.id, one.when, msgspec.structs.replace(said_of(one), occurred_at=None)) for one in mind.all_memories()]
+
+
+@pytest.mark.requirement("RE-01", "EP-07", "QU-02")
+@settings(max_examples=60)
+@given(found=st.lists(all_said(), max_size=4), episodes=st.lists(records(), max_size=1))
+def test_what_is_remembered_comes_back_from_an_export_under_its_id_and_twice_is_once(
+    found: list[Said], episodes: list[tacit.Record]
+) -> None:
+    with TemporaryDirectory() as folder:
+        path, second = Path(folder) / "export.jsonl", Path(folder) / "second.jsonl"
+        with open_mind(MEMORY, masking__enabled=False, consumers__enabled=False) as mind:
+            mind.remember_many(found)
+            for record in episodes:
+                mind.record(record)
+            before = kept(mind)
+            assert mind.export(path) == len(before) + len(episodes)
+        with open_mind(MEMORY, masking__enabled=False, consumers__enabled=False) as other:
+            report = other.ingest(path, fit="refuse", format="jsonl")
+            assert (report.memories, report.imported, report.rejected) == (len(before), len(episodes), [])
+            assert kept(other) == before
+            again = other.ingest(path, fit="refuse", format="jsonl")
+            assert (again.memories, again.imported, again.corrected, again.skipped) == (
+                0,
+                0,
+                0,
+                report.memories + len(episodes),
+            )
+            assert kept(other) == before
+            other.export(second)
+        with open_mind(MEMORY, masking__enabled=False, consumers__enabled=False) as third:
+            alone = third.import_memories(second, fit="refuse", format="jsonl")
+            assert (alone.imported, len(alone.rejected)) == (len(before), len(episodes))
+            assert [each.id for each in third.all_memories()] == [id for id, _, _ in before]
+
+
+@pytest.mark.requirement("RE-01", "JR-06")
+def test_an_export_holds_what_is_remembered_now_and_an_old_one_undoes_no_correction(tmp_path: Path) -> None:
+    with open_mind(MEMORY) as mind:
+        wrong, gone = mind.remember("window"), mind.remember("drop")
+        mind.export(tmp_path / "old.jsonl")
+        mind.correct(wrong.id, "aisle")
+        mind.forget(gone.id)
+        assert mind.export(tmp_path / "new.jsonl") == 1
+        assert "window" not in (tmp_path / "new.jsonl").read_text(encoding="utf-8")
+        report = mind.ingest(tmp_path / "old.jsonl")
+        assert (report.memories, report.corrected, report.skipped) == (0, 0, 2)
+        assert [one.text for one in mind.all_memories()] == ["aisle"]
+
+
+@pytest.mark.requirement("EP-07")
+def test_an_export_of_before_there_were_memories_still_reads(tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    path.write_bytes(line_of(FULL))
+    with open_mind(MEMORY) as mind:
+        report = mind.ingest(path)
+        assert (report.imported, report.memories, report.rejected) == (1, 0, [])
 
 
 def test_a_step_without_a_time_gets_the_time_of_its_writing() -> None:

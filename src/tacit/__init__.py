@@ -44,6 +44,7 @@ if _typing.TYPE_CHECKING:
     from tacit.experience.episode import Artifact, Episode, Outcome, Record, Relation, Step, Task
     from tacit.experience.handoff import HandOff
     from tacit.experience.live import LiveEpisode, OpenEpisodeWarning
+    from tacit.experience.memory.intake import MemoryImportReport
     from tacit.experience.memory.memory import Memory
     from tacit.learning.advising.advice import Advice, Evidence, Playbook, Tool
     from tacit.learning.assessment.evidence import Estimate
@@ -63,6 +64,7 @@ _HOMES = {
     "PastMind": ("tacit.mind", "PastMind"),
     "LiveEpisode": ("tacit.experience.live", "LiveEpisode"),
     "OpenEpisodeWarning": ("tacit.experience.live", "OpenEpisodeWarning"),
+    "MemoryImportReport": ("tacit.experience.memory.intake", "MemoryImportReport"),
     "Memory": ("tacit.experience.memory.memory", "Memory"),
     "RememberReport": ("tacit.verbs.memories", "RememberReport"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
@@ -116,6 +118,7 @@ __all__ = [
     "LimitExceeded",
     "LiveEpisode",
     "Memory",
+    "MemoryImportReport",
     "Mind",
     "ModelError",
     "NotAStore",

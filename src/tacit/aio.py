@@ -20,7 +20,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from tacit import mind as blocking
 from tacit.errors import TacitError, beside
-from tacit.experience.episode import Episode, Json, Outcome, Step
+from tacit.experience.episode import Json, Outcome, Step
 from tacit.experience.handoff import HandOff
 from tacit.experience.live import (
     LiveEpisode,
@@ -202,6 +202,23 @@ def _threaded(name: str, owner: type) -> Any:
     return method
 
 
+def _streamed(name: str) -> Any:
+    """An asynchronous generator of what the blocking one of the same name gives, made in a thread of its own."""
+    original = getattr(blocking.Mind, name)
+
+    async def method(self: Any) -> AsyncIterator[Any]:
+        loop, found = asyncio.get_running_loop(), getattr(self._blocking, name)()
+        with ThreadPoolExecutor(1, thread_name_prefix="tacit-aio") as thread:  # a snapshot stays with its thread
+            try:
+                while (one := await loop.run_in_executor(thread, next, found, None)) is not None:
+                    yield one
+            finally:
+                await loop.run_in_executor(thread, found.close)
+
+    method.__name__, method.__doc__ = name, original.__doc__
+    return method
+
+
 class PastMind(_Threaded):
     """A read-only view of a mind's past, for asyncio."""
 
@@ -249,15 +266,9 @@ class Mind(PastMind):
         """The mind as it was at a moment."""
         return PastMind(await self.in_thread(self._blocking.at, moment), self._pool)
 
-    async def all_episodes(self) -> AsyncIterator[Episode]:
-        """Every episode with its steps, newest first, from one consistent snapshot."""
-        loop, found = asyncio.get_running_loop(), self._blocking.all_episodes()
-        with ThreadPoolExecutor(1, thread_name_prefix="tacit-aio") as thread:  # a snapshot stays with its thread
-            try:
-                while (episode := await loop.run_in_executor(thread, next, found, None)) is not None:
-                    yield episode
-            finally:
-                await loop.run_in_executor(thread, found.close)
+    all_episodes = _streamed("all_episodes")
+    all_memories = _streamed("all_memories")
+    export_lines = _streamed("export_lines")
 
     async def close(self) -> None:
         """Let go, as :meth:`tacit.Mind.close` does."""
@@ -278,6 +289,7 @@ _THREADED = (
     "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics",
     "reward", "reflection", "export", "backup", "feedback", "remember_many", "correct", "forget",
     "maintain", "forgotten",
+    "import_memories",
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))

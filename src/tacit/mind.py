@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +13,9 @@ import msgspec
 from tacit.clock import to_micros
 from tacit.errors import Conflict, InvalidInput, ModelError, ReadOnly, beside, shown
 from tacit.experience import entrance
-from tacit.experience.draft import check_target, draft_of
 from tacit.experience.episode import Episode, Json, OutcomeKind, Record, Step, Task
 from tacit.experience.handoff import HandOff, read_handoff
-from tacit.experience.importers import Fit, Format, importer_for, line_of, record_of
+from tacit.experience.importers import Fit, Format, importer_for
 from tacit.experience.ingest import IngestReport, Progress, ingest, options_of
 from tacit.experience.live import LiveEpisode
 from tacit.experience.recorder import LiveFit, Recorder, plain
@@ -36,16 +35,15 @@ from tacit.learning.trials.report import AdviceTrial, read_trials
 from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
-from tacit.stores.sqlite_file import own_files
 from tacit.verbs.base import Shared
+from tacit.verbs.exports import Exports
+from tacit.verbs.imports import MemoryImports
 from tacit.verbs.memories import Memories, PastMemories
 from tacit.verbs.recall import Recalls
 from tacit.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
-
-_PAGE = 100
 
 
 class PastMind(PastMemories, Recalls):
@@ -180,7 +178,7 @@ class PastMind(PastMemories, Recalls):
         raise AttributeError(name)
 
 
-class Mind(PastMind, Memories, Upkeep):
+class Mind(PastMind, Memories, MemoryImports, Exports, Upkeep):
     """The front door: record experience, read it back, and see what was learned.
 
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
@@ -271,6 +269,8 @@ class Mind(PastMind, Memories, Upkeep):
         progress: Progress = lambda done: None,
     ) -> IngestReport:
         """Import recorded traces from a file or folder. Doing it twice adds nothing; a bad record is listed, not fatal.
+
+        Of Tacit's own export, memories come back too. Chat logs become memories with :meth:`import_memories`.
 
         Args:
             format: one of ``tacit.experience.importers.FORMATS``; "auto" looks at the content.
@@ -420,34 +420,6 @@ class Mind(PastMind, Memories, Upkeep):
         with self._reading("mind.at") as snapshot:
             position = position_at(snapshot, self.recorder.mind.id, to_micros(moment))
         return PastMind(self.recorder, self._shared, position)
-
-    def all_episodes(self) -> Generator[Episode, None, None]:
-        """Every episode with its steps, newest first, from one consistent snapshot."""
-        with self._reading("mind.export") as snapshot:
-            after = ""
-            while page := self._list(snapshot, EpisodeFilter(), _PAGE, after):
-                for summary in page:
-                    yield load_episode(snapshot, self.recorder.mind.id, parse_id(summary.id))
-                after = page[-1].id
-
-    def export(
-        self, path: str | Path, *, overwrite: bool = False, progress: Callable[[int], None] = lambda done: None
-    ) -> int:
-        """Write every episode as Tacit's own JSONL, which ``ingest`` reads back without loss; how many there were.
-
-        Raises:
-            Conflict: there is something at the path that nobody said may be overwritten, is no file, or is the store.
-            NotFound: its folder does not exist.
-        """
-        path = path_of(path, "the path")
-        entrance.check_progress(progress)
-        check_target(path, overwrite=overwrite, kept=own_files(Path(self.recorder.journal.store.location)))
-        count = 0
-        with draft_of(path, overwrite=overwrite) as draft:
-            for count, episode in enumerate(self.all_episodes(), start=1):
-                draft.write(line_of(record_of(episode)))
-                progress(count)
-        return count
 
     def backup(self, target: str | Path) -> BackupInfo:
         """A verified copy of the whole store, while it is in use. See ``OpenStore.backup``."""

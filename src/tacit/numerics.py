@@ -11,22 +11,25 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Sequence
 
-_LIBRARIES = ("numpy", "scipy.special")
+NUMPY = ("numpy",)
+_LIBRARIES = (*NUMPY, "scipy.special")
 _THREADS = "OPENBLAS_NUM_THREADS"
 
 
-def prepare() -> None:
-    """To be called before a thread of this process uses numpy or scipy, which it may be the first to load.
+def prepare(libraries: Sequence[str] = _LIBRARIES) -> None:
+    """To be called before a thread of this process uses these libraries, which it may be the first to load.
 
     Where there is no room for their threads they are loaded here and now, to work without any.
     """
-    if all(name in sys.modules for name in _LIBRARIES) or _is_room(len(_LIBRARIES) * (os.cpu_count() or 1)):
+    missing = [name for name in libraries if name not in sys.modules]
+    if not missing or _is_room(len(missing) * (os.cpu_count() or 1)):
         return
     before = os.environ.get(_THREADS)
     os.environ[_THREADS] = "1"
     try:
-        for name in _LIBRARIES:
+        for name in missing:
             importlib.import_module(name)
     finally:
         if before is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tacit.experience.episode import Episode, Outcome, Record, Step, Task
-from tacit.experience.importers import ImportOptions, Rejected, importer_for
+from tacit.experience.importers import Imported, ImportOptions, importer_for
 from tacit.experience.limits import Limits
 
 FOLDS = 5
@@ -69,7 +69,7 @@ def solved(episode: Episode) -> bool:
 def _cases(path: Path, place: Callable[[Episode], tuple[str, int]]) -> list[Case]:
     found = []
     for number, item in enumerate(importer_for("auto", path).read(path, ImportOptions(limits=Limits()))):
-        if not isinstance(item, Rejected):
+        if isinstance(item, Imported):
             episode = _episode(item.record, number)
             found.append(Case(episode, *place(episode)))
     return found

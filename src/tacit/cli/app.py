@@ -22,6 +22,8 @@ from tacit.cli import (
     doctor,
     episodes,
     journal,
+    memories,
+    memory_import,
     migrate,
     minds,
     patterns,
@@ -76,6 +78,10 @@ def _build() -> None:
     episode = group(app, "episode", "Tell, find, read and change episodes.")
     episodes.add_to(episode)
     telling.add_to(episode)
+    memories.add_remember(app)
+    memory = group(app, "memory", "Bring in, find, read, correct and forget what is remembered.")
+    memories.add_to(memory)
+    memory_import.add_to(memory)
     minds.add_to(group(app, "mind", "The minds of a store."))
     journal.add_to(group(app, "journal", "Verify, rebuild, sign and read the journal."))
     backups.add_to(app, group(app, "backup", "Make, list and verify backups."))

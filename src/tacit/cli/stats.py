@@ -14,6 +14,7 @@ from tacit.cli.waiting import LONGEST_WAIT, PATIENCE, LongestWait, catch_up, lag
 
 if TYPE_CHECKING:
     from tacit.learning.assessment.statistics import Statistics, ToolStatistics, Totals
+    from tacit.mind import Mind
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Wait so many seconds until everything is counted.")]
 MOST_ERRORS = 10
@@ -33,7 +34,9 @@ def add_to(app: typer.Typer) -> None:
         with session.open_mind() as mind:
             behind = catch_up(mind, wait)
             found = mind.statistics()
-        session.out.result({"statistics": found, "lag": behind}, lambda: show_statistics(session.out, found))
+            memories = _memories_of(mind)
+        told = {"statistics": found, "memories": memories, "lag": behind}
+        session.out.result(told, lambda: show_statistics(session.out, found, memories))
         if behind:
             session.out.note(lag_note(behind))
 
@@ -72,8 +75,17 @@ def add_to(app: typer.Typer) -> None:
         session.out.result(found, lambda: session.out.table(columns, rows, empty="no minds yet"))
 
 
-def show_statistics(out: Output, found: Statistics) -> None:
-    """Write statistics for people."""
+def _memories_of(mind: Mind) -> int:
+    from tacit.experience.memory.walk import count_memories
+
+    with mind.recorder.journal.store.snapshot() as snapshot:
+        return count_memories(snapshot, mind.recorder.mind.id)
+
+
+def show_statistics(out: Output, found: Statistics, memories: int = 0) -> None:
+    """Write statistics for people; ``memories`` is how many things are remembered."""
+    if memories:
+        out.line("1 memory." if memories == 1 else f"{memories:,} memories.")
     if not found.totals.episodes:
         out.line(
             "No finished episodes yet. What is learned comes from episodes whose outcome is known; "

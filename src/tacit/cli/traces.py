@@ -1,4 +1,4 @@
-"""``tacit import`` and ``tacit export``: bring recorded traces in, and take episodes out."""
+"""``tacit import`` and ``tacit export``: bring recorded traces in, and take episodes and memories out."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tacit.cli.waiting import AFTER_IMPORT, LongestWait, learn_imported
 from tacit.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from tacit.experience.importers import Rejected
     from tacit.experience.ingest import IngestReport
     from tacit.mind import Mind
     from tacit.ops.settings import Settings
@@ -103,8 +104,23 @@ def check_source(session: Session, source: Path, format: Any, called: str, **opt
 
     settings = session.settings
     checked = options_of(settings.limits.to_limits(), **options)
-    importer = importer_for(format, source, called)
+    try:
+        importer = importer_for(format, source, called)
+    except InvalidInput as error:
+        if format == "auto" and _holds_memories(source):
+            raise InvalidInput(f"{called} holds memories: 'tacit memory import' takes it", path=called) from error
+        raise
     return None if store_exists(settings) else nothing_in(importer.read(source, checked))
+
+
+def _holds_memories(source: Path) -> bool:
+    from tacit.experience.memory.importers.registry import memory_importer_for
+
+    try:
+        memory_importer_for("auto", source)
+    except InvalidInput:
+        return False
+    return True
 
 
 def store_exists(settings: Settings) -> bool:
@@ -116,7 +132,7 @@ def store_exists(settings: Settings) -> bool:
 
 def exit_if_all_rejected(report: IngestReport) -> None:
     """End with the exit code of wrong input when there were records, and none of them could be read."""
-    if report.rejected and not report.imported and not report.skipped:
+    if report.rejected and not (report.imported or report.skipped or report.memories or report.corrected):
         raise typer.Exit(InvalidInput.exit_code)
 
 
@@ -132,6 +148,8 @@ def show_report(out: Output, report: IngestReport) -> None:
         f"{counted(report.imported, 'episode')} imported ({counted(report.steps, 'step')}), "
         f"{report.skipped:,} skipped because they were there already, {len(report.rejected):,} rejected."
     )
+    if report.memories or report.corrected:
+        out.line(f"{_memories(report.memories)} imported, {report.corrected:,} corrected.")
     for field, count in report.kept.items():
         kept, change = _KEPT[field]
         out.line(f"Kept {kept}: {counted(count, 'episode')}. {change}")
@@ -141,10 +159,15 @@ def show_report(out: Output, report: IngestReport) -> None:
         )
     if report.masked:
         out.line(f"{counted(report.masked, 'secret')} masked.")
-    for rejected in report.rejected[:MOST_REJECTED_SHOWN]:
-        out.line(f"rejected  {rejected.location}: {rejected.reason}")
-    if len(report.rejected) > MOST_REJECTED_SHOWN:
-        out.line(f"… and {len(report.rejected) - MOST_REJECTED_SHOWN:,} more; --json lists all.")
+    show_rejected(out, report.rejected)
+
+
+def show_rejected(out: Output, rejected: list[Rejected]) -> None:
+    """Write what could not be read, and why."""
+    for one in rejected[:MOST_REJECTED_SHOWN]:
+        out.line(f"rejected  {one.location}: {one.reason}")
+    if len(rejected) > MOST_REJECTED_SHOWN:
+        out.line(f"… and {len(rejected) - MOST_REJECTED_SHOWN:,} more; --json lists all.")
 
 
 def _add_export(app: typer.Typer) -> None:
@@ -154,20 +177,27 @@ def _add_export(app: typer.Typer) -> None:
         path: Annotated[str, typer.Argument(metavar="PATH|-", help="A file to write, or '-' for standard output.")],
         overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     ) -> None:
-        """Write every episode as Tacit's own JSONL, which 'tacit import' reads back without loss."""
+        """Write every episode and every memory as Tacit's own JSONL, which 'tacit import' reads back without loss.
+
+        Of a memory it holds what is remembered now; its history stays in this store only.
+        """
+        from tacit.verbs.exports import write_export
+
         with session.open_mind() as mind:
             if path == STDOUT:
                 _stream(mind)
                 return
-            with session.out.progress("exporting", unit="episodes") as progress:
-                count = mind.export(path, overwrite=overwrite, progress=progress)
-        told = {"episodes": count, "path": path}
-        session.out.result(told, lambda: session.out.line(f"{counted(count, 'episode')} written to {path}"))
+            with session.out.progress("exporting", unit="lines") as progress:
+                written = write_export(mind, path, overwrite=overwrite, progress=progress)
+        told = {"episodes": written.episodes, "memories": written.memories, "path": path}
+        parts = [counted(written.episodes, "episode"), *([_memories(written.memories)] if written.memories else [])]
+        session.out.result(told, lambda: session.out.line(f"{' and '.join(parts)} written to {path}"))
+
+
+def _memories(count: int) -> str:
+    return "1 memory" if count == 1 else f"{count:,} memories"
 
 
 def _stream(mind: Mind) -> None:
-    from tacit.experience.importers import line_of, record_of
-
-    for episode in mind.all_episodes():
-        sys.stdout.buffer.write(line_of(record_of(episode)))
+    sys.stdout.buffer.writelines(mind.export_lines())
     sys.stdout.buffer.flush()

@@ -10,8 +10,9 @@ import msgspec
 from tacit.errors import Conflict, InvalidInput, NotFound, shown
 from tacit.experience import entrance
 from tacit.experience.episode import Relation, Task
-from tacit.experience.importers.port import Fit, Imported, ImportOptions, Rejected
+from tacit.experience.importers.port import Fit, Imported, ImportedMemory, ImportOptions, Rejected
 from tacit.experience.limits import Limits
+from tacit.experience.memory.intake import MemoryImportReport, MemoryIntake
 from tacit.experience.recorder import Recorder
 from tacit.experience.views import load_task
 from tacit.ids import parse_id
@@ -36,6 +37,10 @@ class IngestReport(msgspec.Struct, kw_only=True):
     rejected: list[Rejected] = []
     steps: int = 0
     """Steps in the imported records."""
+    memories: int = 0
+    """Memories that are new, from an export. Those that were there already are among the skipped."""
+    corrected: int = 0
+    """Memories whose source says something else than when it was imported before."""
     shortened: int = 0
     """Texts that were cut to fit the limits, each with a visible mark."""
     masked: int = 0
@@ -76,20 +81,20 @@ def options_of(
     return ImportOptions(task_type=task_type, domain=domain, tags=added, agent=agent, fit=fit, limits=limits)
 
 
-def nothing_in(found: Iterable[Imported | Rejected]) -> IngestReport | None:
+def nothing_in(found: Iterable[Imported | ImportedMemory | Rejected]) -> IngestReport | None:
     """The report when there is nothing that could be written, so that nothing needs to be opened for it; else None."""
     report = IngestReport()
     for item in found:
-        if isinstance(item, Imported):
+        if not isinstance(item, Rejected):
             return None
         report.rejected.append(item)
     return report
 
 
 def ingest(
-    recorder: Recorder, found: Iterable[Imported | Rejected], progress: Progress = lambda done: None
+    recorder: Recorder, found: Iterable[Imported | ImportedMemory | Rejected], progress: Progress = lambda done: None
 ) -> IngestReport:
-    """Write every record; a bad one is listed in the report and stops nothing.
+    """Write every record and every memory; a bad one is listed in the report and stops nothing.
 
     Reading and writing take turns, a batch at a time: side by side they would fight over the interpreter's lock.
     """
@@ -97,7 +102,12 @@ def ingest(
     ready: list[_Ready] = []
     relations: list[tuple[str, Relation]] = []
     waiting_bytes = 0
+    memories = MemoryIntake(recorder)
     for done, item in enumerate(found, start=1):
+        if isinstance(item, ImportedMemory):
+            memories.add(item)
+            progress(done)
+            continue
         prepared = _prepare(recorder, item, report)
         if prepared is not None:
             ready.append(prepared)
@@ -111,7 +121,18 @@ def ingest(
         _write(recorder, ready, report)
     for location, relation in relations:
         _relate(recorder, location, relation, report)
+    memories.flush()
+    _add_memories(report, memories.report)
     return report
+
+
+def _add_memories(report: IngestReport, memories: MemoryImportReport) -> None:
+    report.memories = memories.imported
+    report.corrected = memories.corrected
+    report.skipped += memories.skipped
+    report.rejected += memories.rejected
+    report.shortened += memories.shortened
+    report.masked += memories.masked
 
 
 def _prepare(recorder: Recorder, item: Imported | Rejected, report: IngestReport) -> _Ready | None:

@@ -1,10 +1,11 @@
-"""Short ids: an episode named by the beginning of its id, as people type it."""
+"""Short ids: an episode or a memory named by the beginning of its id, as people type it."""
 
 from __future__ import annotations
 
 import re
+from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Table, bindparam, select
 
 from tacit.errors import InvalidInput, NotFound, shown
 from tacit.ids import ID_BYTES, format_id, parse_id
@@ -15,18 +16,25 @@ LEAST = 8
 """Hexadecimal digits, so that a beginning hardly ever fits by accident."""
 _MOST_TOLD = 3
 _DIGITS = re.compile(r"[0-9a-f]+", re.IGNORECASE)
-_episode = schema.episode
-_between = (
-    select(_episode.c.id)
-    .where(
-        _episode.c.mind == bindparam("mind"),
-        _episode.c.id >= bindparam("first"),
-        _episode.c.id <= bindparam("last"),
+Named: TypeAlias = Literal["episode", "memory"]
+
+
+def _between(table: Table) -> Any:
+    return (
+        select(table.c.id)
+        .where(
+            table.c.mind == bindparam("mind"),
+            table.c.id >= bindparam("first"),
+            table.c.id <= bindparam("last"),
+        )
+        .distinct()
+        .order_by(table.c.id)
+        .limit(_MOST_TOLD)
     )
-    .distinct()
-    .order_by(_episode.c.id)
-    .limit(_MOST_TOLD)
-)
+
+
+_found: dict[Named, Any] = {"episode": _between(schema.episode), "memory": _between(schema.memory)}
+_several: dict[Named, str] = {"episode": "episodes", "memory": "memories"}
 
 
 def is_short(given: str) -> bool:
@@ -48,8 +56,9 @@ def check_id(given: str) -> None:
         parse_id(given)
 
 
-def whole_id(snapshot: Snapshot, mind: bytes, given: str) -> str:
-    """The id of the one episode whose id begins so; a whole id as it is, whether there is such an episode or not.
+def whole_id(snapshot: Snapshot, mind: bytes, given: str, of: Named = "episode") -> str:
+    """The id of the one episode (or memory, that holds or held) whose id begins so; a whole id as it is, whether there
+    is one of that id or not.
 
     Raises:
         InvalidInput: it is neither an id nor the beginning of one, or several begin so.
@@ -60,10 +69,11 @@ def whole_id(snapshot: Snapshot, mind: bytes, given: str) -> str:
         return given
     digits, width = given.replace("-", ""), 2 * ID_BYTES
     first, last = (bytes.fromhex(digits.ljust(width, filler)) for filler in "0f")
-    found = [format_id(bytes(row[0])) for row in snapshot.rows(_between, mind=mind, first=first, last=last)]
+    rows = snapshot.rows(_found[of], mind=mind, first=first, last=last)
+    found = [format_id(bytes(row[0])) for row in rows]
     if not found:
-        raise NotFound(f"there is no episode whose id begins with {given}", episode=given)
+        raise NotFound(f"there is no {of} whose id begins with {given}", **{of: given})
     if len(found) > 1:
-        several = ", ".join(found[: _MOST_TOLD - 1]) + (", …" if len(found) == _MOST_TOLD else "")
-        raise InvalidInput(f"several episodes begin with {given}: {several}; give more of the id", episode=given)
+        listed = ", ".join(found[: _MOST_TOLD - 1]) + (", …" if len(found) == _MOST_TOLD else "")
+        raise InvalidInput(f"several {_several[of]} begin with {given}: {listed}; give more of the id", **{of: given})
     return found[0]

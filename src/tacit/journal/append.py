@@ -225,6 +225,14 @@ class Appender:
             self._transaction.insert(schema.payload, payloads)
         return self._transaction
 
+    @property
+    def views(self) -> Transaction:
+        """The transaction, for reading views, and events of before this job: its own may not be in their table yet.
+
+        Whoever needs no more reads here, since the events of a job are written together in far less time.
+        """
+        return self._transaction
+
     def run(self, job: Callable[[Appender], T]) -> T:
         """Run a job in a savepoint: when it raises, all that it did is undone."""
         heads, known = dict(self._heads), set(self._known)
@@ -251,6 +259,10 @@ class Appender:
         """How many events the minds of a tenant keep, with those of this transaction."""
         kept = {bytes(mind): int(position) for mind, position in self._transaction.rows(_heads_of, tenant=tenant)}
         return sum(self._heads[mind].position if mind in self._heads else position for mind, position in kept.items())
+
+    def hold(self, mind: bytes) -> None:
+        """Lock a mind until the commit: what a job reads of it from here on stays so until it has appended."""
+        self._lock(mind)
 
     def append(self, mind: bytes, prepared: Prepared) -> Appended:
         """Write one event and fold it into the views.

@@ -26,18 +26,12 @@ def rarity(terms: Sequence[str], frequencies: Mapping[str, int], documents: int)
     return numpy.log1p((documents - seen + 0.5) / (seen + 0.5))
 
 
-def counts(terms: Sequence[str], texts: Sequence[Sequence[str]]) -> Real:
-    """How often each term stands in each text: a row for each text."""
+def counts(terms: Sequence[str], texts: Sequence[Mapping[str, int]]) -> Real:
+    """How often each term stands in each text, of which all terms are counted: a row for each text."""
     import numpy
 
-    places = {term: place for place, term in enumerate(terms)}
-    found = numpy.zeros((len(texts), len(terms)))
-    for row, text in enumerate(texts):
-        for term in text:
-            place = places.get(term)
-            if place is not None:
-                found[row, place] += 1
-    return found
+    found = [[text.get(term, 0) for term in terms] for text in texts]
+    return numpy.array(found, dtype=numpy.float64).reshape(len(texts), len(terms))
 
 
 def bm25(found: Real, lengths: Real, weights: Real, mean_length: float) -> Real:

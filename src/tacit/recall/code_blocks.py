@@ -4,7 +4,8 @@ A block holds the memories of a range of numbers, from ``block`` to ``last``; th
 overlap. New ones become a block of their own, which takes in those before it that are not much larger, up to
 ``MOST``: so each memory is rewritten only some twelve times, whether it comes alone or among hundreds. Whatever changes
 a block gives it the next ``revision`` of this mind and model, by which readers see what they have to read anew. One
-that was emptied stays, so that they see that too.
+that was emptied stays, so that they see that too. Block ``ERASURE`` holds nothing; its revision is that of the last
+erasure, after which also what has no code may be other than before.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST = 2_048
 """Memories of a block; one that is full takes some 230 kB."""
+ERASURE = -1
 _TAKEN_IN = 2
 """A block takes in the one before it that is no larger than so many times itself."""
 _PAGE = 64
@@ -34,7 +36,12 @@ _of = (_code.c.mind == bindparam("mind"), _code.c.model == bindparam("model"))
 _columns = (_code.c.block, _code.c.last, _code.c.revision, _code.c.width, _code.c.size, _code.c.body)
 _ends = select(_code.c.block, _code.c.last, _code.c.width, _code.c.size).where(*_of)
 _last = _ends.order_by(_code.c.block.desc()).limit(1)
-_around = select(*_columns).where(*_of, _code.c.block <= bindparam("number")).order_by(_code.c.block.desc()).limit(1)
+_around = (
+    select(*_columns)
+    .where(*_of, _code.c.block >= 0, _code.c.block <= bindparam("number"))
+    .order_by(_code.c.block.desc())
+    .limit(1)
+)
 _from = select(*_columns).where(*_of, _code.c.block >= bindparam("first")).order_by(_code.c.block).limit(_PAGE)
 _changed = select(*_columns).where(*_of, _code.c.revision > bindparam("after")).order_by(_code.c.revision).limit(_PAGE)
 _revision = select(func.max(_code.c.revision)).where(*_of)
@@ -127,16 +134,16 @@ def forget_codes(transaction: Transaction, mind: bytes, model: str, numbers: Seq
     import numpy
 
     wanted = sorted(numbers)
-    while wanted:
-        row = transaction.row(_around, mind=mind, model=model, number=wanted[-1])
-        if row is None:
-            return
+    while wanted and (row := transaction.row(_around, mind=mind, model=model, number=wanted[-1])):
         block = _block(row)
         here = [number for number in wanted if number >= block.block]
         kept = block.records[~numpy.isin(block.records["number"], here)]
         if len(kept) < block.size:
             _write(transaction, mind, model, block, kept, block.last)
         wanted = wanted[: len(wanted) - len(here)]
+    revision = newest_revision(transaction, mind, model) + 1
+    transaction.execute(_drop, of=mind, by=model, which=ERASURE)
+    transaction.insert(_code, ((mind, model, ERASURE, ERASURE, revision, 0, 0, b""),))
 
 
 def empty_codes(transaction: Transaction, mind: bytes, model: str) -> None:

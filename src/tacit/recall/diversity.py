@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Real = NDArray[numpy.float64]
 
+SAME = 0.95
+"""From which cosine on two memories say nearly the same."""
 _REACH = 4
 """Times as many candidates as are wanted are looked at: who stands lower will not be reached."""
 
@@ -41,26 +43,41 @@ def in_order(best: Sequence[int], scores: Real, pool: Pool, recipe: Recipe, most
     repeated = numpy.zeros(len(left))
     open_ = numpy.ones(len(left), dtype=numpy.bool_)
     base = scores[left]
-    items = [pool.items[place] for place in left]
+    vectors, embedded = pool.vectors[left], pool.embedded[left]
     for _ in range(min(most, len(left))):
         now = numpy.where(open_, base + weight * repeated, -numpy.inf)
         chosen = int(now.argmax())  # the first of equals, which is the better one by score
         open_[chosen] = False
         yield left[chosen], float(repeated[chosen])
-        repeated = numpy.maximum(repeated, repetition(items[chosen], items, recipe.alike))
+        alike = (vectors @ vectors[chosen]).astype(numpy.float64)
+        for other in numpy.flatnonzero(open_ & ~(embedded & embedded[chosen])).tolist():
+            alike[other] = _common(pool.items[left[chosen]], pool.items[left[other]])
+        repeated = numpy.maximum(repeated, numpy.clip((alike - recipe.alike) / (1 - recipe.alike), 0.0, 1.0))
 
 
-def repetition(one: Candidate, others: Sequence[Candidate], alike: float) -> Real:
-    """0 up to the cosine ``alike``, rising to 1 for the same; the share of common terms where a vector is missing."""
+def repeating(chosen: Sequence[Candidate], pool: Pool) -> list[list[int]]:
+    """For each of those chosen, the numbers of other answers that say nearly the same: whose cosine is at least
+    ``SAME``, or whose terms are the same where a vector is missing."""
     import numpy
 
-    found = numpy.zeros(len(others))
-    vectors = {place: other.vector for place, other in enumerate(others) if other.vector is not None}
-    there = list(vectors) if one.vector is not None else []
-    if there and one.vector is not None:
-        found[there] = numpy.stack([vectors[place] for place in there]) @ one.vector
-    terms = set(one.terms)
-    for place in set(range(len(others))) - set(there):
-        other = set(others[place].terms)
-        found[place] = len(terms & other) / len(terms | other) if terms or other else 0.0
-    return numpy.clip((found - alike) / (1 - alike), 0.0, 1.0)
+    by_terms: dict[frozenset[str], list[int]] = {}
+    for place, item in enumerate(pool.items):
+        if not pool.embedded[place]:
+            by_terms.setdefault(frozenset(item.reading.counts), []).append(item.number)
+    answers = {item.number for item in pool.items if item.ranked}
+    found = []
+    for one in chosen:
+        place = pool.place[one.id]
+        if pool.embedded[place]:
+            near = numpy.flatnonzero(pool.vectors @ pool.vectors[place] >= SAME)
+            same = {pool.items[other].number for other in near.tolist()}
+        else:
+            same = set(by_terms.get(frozenset(one.reading.counts), ()))
+        found.append(sorted(same & answers - {one.number}))
+    return found
+
+
+def _common(one: Candidate, other: Candidate) -> float:
+    """The share of terms that two texts have in common, where a vector is missing."""
+    ours, theirs = one.reading.counts.keys(), other.reading.counts.keys()
+    return len(ours & theirs) / len(ours | theirs) if ours or theirs else 0.0

@@ -48,7 +48,7 @@ def embed_each(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | No
         return list(embedder.embed(texts))
     except ModelError:
         _try_any(embedder)
-        found = _halves(embedder, texts)
+        found = _again(embedder, texts)
         _try_any(embedder)  # else it may have gone away meanwhile, and have refused nothing
         return found
 
@@ -77,16 +77,21 @@ def _wait_for_answers() -> None:
         thread.join(max(0.0, deadline - time.monotonic()))
 
 
+def _again(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]:
+    """The vectors of texts that were refused while it may have been away: not for good before it refuses them again."""
+    try:
+        return list(embedder.embed(texts))
+    except ModelError:
+        return _halves(embedder, texts)
+
+
 def _halves(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]:
     """The vectors of texts of which at least one was refused."""
     if len(texts) == 1:
         return [None]
     found: list[Vector | None] = []
     for part in (texts[: len(texts) // 2], texts[len(texts) // 2 :]):
-        try:
-            found += list(embedder.embed(part))
-        except ModelError:
-            found += _halves(embedder, part)
+        found += _again(embedder, part)
     return found
 
 

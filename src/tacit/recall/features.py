@@ -8,14 +8,13 @@ questions they have no value.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import log
 from typing import TYPE_CHECKING
 
 from tacit.experience.memory.memory import STANDING_KINDS
 from tacit.recall.bm25 import bm25, counts, rarity
-from tacit.recall.moments import nearness, tells_time
+from tacit.recall.moments import nearness
 from tacit.recall.pool import OFFSETS, Candidate, Pool, Statistics
 from tacit.recall.question import Question
 from tacit.recall.recipe import Recipe
@@ -33,10 +32,10 @@ _TIMED_SHARE = 0.6
 _LEAST_DETAIL = -3.0
 _SHRINKAGE = 20.0
 """Turns of everybody that a speaker's own are joined with, before there are many of them, to tell what is long."""
+_FEW_TURNS = 5
+"""Below so many, a speaker has no habits yet."""
 _FEW_VECTORS = 20
 """Below so many memories with a vector, nothing is expected of those without one."""
-_SENTENCE = re.compile(r"[^.!?。！？؟]*(?:[.!?。！？؟]+|$)")
-_QUESTION_MARKS = ("?", "？", "؟")
 
 
 def signals_of(
@@ -54,8 +53,8 @@ def signals_of(
     """
     import numpy
 
-    lengths = numpy.array([len(item.terms) for item in pool.items], dtype=numpy.float64)
-    found = counts(question.terms, [item.terms for item in pool.items])
+    lengths = numpy.array([item.reading.length for item in pool.items], dtype=numpy.float64)
+    found = counts(question.terms, [item.reading.counts for item in pool.items])
     weights = rarity(question.terms, statistics.frequencies, statistics.documents)
     words = bm25(found, lengths, weights, statistics.mean_length)
     meaning, known = _meaning(vectors, pool, statistics)
@@ -67,7 +66,7 @@ def signals_of(
         "words_around": _around(words, pool, recipe),
         "meaning_around": _around(numpy.maximum(meaning, 0), pool, recipe),
         "name": _name(question, pool, statistics),
-        "asking": numpy.array([asking(item.text) for item in pool.items]),
+        "asking": numpy.array([item.reading.asking for item in pool.items]),
         "detail": _detail(pool),
         "tells_time": _tells_time(question, pool),
         "period": _period(question, pool),
@@ -81,25 +80,16 @@ def signals_of(
     }
 
 
-def asking(text: str) -> float:
-    """The share of a text, by characters, that stands in sentences with a question mark; 0 … 1."""
-    if not any(mark in text for mark in _QUESTION_MARKS):
-        return 0.0
-    sentences = [sentence.strip() for sentence in _SENTENCE.findall(text)]
-    asked = sum(len(sentence) for sentence in sentences if sentence.endswith(_QUESTION_MARKS))
-    return asked / sum(len(sentence) for sentence in sentences)
-
-
 def _meaning(vectors: Real | None, pool: Pool, statistics: Statistics) -> tuple[Real, NDArray[numpy.bool_]]:
     """Standard deviations above a random memory, and who has a vector. Both forms of the question count alike."""
     import numpy
 
-    known = numpy.array([item.vector is not None for item in pool.items], dtype=numpy.bool_)
+    known = pool.embedded
     meaning = numpy.zeros(len(pool.items))
     if vectors is None or not known.any():
         return meaning, known & False
-    matrix = numpy.stack([item.vector for item in pool.items if item.vector is not None])
-    cosines = (matrix @ numpy.asarray(vectors, dtype=matrix.dtype).mean(axis=0)).astype(numpy.float64)
+    asked = numpy.asarray(vectors, dtype=pool.vectors.dtype).mean(axis=0)
+    cosines = (pool.vectors @ asked).astype(numpy.float64)[known]
     mean, spread = statistics.cosine or _background(cosines)
     if spread > 0:
         meaning[known] = (cosines - mean) / spread
@@ -162,23 +152,25 @@ def _name(question: Question, pool: Pool, statistics: Statistics) -> Real:
 
 
 def _is_of(item: Candidate, name: str) -> bool:
-    return name in item.names or (item.kind != "turn" and name in item.terms)
+    return name in item.names or (item.kind != "turn" and name in item.reading.counts)
 
 
 def _detail(pool: Pool) -> Real:
     """Of turns of a conversation; others have neither a speaker to compare with nor fillers among them."""
     import numpy
 
-    sizes = numpy.array([len(set(item.terms)) for item in pool.items], dtype=numpy.float64)
+    sizes = numpy.array([len(item.reading.counts) for item in pool.items], dtype=numpy.float64)
     everybody = _ranks(sizes)
     rank = numpy.array(everybody)
     speakers: dict[str, list[int]] = {}
     for place, item in enumerate(pool.items):
         speakers.setdefault(item.speaker, []).append(place)
     for places in speakers.values():
+        if len(places) < _FEW_TURNS:
+            continue
         own = len(places) / (len(places) + _SHRINKAGE)
         rank[places] = own * _ranks(sizes[places]) + (1 - own) * everybody[places]
-    talked = (pool.around >= 0).any(axis=1)
+    talked = (pool.around >= 0).any(axis=1) & numpy.array([item.kind == "turn" for item in pool.items])
     return numpy.where(talked, numpy.maximum(numpy.log(2 * numpy.maximum(rank, 1e-9)), _LEAST_DETAIL), 0.0)
 
 
@@ -187,7 +179,7 @@ def _tells_time(question: Question, pool: Pool) -> Real:
 
     if not question.asks_when:
         return numpy.zeros(len(pool.items))
-    told = numpy.array([float(tells_time(item.text)) for item in pool.items])
+    told = numpy.array([float(item.reading.tells_time) for item in pool.items])
     return told * max(0.0, _log_odds(_TIMED_SHARE) - _log_odds(_share(told)))
 
 

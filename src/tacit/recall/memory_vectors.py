@@ -23,6 +23,7 @@ from tacit.journal.consumer import Span, Taken
 from tacit.recall.code_blocks import coded_models, empty_codes, forget_codes, put_codes
 from tacit.recall.codes import records_of
 from tacit.recall.embedder import TextEmbedder, ask
+from tacit.recall.wording import wording
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
@@ -73,11 +74,6 @@ _reached = select(_consumer.c.name, _consumer.c.position).where(
 )
 
 
-def embedded_text(row: MemoryRow) -> str:
-    """What of a memory is embedded: a turn with its speaker before it, since questions name people."""
-    return f"{row.speaker}: {row.text}" if row.kind == "turn" and row.speaker else row.text
-
-
 def memory_vectors_kept_as(model: str) -> str:
     """The name under which it is kept how far the model of a fingerprint has come: another begins with the oldest."""
     return f"{NAME} {model}"
@@ -108,8 +104,8 @@ class MemoryVectors:
 
     def _embed(self, rows: list[MemoryRow], stopped: Callable[[], bool]) -> _Embedded | None:
         """The vectors of memories; None when nobody wants them any more."""
-        numerics.prepare()
-        answer = ask(self._embedder, [embedded_text(row) for row in rows])
+        numerics.prepare(numerics.NUMPY)
+        answer = ask(self._embedder, [wording(row.text, row.speaker) for row in rows])
         while not wait([answer], _GLANCE_SECONDS).done:
             if stopped():
                 return None
@@ -160,7 +156,7 @@ def read_vectors(
 def forget_memory_vectors(transaction: Transaction, mind: bytes, numbers: Sequence[int]) -> int:
     """Remove the vectors of memories and their codes, by every model; how many vectors there were. Erasing calls this
     in its transaction, with all memories that it erases: a block of codes is then rewritten once."""
-    numerics.prepare()
+    numerics.prepare(numerics.NUMPY)
     transaction.row(_alone, mind=mind)
     removed = 0
     for model in coded_models(transaction, mind):

@@ -6,7 +6,8 @@ what is closed, and what is erased. Columns by memory, oldest first, so that a f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, select
@@ -15,8 +16,8 @@ from tacit.experience.memory.memory import MEMORY_KINDS
 from tacit.experience.memory.views import MemoryFilter
 from tacit.journal.read import head_position
 from tacit.recall import hamming
-from tacit.recall.code_blocks import Block, all_blocks, changed_blocks, count_codes, newest_revision
-from tacit.recall.codes import NAMES, WORD_BYTES, codes_of, name_hash, width_of
+from tacit.recall.code_blocks import ERASURE, Block, all_blocks, changed_blocks, count_codes, newest_revision
+from tacit.recall.codes import NAMES, WORD_BYTES, codes_of, likeness, name_hash, projected, width_of
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
@@ -35,6 +36,12 @@ _ERASED = 0
 _SPARE = 8
 """One part in so many is spare when room for more memories is made."""
 _LEAST_ROOM = 256
+_SAMPLE = 1_024
+"""Memories from which the cosines of all are told."""
+_LEAST_VARIANCE = 1e-4
+"""Of cosines: of memories that all say the same, codes tell it no better."""
+_WIDER = 8
+"""Of so many times as many codes that differ in the fewest bits, those most like the vector are chosen."""
 
 _memory = schema.memory
 _ended = select(_memory.c.since, _memory.c.until).where(
@@ -80,6 +87,54 @@ class _Columns(msgspec.Struct):
         self.kinds[places] = records["kind"]
         self.names[:, places] = records["names"].T
         self.codes[places] = records["code"]
+
+
+class Meant(NamedTuple):
+    """Memories among which to look."""
+
+    numbers: NDArray[numpy.int64]
+    codes: NDArray[numpy.uint64]
+    chosen: NDArray[numpy.bool_] | None
+    """Which of them are meant; None for all."""
+
+    def nearest(self, vector: NDArray[numpy.float32], most: int) -> NDArray[numpy.int64]:
+        """The numbers of up to ``most`` memories whose codes are most like a vector."""
+        import numpy
+
+        projection = projected(vector.reshape(1, -1))
+        places = hamming.nearest(self.codes, codes_of(projection)[0], self.chosen, _WIDER * most)
+        if len(places) > most:
+            alike = likeness(self.codes[places], projection[0])
+            places = places[numpy.argpartition(-alike, most)[:most]]
+        return self.numbers[places]
+
+    def spread(self, most: int) -> NDArray[numpy.int64]:
+        """The numbers of up to ``most`` memories, evenly spread over all of them."""
+        return self.numbers[self._spread(most)]
+
+    def _spread(self, most: int) -> NDArray[numpy.intp]:
+        import numpy
+
+        there = numpy.arange(len(self.codes)) if self.chosen is None else numpy.flatnonzero(self.chosen)
+        return there[numpy.linspace(0, len(there) - 1, min(len(there), most)).astype(numpy.intp)]
+
+    def background(self, vector: NDArray[numpy.float32]) -> tuple[float, float] | None:
+        """Mean and standard deviation of the cosine of a vector and those of all that are meant, from the codes of a
+        thousand of them; None for fewer than two.
+
+        Vectors are spread over the planes like normal variates. So for a cosine of c, with p planes and n numbers of a
+        vector, the likeness of code and projection is c p √(2 / π n) on average; divided by that it is c with a
+        variance of (π / 2 - 1) / p around it, which is taken off.
+        """
+
+        places = self._spread(_SAMPLE)
+        if len(places) < 2:
+            return None
+        projection = projected(vector.reshape(1, -1))[0]
+        planes = len(projection)
+        cosines = likeness(self.codes[places], projection) / (planes * math.sqrt(2 / (math.pi * len(vector))))
+        spread = float(cosines.var()) - (math.pi / 2 - 1) / planes * float(vector @ vector)
+        return float(cosines.mean()), math.sqrt(max(spread, _LEAST_VARIANCE))
 
 
 class MindIndex:
@@ -154,6 +209,7 @@ class MindIndex:
 
         before, erased = self._count, False
         for block in blocks:
+            erased = erased or block.block == ERASURE
             if block.width != self._width:
                 continue
             records, numbers = block.records, self._columns.numbers[: self._count]
@@ -164,10 +220,14 @@ class MindIndex:
             if not numpy.array_equal(numbers[numpy.minimum(places, end - 1)] if end > first else [], known["number"]):
                 return False  # one came late to its place among others
             self._columns.put(places, known)
+            back = places[self._columns.until[places] == _ERASED]  # vectors were removed, and made anew
+            self._columns.until[back] = _OPEN
+            erased = erased or len(back) > 0
             gone = numpy.ones(end - first, dtype=bool)
             gone[places - first] = False
-            erased = erased or bool((self._columns.until[first:end][gone] != _ERASED).any())
             self._columns.until[first:end][gone] = _ERASED
+            self._columns.codes[first:end][gone] = 0
+            self._columns.names[:, first:end][:, gone] = 0
             self._append(records[len(known) :])
         self._live = None
         if erased:  # what others had closed may hold again
@@ -212,42 +272,32 @@ class MindIndex:
 
     # ── answering ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def nearest(
-        self, vector: NDArray[numpy.float32], wanted: MemoryFilter, position: int, most: int
-    ) -> NDArray[numpy.int64]:
-        """The numbers of up to ``most`` memories whose codes are nearest to that of a vector, nearest first, among
-        those that meet a filter and hold at a position (which the index has reached)."""
+    def meant(self, wanted: MemoryFilter, position: int) -> Meant:
+        """The memories that meet a filter and hold at a position, which the index has reached. They stay as they are
+        now, whatever the index follows later, so that others need not wait while they are compared."""
         import numpy
 
-        end = int(numpy.searchsorted(self._columns.numbers[: self._count], position, "right"))
-        places = hamming.nearest(
-            self._columns.codes[:end], codes_of(vector.reshape(1, -1))[0], self._meant(wanted, position, end), most
-        )
-        return self._columns.numbers[places]
+        columns = self._columns
+        end = int(numpy.searchsorted(columns.numbers[: self._count], position, "right"))
+        return Meant(columns.numbers[:end], columns.codes[:end], self._chosen(wanted, position, end))
 
-    def spread(self, most: int) -> NDArray[numpy.int64]:
-        """The numbers of up to ``most`` memories that hold now, evenly spread over all of them."""
-        import numpy
-
-        holding = self._columns.numbers[: self._count][self._holding()]
-        return holding[numpy.linspace(0, len(holding) - 1, min(most, len(holding)), dtype=numpy.int64)]
-
-    def _holding(self) -> NDArray[numpy.bool_]:
-        if self._live is None:
-            self._live = self._columns.until[: self._count] == _OPEN
-        return self._live
-
-    def _meant(self, wanted: MemoryFilter, position: int, end: int) -> NDArray[numpy.bool_] | None:
+    def _chosen(self, wanted: MemoryFilter, position: int, end: int) -> NDArray[numpy.bool_] | None:
         """Which of the first memories are meant; None when all of them are."""
         import numpy
 
         columns = self._columns
-        meant = self._holding()[:end] if position >= self._position else columns.until[:end] > position
+        if position >= self._position:
+            if self._live is None:
+                self._live = columns.until[: self._count] == _OPEN
+            meant = self._live[:end]
+        else:
+            meant = columns.until[:end] > position
         for place, name in enumerate(NAMES):
             if value := getattr(wanted, name):
                 meant = meant & (columns.names[place, :end] == name_hash(value))
         if wanted.kinds:
-            meant = meant & numpy.isin(columns.kinds[:end], [MEMORY_KINDS.index(kind) for kind in wanted.kinds])
+            allowed = [columns.kinds[:end] == MEMORY_KINDS.index(kind) for kind in wanted.kinds]
+            meant = meant & numpy.logical_or.reduce(allowed)
         if wanted.occurred_after is not None:
             meant = meant & (columns.moments[:end] >= wanted.occurred_after)
         if wanted.occurred_before is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -20,6 +21,8 @@ _COUNTED = "one two three four five six seven eight nine ten"
 _NUMBERS = {word: number for number, word in enumerate(_COUNTED.split(), start=1)}
 _NUMBERS["a"] = _NUMBERS["an"] = 1
 _DAY = timedelta(days=1)
+TEXTS_READ = 20_000
+"""Texts of which it is remembered what they tell: those that answer once are candidates again and again."""
 _LONGEST = 1_000
 """Characters of a question that are looked at."""
 
@@ -32,7 +35,9 @@ _AGO = re.compile(rf"\b(\d{{1,3}}|{'|'.join(_NUMBERS)})\s+(day|week|month|year)s
 _NAMED = re.compile(r"\b(yesterday|today|this morning|tonight|(?:last|past|this)\s+(?:week|month|year))\b")
 _BEFORE = re.compile(r"\b(?:before|until|prior to|earlier than|by)\s*(?:the\s+)?$")
 _AFTER = re.compile(r"\b(?:after|since|later than)\s*(?:the\s+)?$")
-_BARE_MAY = re.compile(r"\b(?:in|of|last|this|since|before|after|until|during|by|early|late|mid)\s*-?$")
+_VERBS = ("may", "march")
+"""Months that are verbs as well: taken for months only after words that come before a time."""
+_BEFORE_A_TIME = re.compile(r"\b(?:in|of|last|this|since|before|after|until|during|by|early|late|mid)\s*-?$")
 _ASKS_WHEN = re.compile(
     r"^\W*(?:when|since when|until when|how long|how (?:many|much) (?:days|weeks|months|years|time)\b"
     r"|(?:\w+\s+)?(?:what|which)\s+(?:exact\s+)?(?:year|month|day|date|time|season|week|weekend)\b)"
@@ -68,10 +73,9 @@ def periods_in(question: str, now: int) -> tuple[Period, ...]:
     for match in _ISO.finditer(text):
         found.append((match.start(), _dated(int(match[1]), int(match[2]), int(match[3]) if match[3] else None)))
     for match in _DATED.finditer(text):
-        if match[2] == "may" and not (
-            match[1] or match[3] or match[4] or _BARE_MAY.search(text[: match.start()].rstrip())
-        ):
-            continue  # more often the verb than the month
+        sure = match[1] or match[3] or match[4] or _BEFORE_A_TIME.search(text[: match.start()].rstrip())
+        if match[2] in _VERBS and not sure:
+            continue
         month = next(place for place, name in enumerate(MONTHS, start=1) if name.startswith(match[2][:3]))
         day, year = match[1] or match[3], match[4]
         found.append((match.start(), _dated(int(year) if year else None, month, int(day) if day else None)))
@@ -83,7 +87,7 @@ def periods_in(question: str, now: int) -> tuple[Period, ...]:
         number = int(match[1]) if match[1].isdigit() else _NUMBERS[match[1]]
         found.append((match.start(), _ago(today, number, match[2])))
     found += [(match.start(), _named(today, match[1])) for match in _NAMED.finditer(text)]
-    return tuple(_turned(text[:place].rstrip(), period) for place, period in found if period != Period())
+    return tuple(_turned(text[:place].rstrip(), period, today) for place, period in found if period != Period())
 
 
 def asks_when(question: str) -> bool:
@@ -100,6 +104,7 @@ def trend_of(question: str) -> Literal[-1, 0, 1]:
     return 1 if newest else -1
 
 
+@lru_cache(TEXTS_READ)
 def tells_time(text: str) -> bool:
     """Whether a text says when something was or will be."""
     return bool(_TOLD.search(text))
@@ -177,10 +182,12 @@ def _micros(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
-def _turned(before: str, period: Period) -> Period:
-    """What comes before or after a period, where the question says so."""
-    if period.month is not None:
+def _turned(before: str, period: Period, today: datetime) -> Period:
+    """What comes before or after a period, where the question says so; of a month without a year, the last one that has
+    begun."""
+    earlier, later = _BEFORE.search(before), _AFTER.search(before)
+    if not earlier and not later:
         return period
-    if _BEFORE.search(before):
-        return Period(end=period.start)
-    return Period(start=period.end) if _AFTER.search(before) else period
+    if period.month is not None:
+        period = _dated(today.year - (period.month > today.month), period.month, period.day)
+    return Period(end=period.start) if earlier else Period(start=period.end)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tacit.errors import InvalidInput
+from tacit.recall.reading import Reading
 
 if TYPE_CHECKING:
     import numpy
@@ -24,14 +25,14 @@ OFFSETS = (-1, 1, -2, 2)
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A memory that may answer, or one that only stands beside such a one (``ranked`` is False).
 
-    ``terms`` are those of the text alone, with repeats; ``names`` those of its speaker and user. ``number`` is its
-    position in the mind's journal, so it grows with time. ``valid`` says whether it is true at the time asked
-    about. ``vector`` has unit length; None: there is none yet.
+    ``reading`` is of the text alone; ``names`` are the terms of its speaker and user. ``number`` is its
+    position in the mind's journal, so it grows with time. ``valid`` says whether it is true at the time
+    that is asked about. ``vector`` has unit length; None: there is none yet.
     """
 
     id: str
     text: str
-    terms: Sequence[str]
+    reading: Reading
     names: Sequence[str] = ()
     kind: str = "turn"
     user: str = ""
@@ -67,7 +68,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 class Pool:
     """Candidates in their canonical order, so that nothing depends on the order in which they were found.
 
-    ``around`` has for each the places of its neighbours by OFFSETS; -1 where there is none.
+    ``around`` has for each the places of its neighbours by OFFSETS; -1 where there is none. ``vectors`` has a row for
+    each; where ``embedded`` is False it is nil.
     """
 
     def __init__(self, items: Sequence[Candidate], around: Mapping[str, Sequence[str | None]] | None = None) -> None:
@@ -84,6 +86,8 @@ class Pool:
         if len(self.place) != len(self.items):
             raise InvalidInput("two candidates have one id", field="items")
         self.around: Whole = numpy.full((len(self.items), len(OFFSETS)), -1, dtype=numpy.int64)
+        self.embedded = numpy.array([item.vector is not None for item in self.items], dtype=numpy.bool_)
+        self.vectors = _stacked([item.vector for item in self.items])
         if around is None:
             self._by_session()
         else:
@@ -110,3 +114,19 @@ class Pool:
         there = places >= 0
         shape = (len(places), *[1] * (values.ndim - 1))
         return numpy.where(there.reshape(shape), values[numpy.maximum(places, 0)], 0.0)
+
+
+def _stacked(vectors: Sequence[Vector | None]) -> NDArray[numpy.float32]:
+    """A row for each vector, nil where there is none.
+
+    Raises:
+        InvalidInput: they are not of one length.
+    """
+    import numpy
+
+    lengths = {len(vector) for vector in vectors if vector is not None}
+    if len(lengths) > 1:
+        raise InvalidInput("candidates have vectors of different lengths", field="items")
+    none = numpy.zeros(lengths.pop() if lengths else 0, dtype=numpy.float32)
+    rows = [none if vector is None else vector for vector in vectors]
+    return numpy.asarray(rows, dtype=numpy.float32).reshape(len(rows), len(none))

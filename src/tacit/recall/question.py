@@ -9,12 +9,11 @@ from typing import Literal
 import msgspec
 
 from tacit.recall.moments import Period, asks_when, periods_in, trend_of
+from tacit.recall.wording import ROLES
 
 Analyse = Callable[[str], Sequence[str]]
 """Makes terms of a text, with repeats and in order: the same for what is remembered and for what is asked."""
 
-ROLES = frozenset({"user", "assistant", "system", "tool", "human", "ai", "bot", "agent"})
-"""Who speaks in a chat with an assistant: no names."""
 _OPENERS = (
     "what when where who whom whose which why how did does do is are was were has have had will would can could"
     " should may might"

@@ -1,77 +1,38 @@
-"""Reading what recall ranks: rows of memories by their numbers, and the numbers of those beside them in a session."""
+"""What ranking has to know of a text, whatever is asked: it never changes with the question, so it can be kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BindParameter, ScalarSelect, bindparam, or_, select
+import msgspec
 
-from tacit.experience.memory.fold import MemoryRow
-from tacit.recall.pool import OFFSETS
-from tacit.stores import schema
-from tacit.stores.port import Snapshot
+from tacit.recall.moments import tells_time
 
-_AT_ONCE = 128
-"""Memories that one statement reads."""
-
-_memory = schema.memory
-_some: list[BindParameter[int]] = [bindparam(f"number{place}") for place in range(_AT_ONCE)]
-_rows = select(*_memory.c).where(_memory.c.mind == bindparam("mind"), _memory.c.since.in_(_some))
+_SENTENCE = re.compile(r"[^.!?。！？؟]*(?:[.!?。！？؟]+|$)")
+_QUESTION_MARKS = ("?", "？", "؟")
 
 
-def _beside(offset: int) -> ScalarSelect[Any]:
-    """The number of the memory so many places from another one in its session, of those that hold at a position."""
-    other = _memory.alias(f"beside{offset + len(OFFSETS)}")
-    before = offset < 0
-    nearest = other.c.since.desc() if before else other.c.since
-    return (
-        select(other.c.since)
-        .where(
-            other.c.mind == _memory.c.mind,
-            other.c.session == _memory.c.session,
-            other.c.user == _memory.c.user,
-            other.c.since < _memory.c.since if before else other.c.since > _memory.c.since,
-            other.c.since <= bindparam("position"),
-            or_(other.c.until.is_(None), other.c.until > bindparam("position")),
-        )
-        .order_by(nearest)
-        .limit(1)
-        .offset(abs(offset) - 1)
-        .correlate(_memory)
-        .scalar_subquery()
-    )
+class Reading(msgspec.Struct, frozen=True):
+    """How often each term stands in a text, how many terms it has in all, which share of it asks (0 … 1), and whether
+    it says when something was."""
+
+    counts: Mapping[str, int]
+    length: int
+    asking: float
+    tells_time: bool
 
 
-_around = select(_memory.c.since, *[_beside(offset) for offset in OFFSETS]).where(
-    _memory.c.mind == bindparam("mind"), _memory.c.session != "", _memory.c.since.in_(_some)
-)
+def read(text: str, terms: Sequence[str]) -> Reading:
+    """Read a text, whose terms are given with their repeats."""
+    return Reading(Counter(terms), len(terms), asking(text), tells_time(text))
 
 
-def read_rows(snapshot: Snapshot, mind: bytes, numbers: Iterable[int], position: int) -> dict[int, MemoryRow]:
-    """The memories of those numbers that hold at a position, by number. What was erased is not among them."""
-    found: dict[int, MemoryRow] = {}
-    for values in _shares(sorted(set(numbers))):
-        for fields in snapshot.rows(_rows, mind=mind, **values):
-            row = MemoryRow(*fields)
-            if row.since <= position and (row.until is None or row.until > position):
-                found[row.since] = row
-    return found
-
-
-def read_around(
-    snapshot: Snapshot, mind: bytes, numbers: Iterable[int], position: int
-) -> dict[int, tuple[int | None, ...]]:
-    """The numbers of the neighbours, by OFFSETS, of each of those memories that is in a session; None: no neighbour."""
-    found: dict[int, tuple[int | None, ...]] = {}
-    for values in _shares(sorted(set(numbers))):
-        for number, *beside in snapshot.rows(_around, mind=mind, position=position, **values):
-            found[int(number)] = tuple(beside)
-    return found
-
-
-def _shares(numbers: Sequence[int]) -> Iterator[dict[str, int]]:
-    """Numbers as the values of a statement; the last one fills the places left."""
-    for first in range(0, len(numbers), _AT_ONCE):
-        part = numbers[first : first + _AT_ONCE]
-        yield {f"number{place}": part[min(place, len(part) - 1)] for place in range(_AT_ONCE)}
+def asking(text: str) -> float:
+    """The share of a text, by characters, that stands in sentences with a question mark; 0 … 1."""
+    if not any(mark in text for mark in _QUESTION_MARKS):
+        return 0.0
+    sentences = [sentence.strip() for sentence in _SENTENCE.findall(text)]
+    asked = sum(len(sentence) for sentence in sentences if sentence.endswith(_QUESTION_MARKS))
+    return asked / sum(len(sentence) for sentence in sentences)

@@ -6,7 +6,8 @@ closed or erased is in no answer, however far an index is behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -20,14 +21,15 @@ from tacit.journal.consumer import consumer_position
 from tacit.journal.read import head_position
 from tacit.recall.answer import Hit, Recollection
 from tacit.recall.budget import packed, tokens_of
-from tacit.recall.diversity import repetition
+from tacit.recall.diversity import repeating
 from tacit.recall.meaning import Meaning
 from tacit.recall.memory_vectors import memory_vectors_kept_as, read_vectors
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
 from tacit.recall.ranking import Ranked, rank
-from tacit.recall.reading import read_around, read_rows
+from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
+from tacit.recall.rows import read_around, read_rows
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
@@ -39,20 +41,22 @@ if TYPE_CHECKING:
     Real = NDArray[numpy.float64]
 
 MOST_HITS = 1_000
-BY_WORDS = 150
+BY_WORDS = 100
 """Memories that are looked at because of their words, at least."""
-BY_MEANING = 150
+BY_MEANING = 100
 """Memories that are looked at because of their meaning, at least."""
 _TIMES_WANTED = 3
 """So many times as many hits as are wanted are looked at by each, if that is more."""
 _STANDING = 50
 """Standing instructions and preferences that are always looked at, the newest."""
-_WITH_NEIGHBOURS = 64
+_WITH_NEIGHBOURS = 32
 """Of the best by words and by meaning, so many bring their neighbours with them as answers."""
 _SAMPLE = 256
 """Memories by which it is known how alike a random one is to the question."""
-_ALIKE = 0.5
-"""From which repetition on (0 … 1, see ``diversity``) two memories say nearly the same."""
+
+
+_TEXTS_READ = 20_000
+"""Texts that have been read are remembered: those that answer once are candidates again and again."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +92,7 @@ class Recaller:
             InvalidInput: there is no such recipe.
         """
         recipe = recipe_of(asked.recipe)
-        numerics.prepare()
+        numerics.prepare(numerics.NUMPY)
         with store.snapshot() as snapshot:
             position = min(position, head_position(snapshot, mind))
             question = self._read(snapshot, mind, asked.query, now)
@@ -257,8 +261,8 @@ class _Recall:
         return Candidate(
             id=str(row.since),
             text=row.text,
-            terms=terms_of(f"{row.subject}\n{row.text}" if row.subject else row.text),
-            names=terms_of(f"{row.speaker}\n{row.user}"),
+            reading=_read(f"{row.subject}\n{row.text}" if row.subject else row.text),
+            names=_terms(f"{row.speaker}\n{row.user}"),
             kind=row.kind,
             user=row.user,
             session=row.session,
@@ -298,7 +302,8 @@ class _Recall:
     def _told(
         self, best: Sequence[Ranked], pool: Pool, rows: dict[int, MemoryRow], considered: int, vectors: Real | None
     ) -> Recollection:
-        hits = tuple(self._hit(each, pool, rows) for each in best)
+        doubles = repeating([each.candidate for each in best], pool)
+        hits = tuple(self._hit(each, double, rows) for each, double in zip(best, doubles, strict=True))
         lag = self._lag()
         notes = []
         if vectors is None and self._recipe.weights.get("meaning"):
@@ -321,7 +326,7 @@ class _Recall:
         kept_as = memory_vectors_kept_as(self._meaning.model)
         return max(0, self._position - consumer_position(self._snapshot, self._mind, kept_as))
 
-    def _hit(self, ranked: Ranked, pool: Pool, rows: dict[int, MemoryRow]) -> Hit:
+    def _hit(self, ranked: Ranked, doubles: Sequence[int], rows: dict[int, MemoryRow]) -> Hit:
         row = rows[ranked.candidate.number]
         return Hit(
             id=format_id(row.id),
@@ -340,15 +345,18 @@ class _Recall:
             valid_from_micros=row.valid_from,
             valid_to_micros=row.valid_to,
             tokens=tokens_of(row.text),
-            duplicates=tuple(format_id(rows[number].id) for number in _alike(ranked.candidate, pool, self._recipe)),
+            duplicates=tuple(format_id(rows[number].id) for number in doubles),
         )
 
 
-def _alike(one: Candidate, pool: Pool, recipe: Recipe) -> Iterable[int]:
-    """The numbers of other memories that say nearly the same."""
-    others = [item for item in pool.items if item.ranked and item.id != one.id]
-    found = repetition(one, others, recipe.alike)
-    return [other.number for other, share in zip(others, found, strict=True) if share >= _ALIKE]
+@lru_cache(_TEXTS_READ)
+def _read(text: str) -> Reading:
+    return read(text, terms_of(text))
+
+
+@lru_cache(_TEXTS_READ)
+def _terms(text: str) -> tuple[str, ...]:
+    return tuple(terms_of(text))
 
 
 def _is_valid(row: MemoryRow, moment: int) -> bool:

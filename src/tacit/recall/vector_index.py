@@ -8,21 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from tacit import numerics
 from tacit.errors import StoreError
 from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
 from tacit.recall.memory_vectors import read_vectors
-from tacit.recall.mind_index import MindIndex
+from tacit.recall.mind_index import Meant, MindIndex
 from tacit.stores.port import Snapshot
 
 if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
+    from tacit.recall.embedder import Vector
+
 MOST_BYTES = 512_000_000
 """What indexes may take in memory. One of a million memories with vectors of 384 numbers takes some 140 MB."""
-RESCORED = 384
+RESCORED = 256
 """Memories of the nearest codes that are compared exactly, at least; where there are no more, all of them."""
 _MORE = 4
 """So many times as many as are asked for are compared exactly, if that is more."""
@@ -62,7 +63,7 @@ class VectorIndex:
         snapshot: Snapshot,
         mind: bytes,
         model: str,
-        vector: NDArray[numpy.float32],
+        vector: Vector,
         *,
         most: int,
         wanted: MemoryFilter = _NO_FILTER,
@@ -76,21 +77,32 @@ class VectorIndex:
             model: the fingerprint of the embedder that made ``vector``, which has unit length.
             wanted: checked already; see ``check_memory_filter``.
         """
-        numerics.prepare()
-        with self._place((mind, model, len(vector))).alone() as index:
-            position = min(position, index.catch_up(snapshot))
-            numbers = index.nearest(vector, wanted, position, max(RESCORED, _MORE * most))
-        self._make_room()
+        meant = self.among(snapshot, mind, model, len(vector), wanted=wanted, position=position)
+        numbers = meant.nearest(vector, max(RESCORED, _MORE * most))
         return _rescored(snapshot, mind, model, vector, numbers.tolist(), most)
+
+    def among(
+        self,
+        snapshot: Snapshot,
+        mind: bytes,
+        model: str,
+        dimension: int,
+        *,
+        wanted: MemoryFilter = _NO_FILTER,
+        position: int = NOW,
+    ) -> Meant:
+        """The memories that meet a filter and hold at a position: for whoever wants to know which of them are roughly
+        nearest to a vector, to read and compare these together with others, and how near a memory is on average."""
+        with self._place((mind, model, dimension)).alone() as index:
+            meant = index.meant(wanted, min(position, index.catch_up(snapshot)))
+        self._make_room()
+        return meant
 
     def sample(self, snapshot: Snapshot, mind: bytes, model: str, dimension: int, most: int) -> NDArray[numpy.float32]:
         """Up to ``most`` vectors of memories that hold now, evenly spread over time: (memories, dimension)."""
         import numpy
 
-        numerics.prepare()
-        with self._place((mind, model, dimension)).alone() as index:
-            index.catch_up(snapshot)
-            numbers = index.spread(most)
+        numbers = self.among(snapshot, mind, model, dimension).spread(most)
         vectors = read_vectors(snapshot, mind, model, numbers.tolist(), dimension)[1]
         return vectors.astype(numpy.float32)
 
@@ -143,7 +155,7 @@ class _Place:
 
 
 def _rescored(
-    snapshot: Snapshot, mind: bytes, model: str, vector: NDArray[numpy.float32], numbers: list[int], most: int
+    snapshot: Snapshot, mind: bytes, model: str, vector: Vector, numbers: list[int], most: int
 ) -> list[Nearest]:
     """The memories of those numbers with the highest cosine; of equal ones the newest. What was erased has none."""
     import numpy

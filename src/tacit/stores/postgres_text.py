@@ -60,9 +60,15 @@ FIND = f"""
     FROM unnest(%(terms)s::bigint[], %(weights)s::float8[]) AS wanted (term, weight)
     CROSS JOIN LATERAL (
         SELECT number, length FROM text_entry
-        WHERE terms @> (ARRAY[wanted.term] || %(within)s::bigint[]) AND mind = %(mind)s AND number > %(above)s
+        WHERE terms @> (ARRAY[wanted.term] || %(within)s::bigint[]) AND mind = %(mind)s
     ) AS entry
     GROUP BY number ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
+"""  # noqa: S608 - a constant
+
+FIND_NEWEST = f"""
+    SELECT number, %(weight)s::float8 * {K1 + 1} / (%(at_least)s::float8 + %(by_length)s::float8 * length)
+    FROM text_entry WHERE mind = %(mind)s AND number > %(above)s AND terms @> %(terms)s::bigint[]
+    ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
 """  # noqa: S608 - a constant
 
 
@@ -97,17 +103,15 @@ def counts(cursor: Any, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
 
 def find(cursor: Any, mind: bytes, search: Search, most: int) -> list[tuple[int, float]]:
     """The numbers of the best documents, with their scores."""
-    values = {
-        "terms": _digests(mind, search.weights),
-        "within": _digests(mind, search.within),
-        "weights": list(search.weights.values()),
-        "at_least": search.at_least,
-        "by_length": search.by_length,
-        "mind": mind,
-        "above": search.above,
-        "most": most,
-    }
-    return [(number, score) for number, score in cursor.execute(FIND, values).fetchall()]
+    terms, weights = _digests(mind, search.weights), list(search.weights.values())
+    within = _digests(mind, search.within)
+    values: dict[str, Any] = {"mind": mind, "at_least": search.at_least, "by_length": search.by_length, "most": most}
+    if search.above:  # planned anew each time: which index is the better one depends on how frequent the term is
+        values |= {"above": search.above, "terms": [terms[0], *within], "weight": weights[0]}
+        rows = cursor.execute(FIND_NEWEST, values, prepare=False).fetchall()
+    else:
+        rows = cursor.execute(FIND, values | {"terms": terms, "weights": weights, "within": within}).fetchall()
+    return [(number, score) for number, score in rows]
 
 
 def _digests(mind: bytes, terms: Sequence[str] | dict[str, float]) -> list[int]:

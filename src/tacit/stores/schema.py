@@ -233,7 +233,7 @@ memory = _table(
     _text("ending"),
     _id("superseded_by", optional=True),
     Index("memory_id", "mind", "id"),
-    Index("memory_session", "mind", "session", "since"),
+    Index("memory_session", "mind", "session", "user", "since", "until"),
     Index("memory_user", "mind", "user", "since"),
     Index("memory_source", "mind", "source_id", **_where("source_id <> '' AND until IS NULL")),
     Index("memory_forgotten", "mind", "until", **_where("ending = 'forgotten'")),

@@ -9,7 +9,7 @@ which terms stand in a document, and how long it is, and scores with a binary BM
 Probabilistic Relevance Framework (2009), 3.1, with every term's frequency taken for 1, lengths for ``MAX_LENGTH`` at
 most, and an inverse document frequency that is never negative. It looks at no more than ``POSTINGS`` places, or a
 search would take the longer the more is stored: the rarest terms are taken, as many as fit. If not even the rarest
-fits, only the newest documents are looked at.
+fits, it alone is looked for, among the newest documents.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ B = 0.75
 """How much of that follows the length, 0 … 1."""
 POSTINGS = 10_000
 """At so many places of the index a search looks."""
+NEWEST = POSTINGS // 10
+"""So many of the newest documents with a term are looked at when it stands in more than ``POSTINGS``."""
 MOST_CHANGES = 2_000
 """So many changes of a transaction are gathered before they are written: it bounds the memory that they take."""
 LABEL = "†"
@@ -106,7 +108,8 @@ class Search(NamedTuple):
     """What is looked for: terms with their weights, in documents whose number is above one and that hold all of some
     other terms.
 
-    A document's score is the sum of the weights of its terms, times ``(K1 + 1) / (at_least + by_length * length)``.
+    ``above`` is 0 unless there is one term only. A document's score is the sum of the weights of its terms, times
+    ``(K1 + 1) / (at_least + by_length * length)``.
     """
 
     weights: dict[str, float]
@@ -135,7 +138,7 @@ def search_for(space: Space, counts: Mapping[str, int], within: Mapping[str, int
             break
         weights[term] = math.log1p((space.documents - count + 0.5) / (count + 0.5))
     rarest = _places(min(counts.values()), narrowest, inside)
-    above = 0 if rarest <= POSTINGS else space.last - int(space.last * POSTINGS / rarest)
+    above = 0 if rarest <= POSTINGS else space.last - int(space.last * NEWEST / rarest)
     return Search(weights, tuple(within), above, 1 + K1 * (1 - B), K1 * B * space.documents / max(1, space.terms))
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -17,13 +17,23 @@ from tacit.experience.episode import Record
 from tacit.experience.importers.clean import clean
 from tacit.experience.importers.files import Item, decode, files_of
 from tacit.experience.importers.fit import fit
-from tacit.experience.importers.port import Imported, ImportOptions, Rejected
+from tacit.experience.importers.fit_memory import fit_memory
+from tacit.experience.importers.port import Imported, ImportedMemory, ImportOptions, Rejected
 from tacit.experience.importers.shorten import cut
+from tacit.experience.memory.line import MemoryLine
+from tacit.experience.memory.memory import Said
 
 _SOURCE_ID_BYTES = 100
 """How much of a source's own id stands readable in a key; all of it goes into the hash."""
 _LONGEST_ESCAPE = 6
 """Bytes that a byte of text takes in JSON at most; what was replaced did not become longer than that."""
+
+Told = TypeVar("Told")
+"""What one thing is as its source tells it."""
+How = TypeVar("How")
+"""How to import."""
+Found = TypeVar("Found", bound=Imported | ImportedMemory)
+"""What comes of it."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -33,8 +43,16 @@ class Draft(msgspec.Struct, frozen=True):
     location: str
 
 
-class FileImporter(ABC):
-    """An importer that turns each file, on its own, into drafts."""
+class MemoryDraft(msgspec.Struct, frozen=True):
+    """A memory as its source tells it. ``conversation`` is the one that it is from; "" where there are none."""
+
+    line: MemoryLine
+    location: str
+    conversation: str = ""
+
+
+class Reader(ABC, Generic[Told, How, Found]):
+    """An importer that turns each file, on its own, into what it tells."""
 
     name: str
     description: str
@@ -46,10 +64,14 @@ class FileImporter(ABC):
         """Whether a file that begins with ``head`` is of this format."""
 
     @abstractmethod
-    def drafts(self, file: Path) -> Iterator[Draft | Rejected]:
-        """The records of one file, in its order."""
+    def drafts(self, file: Path) -> Iterator[Told | Rejected]:
+        """What one file tells, in its order."""
 
-    def read(self, path: Path, options: ImportOptions) -> Iterator[Imported | Rejected]:
+    @abstractmethod
+    def finish(self, draft: Told, options: How, seen: Counter[str]) -> Iterator[Found]:
+        """The draft with its key, the options applied, within the limits. ``seen`` counts the keys of its file."""
+
+    def read(self, path: Path, options: How) -> Iterator[Found | Rejected]:
         for found in files_of(path, self.suffixes):
             if isinstance(found, Rejected):
                 yield found
@@ -57,15 +79,38 @@ class FileImporter(ABC):
             shown, file = found
             yield from self.read_file(file, shown, options)
 
-    def read_file(self, file: Path, shown: str, options: ImportOptions) -> Iterator[Imported | Rejected]:
-        """Every record of one file. ``shown`` is the file's name in the folder, "" for one named by the caller."""
+    def read_file(self, file: Path, shown: str, options: How) -> Iterator[Found | Rejected]:
+        """All that one file tells. ``shown`` is the file's name in the folder, "" for one named by the caller."""
         seen: Counter[str] = Counter()
         try:
             for draft in self.drafts(file):
-                for result in finished(draft, self.name, options, seen):
+                for result in self._finished(draft, options, seen):
                     yield msgspec.structs.replace(result, location=f"{shown} {result.location}".strip())
         except OSError as error:
             yield Rejected(shown or file.name, f"cannot be read: {error.strerror or error}")
+
+    def _finished(self, draft: Any, options: How, seen: Counter[str]) -> list[Found | Rejected]:
+        if isinstance(draft, Rejected):
+            return [draft]
+        try:
+            return list(self.finish(draft, options, seen))
+        except UNREADABLE as error:
+            return [rejection(draft.location, error)]
+
+
+class FileImporter(Reader["Draft | MemoryDraft", ImportOptions, Imported | ImportedMemory]):
+    """An importer of what agents did."""
+
+    def finish(
+        self, draft: Draft | MemoryDraft, options: ImportOptions, seen: Counter[str]
+    ) -> Iterator[Imported | ImportedMemory]:
+        if isinstance(draft, Draft):
+            yield from _finish(draft, self.name, options, seen)
+            return
+        line = draft.line
+        said = msgspec.structs.replace(line.said, agent=options.agent or line.said.agent)
+        memory = ImportedMemory(said, draft.location, id=line.id)
+        yield from fit_memory(memory, options.limits, options.fit)
 
 
 UNREADABLE = (InvalidInput, msgspec.ValidationError, RecursionError)
@@ -78,7 +123,7 @@ def rejection(location: str, error: Exception) -> Rejected:
         return Rejected(location, error.message)
     if isinstance(error, RecursionError):
         return Rejected(location, "is nested too deeply to be read")
-    return Rejected(location, f"holds a value that no episode can have: {error}")
+    return Rejected(location, f"holds a value that cannot be kept: {error}")
 
 
 def drafts_of(item: Item | Rejected, read: Callable[[Any], Record]) -> Iterator[Draft | Rejected]:
@@ -90,18 +135,6 @@ def drafts_of(item: Item | Rejected, read: Callable[[Any], Record]) -> Iterator[
         yield Draft(read(decode(item.raw)), item.location)
     except UNREADABLE as error:
         yield rejection(item.location, error)
-
-
-def finished(
-    draft: Draft | Rejected, format_name: str, options: ImportOptions, seen: Counter[str]
-) -> list[Imported | Rejected]:
-    """The draft with its key, the options applied, within the limits. ``seen`` counts the keys of its file."""
-    if isinstance(draft, Rejected):
-        return [draft]
-    try:
-        return list(_finish(draft, format_name, options, seen))
-    except UNREADABLE as error:
-        return [rejection(draft.location, error)]
 
 
 def _finish(draft: Draft, format_name: str, options: ImportOptions, seen: Counter[str]) -> Iterator[Imported]:
@@ -163,5 +196,19 @@ def _key(record: Record, format_name: str, source_name: str, seen: Counter[str])
     key = ":".join(
         filter(None, (format_name, cut(source_id.encode(), _SOURCE_ID_BYTES), hashlib.sha256(content).hexdigest()))
     )
+    return _numbered(key, seen)
+
+
+def memory_key(format_name: str, said: Said, user: str, seen: Counter[str]) -> str:
+    """Format and SHA-256 of a memory as its source tells it, and of the user it is remembered for, if one was given.
+
+    Of memories that their source does not name, the k-th repetition within a file gets its number, as for a record.
+    """
+    content = msgspec.json.encode([format_name, user or said.user, said], order="sorted")
+    key = f"{format_name}:{hashlib.sha256(content).hexdigest()}"
+    return key if said.source_id else _numbered(key, seen)
+
+
+def _numbered(key: str, seen: Counter[str]) -> str:
     seen[key] += 1
     return key if seen[key] == 1 else f"{key}#{seen[key]}"

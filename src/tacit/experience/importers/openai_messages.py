@@ -61,7 +61,7 @@ class OpenAIMessages(FileImporter):
 def record_of(value: Any) -> Record:
     """The record that one conversation amounts to."""
     fields = {"messages": value} if isinstance(value, list) else object_of(value, "a conversation")
-    where, messages = _messages_of(fields)
+    where, messages = messages_of(fields)
     dialogue = dialogue_of(messages)
     steps = dialogue.steps()
     if not steps:
@@ -93,7 +93,12 @@ def dialogue_of(messages: list[Any]) -> Dialogue:
     return dialogue
 
 
-def _messages_of(fields: dict[str, Any]) -> tuple[str, list[Any]]:
+def messages_of(fields: dict[str, Any]) -> tuple[str, list[Any]]:
+    """The name of the field that holds a conversation's messages, and these.
+
+    Raises:
+        InvalidInput: none does.
+    """
     for name in MESSAGE_FIELDS:
         if isinstance(value := fields.get(name), list):
             return name, value

@@ -1,4 +1,4 @@
-"""The importers' contract: a path goes in, records come out.
+"""The importers' contract: a path goes in, records come out; of Tacit's own export, memories too.
 
 An importer knows nothing of stores, minds or journals. Whatever it reads is data: no word in it is obeyed, run
 or looked up. It never raises for one bad record; it yields Rejected and goes on with the next.
@@ -14,6 +14,7 @@ import msgspec
 
 from tacit.experience.episode import Record
 from tacit.experience.limits import DEFAULT_LIMITS, Limits
+from tacit.experience.memory.memory import Said
 
 Format: TypeAlias = Literal["auto", "openai-messages", "react", "otel", "claude-code", "codex", "jsonl"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -31,6 +32,20 @@ class Imported(msgspec.Struct, frozen=True):
     record: Record
     location: str
     shortened: int = 0
+
+
+class ImportedMemory(msgspec.Struct, frozen=True):
+    """One memory that was read; ``location`` and ``shortened`` as for a record.
+
+    Exactly one of ``id`` and ``key`` is given. ``id`` is the one under which the memory was exported. ``key`` stands
+    for what the source says of it, so that the same again is the same memory.
+    """
+
+    said: Said
+    location: str
+    shortened: int = 0
+    id: str = ""
+    key: str = ""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -75,6 +90,6 @@ class Importer(Protocol):
         """Whether a file that begins with ``head`` (possibly cut off anywhere) is of this format."""
         ...
 
-    def read(self, path: Path, options: ImportOptions) -> Iterator[Imported | Rejected]:
+    def read(self, path: Path, options: ImportOptions) -> Iterator[Imported | ImportedMemory | Rejected]:
         """Every record of the file, or of the folder's files in sorted order. Raises NotFound without a path."""
         ...

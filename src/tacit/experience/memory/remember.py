@@ -16,7 +16,9 @@ from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_so
 from tacit.experience.memory.memory import Said
 from tacit.experience.memory.views import said_at
 from tacit.experience.recorder import Recorder, plain
+from tacit.ids import parse_id
 from tacit.journal.append import Appender, Prepared
+from tacit.journal.read import event_by_id
 
 BATCH = 1_000
 """So many memories are written at once, all or none."""
@@ -76,6 +78,7 @@ class Rememberer:
         prepared = self._prepare(said, None)
 
         def job(appender: Appender) -> Written:
+            appender.hold(self._mind)
             row = current_memory(appender.transaction, self._mind, id)
             if row is None:
                 raise no_memory(id)
@@ -87,6 +90,7 @@ class Rememberer:
         """Take memories out of what is remembered, without erasing them; how many still were."""
 
         def job(appender: Appender) -> int:
+            appender.hold(self._mind)
             there = [
                 id for id in dict.fromkeys(ids) if current_memory(appender.transaction, self._mind, id) is not None
             ]
@@ -96,9 +100,22 @@ class Rememberer:
 
         return self._recorder.submit(job, len(ids))
 
-    def _prepare(self, said: Said, key: str | None) -> Prepared:
+    def prepare_import(self, said: Said, *, id: str = "", key: str = "") -> Prepared:
+        """The event of a memory that comes from a file: with the id of an exported one, else with one made of a key."""
+        return self._prepare(said, None, parse_id(id) if id else self._recorder.keyed("import", key, "a memory"))
+
+    def write_imports(self, prepared: Sequence[Prepared]) -> list[Written]:
+        """Write memories that come from files, all or none.
+
+        What was brought in before is nothing, whatever became of it since: a correction holds, and what was forgotten
+        stays so. New content of a source whose memory is there corrects that.
+        """
+        return self._recorder.journal.run(partial(self._bring, prepared))
+
+    def _prepare(self, said: Said, key: str | None, id: bytes | None = None) -> Prepared:
         check_said(said, self._recorder.limits)
-        id = None if key is None else self._recorder.keyed("memory", key, "a memory")
+        if key is not None:
+            id = self._recorder.keyed("memory", key, "a memory")
         payload = {"memory": plain(said)}
         return self._recorder.prepare(
             kinds.MEMORY_REMEMBERED, payload, id=id, occurred_at=said.occurred_at, agent=said.agent
@@ -107,7 +124,8 @@ class Rememberer:
     def _write(self, appender: Appender, prepared: Prepared) -> Written:
         payload = prepared.payload["memory"]
         if source_id := payload.get("source_id"):
-            row = memory_of_source(appender.transaction, self._mind, payload.get("user", ""), source_id)
+            appender.hold(self._mind)
+            row = memory_of_source(appender.views, self._mind, payload.get("user", ""), source_id)
             if row is not None:
                 return self._correct(appender, row, prepared)
         appended = appender.append(self._mind, prepared)
@@ -118,6 +136,25 @@ class Rememberer:
 
     def _write_all(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
         return [self._write(appender, one) for one in prepared]
+
+    def _bring(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
+        appender.hold(self._mind)
+        memories: dict[bytes, bytes] = {}
+        """The memory of each event that was met so far."""
+        written = []
+        for one in prepared:
+            memory = memories.get(one.id) or self._brought(appender, one.id)
+            if memory is not None:
+                written.append(Written(memory, "unchanged", 0))
+            else:
+                written.append(self._write(appender, msgspec.structs.replace(one, repeatable=False)))
+            memories[one.id] = written[-1].id
+        return written
+
+    def _brought(self, appender: Appender, event: bytes) -> bytes | None:
+        """The memory that an earlier import made, or corrected, by an event of this id; None if none did."""
+        earlier = event_by_id(appender.views, self._mind, event)
+        return None if earlier is None else earlier.event.causation or earlier.event.id
 
     def _correct(self, appender: Appender, row: MemoryRow, prepared: Prepared) -> Written:
         said = msgspec.convert(prepared.payload["memory"], Said)

@@ -48,7 +48,7 @@ def _memory() -> None:
         sa.PrimaryKeyConstraint("mind", "since"),
     )
     op.create_index("memory_id", "memory", ["mind", "id"])
-    op.create_index("memory_session", "memory", ["mind", "session", "since"])
+    op.create_index("memory_session", "memory", ["mind", "session", "user", "since", "until"])
     op.create_index("memory_user", "memory", ["mind", "user", "since"])
     for column in ("source_id", "subject"):
         held = sa.text(f"{column} <> '' AND until IS NULL")
