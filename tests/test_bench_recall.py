@@ -175,9 +175,11 @@ def test_a_process_that_fails_says_why(tmp_path: Path, text: str, reason: str) -
     (tmp_path / "peer.py").write_text(text, encoding="utf-8")
     within = 1 if text is SLOW else 30
     make_given(tmp_path, 5, "hashing")
-    with Child(served(HERE, tmp_path / "peer.py"), tmp_path / "errors") as child:
-        with pytest.raises(PeerFailed, match=reason):
-            child.call("open", folder=str(tmp_path), given=str(tmp_path), within=within)
+    with (
+        Child(served(HERE, tmp_path / "peer.py"), tmp_path / "errors") as child,
+        pytest.raises(PeerFailed, match=reason),
+    ):
+        child.call("open", folder=str(tmp_path), given=str(tmp_path), within=within)
 
 
 @pytest.mark.requirement("RE-10")
