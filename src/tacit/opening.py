@@ -74,13 +74,7 @@ class OpenStore:
     """
 
     def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        *,
-        clock: Clock,
-        entropy: Entropy,
-        embedder: TextEmbedder | None = None,
+        self, store: Store, settings: Settings, *, clock: Clock, entropy: Entropy, embedder: TextEmbedder | None = None
     ) -> None:
         from tacit.journal.masking import Masker, NoMasking
 
