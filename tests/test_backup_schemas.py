@@ -38,6 +38,7 @@ def old_backup(folder: Path, passphrase: str | None, revision: str = "0001") -> 
             connection.execute(f"PRAGMA key='{passphrase}'")
         for table in (*SINCE_0003, *SINCE_0004["sqlite"]):
             connection.execute(f"DROP TABLE {table}")
+        connection.execute("DROP INDEX event_resumed")
         connection.execute("ALTER TABLE episode DROP COLUMN folded")
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     views = {**made.views, "episode": "of other columns"}

@@ -26,6 +26,7 @@ PROMISED = {
     "NotFound": ("not_found", 3, False),
     "Conflict": ("conflict", 4, False),
     "AlreadyCompleted": ("already_completed", 4, False),
+    "Erased": ("erased", 11, False),
     "PermissionDenied": ("permission_denied", 5, False),
     "ReadOnly": ("read_only", 5, False),
     "QuotaExceeded": ("quota_exceeded", 6, False),

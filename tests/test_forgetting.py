@@ -89,13 +89,12 @@ def test_the_least_useful_is_forgotten_and_a_dry_run_tells_the_same(tmp_path: Pa
 @pytest.mark.requirement("JR-09")
 def test_what_is_older_than_its_kind_may_be_is_forgotten_unless_it_was_found_since(tmp_path: Path) -> None:
     clock = ManualClock()
-    with open_mind(tmp_path / "store.db", clock=clock, retention__turn_days=30) as mind:
+    with open_mind(tmp_path / "store.db", clock=clock, retention__turn_days=30, learning__embedder="none") as mind:
         old, found = mind.remember("hello", kind="turn"), mind.remember("the code is 4711", kind="turn")
         fact = mind.remember("water boils at 100 °C", kind="fact")
         clock.advance(29 * DAY)
-        uses = mind._shared.uses
-        uses.note(mind.recorder.mind.id, [bytes.fromhex(found.id.replace("-", ""))], clock.now())
-        uses.write(mind.recorder.journal)
+        assert [hit.id for hit in mind.recall("which code is it")] == [found.id]
+        mind._shared.uses.write(mind.recorder.journal)
         clock.advance(2 * DAY)
         assert [(each.id, each.why) for each in mind.maintain().forgotten] == [(old.id, "age")]
         assert {each.id for each in mind.memories()} == {found.id, fact.id}

@@ -33,12 +33,12 @@ pytestmark = pytest.mark.requirement("JR-08")
 PASSPHRASE = "correct horse"
 SINCE_0003 = ("book", "demotion", "draw", "exposure", "fit", "forecast", "lesson", "vector")
 """Tables that schema 0003 brought."""
-_OF_BOTH = ("memory", "memory_use", "counter", "memory_vector", "code", "text_space")
+_OF_BOTH = ("memory", "memory_use", "counter", "memory_vector", "code", "text_space", "erasure", "tombstone")
 SINCE_0004 = {
     "sqlite": (*_OF_BOTH, "text_vocabulary", "text_index"),
     "postgresql": (*_OF_BOTH, "text_entry", "text_term"),
 }
-"""Tables that schema 0004 brought to each kind of database."""
+"""Tables that schema 0004 brought to each kind of database; and the index ``event_resumed``."""
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("store-*.sql"))
 LAST, NEXT, NEXT_BUT_ONE = (f"{int(schema.SCHEMA_REVISION) + more:04}" for more in range(3))
 STEP = f'''
@@ -317,6 +317,7 @@ def test_descriptions_of_a_store_without_folded_ones_are_found_after_its_migrati
     with migrations._connected(*target) as connection:
         for table in (*SINCE_0003, *SINCE_0004[connection.dialect.name]):
             connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("DROP INDEX event_resumed"))
         connection.execute(text("ALTER TABLE episode DROP COLUMN folded"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with pytest.raises(SchemaMismatch, match="tacit migrate"), opened(target):

@@ -95,8 +95,8 @@ def value_of(hit: Ranked, signal: str) -> float:
 
 
 def test_what_is_no_longer_true_stands_behind_what_is() -> None:
-    items = [memory(1, "Bruno lives in Lima", valid=False), memory(2, "Bruno lives in Lima again")]
-    assert ids(ranked("Where does Bruno live, in Lima?", items)) == ["m2", "m1"]
+    items = [*chat(), memory(50, "Bruno lives in Lima"), memory(51, "Bruno lives in Lima", valid=False)]
+    assert ids(ranked("Where does Bruno live, in Lima?", items))[:2] == ["m50", "m51"]
 
 
 QUESTIONS = (
@@ -374,3 +374,56 @@ def test_nothing_is_ranked_where_there_is_nothing() -> None:
     assert rank(question, None, Pool([]), nothing) == []
     assert ranked("beagle", chat(), most=0) == []
     assert len(rank(question, None, Pool(chat()), nothing)) == len(CHAT)
+
+
+@pytest.mark.requirement("RE-02")
+def test_only_turns_have_neighbours() -> None:
+    items = [msgspec.structs.replace(item, kind="note" if item.number == 6 else "turn") for item in chat()]
+    pool = Pool(items)
+    assert (pool.around[pool.place["m6"]] == -1).all()
+    assert pool.place["m6"] not in pool.around
+    assert pool.around[pool.place["m1"]].tolist() == [pool.place["m0"], pool.place["m2"], -1, pool.place["m3"]]
+
+
+@pytest.mark.requirement("RE-02")
+def test_common_words_are_names_only_where_they_are_written_as_such() -> None:
+    names = frozenset({"will", "a", "alma", "assistant"})
+
+    def named(text: str) -> tuple[str, ...]:
+        return read_question(text, terms_of, names, NOW).names
+
+    assert named("Will a boat be bought?") == ()
+    assert named("When did Will buy a boat?") == ("will",)
+    assert named("What does Alma A. like?") == ("a", "alma")
+    assert named("what does alma like?") == ("alma",)
+    assert named("What did the assistant say?") == ()
+
+
+@pytest.mark.requirement("RE-02")
+@pytest.mark.parametrize(
+    ("text", "terms", "bare"),
+    [
+        ("When did Alma adopt the beagle?", ("adopt", "beagle"), "adopt the beagle"),
+        ("What is Bruno's favourite colour?", ("favourite", "colour"), "favourite colour"),
+        ("How are you?", ("how", "are", "you"), "you"),
+        ("Alma?", ("alma",), "Alma?"),
+        ("Was kostet ein Klavier?", ("kostet", "ein", "klavier"), "kostet ein Klavier"),
+        ("", (), ""),
+    ],
+)
+def test_a_question_is_about_its_words_without_names_and_common_ones(
+    text: str, terms: tuple[str, ...], bare: str
+) -> None:
+    question = asked(text)
+    assert question.terms == terms
+    assert question.bare == bare
+
+
+@pytest.mark.requirement("RE-02")
+def test_a_long_text_may_be_asked_and_leaves_meaning_its_share() -> None:
+    items = [memory(number, f"word{number} and word{number + 40} of many") for number in range(40)]
+    short = ranked("word3 word43", items)[0]
+    long = ranked(" ".join(f"word{number}" for number in range(3, 3 + 2_000)), items, most=99)
+    assert short.candidate.id == "m3"
+    assert 0 < value_of(long[0], "words") < value_of(short, "words") / 2
+    assert len(long) == len(items)

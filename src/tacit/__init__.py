@@ -21,6 +21,7 @@ if _typing.TYPE_CHECKING:
         AlreadyCompleted,
         Closed,
         Conflict,
+        Erased,
         ForkedStore,
         IntegrityError,
         InvalidInput,
@@ -42,6 +43,7 @@ if _typing.TYPE_CHECKING:
         TacitError,
     )
     from tacit.experience.episode import Artifact, Episode, Outcome, Record, Relation, Step, Task
+    from tacit.experience.erasing.receipt import Receipt
     from tacit.experience.handoff import HandOff
     from tacit.experience.live import LiveEpisode, OpenEpisodeWarning
     from tacit.experience.memory.intake import MemoryImportReport
@@ -51,6 +53,7 @@ if _typing.TYPE_CHECKING:
     from tacit.mind import Mind, PastMind
     from tacit.opening import OpenStore, open_store
     from tacit.opening import open_mind_alone as open
+    from tacit.recall.answer import Recollection
     from tacit.verbs.memories import RememberReport
 
 __version__ = "0.1.0"
@@ -66,8 +69,10 @@ _HOMES = {
     "OpenEpisodeWarning": ("tacit.experience.live", "OpenEpisodeWarning"),
     "MemoryImportReport": ("tacit.experience.memory.intake", "MemoryImportReport"),
     "Memory": ("tacit.experience.memory.memory", "Memory"),
+    "Recollection": ("tacit.recall.answer", "Recollection"),
     "RememberReport": ("tacit.verbs.memories", "RememberReport"),
     "HandOff": ("tacit.experience.handoff", "HandOff"),
+    "Receipt": ("tacit.experience.erasing.receipt", "Receipt"),
     **{name: ("tacit.learning.advising.advice", name) for name in ("Advice", "Evidence", "Playbook", "Tool")},
     "Estimate": ("tacit.learning.assessment.evidence", "Estimate"),
     **{
@@ -80,6 +85,7 @@ _ERRORS = (
     "AlreadyCompleted",
     "Closed",
     "Conflict",
+    "Erased",
     "ForkedStore",
     "IntegrityError",
     "InvalidInput",
@@ -108,6 +114,7 @@ __all__ = [
     "Closed",
     "Conflict",
     "Episode",
+    "Erased",
     "Estimate",
     "Evidence",
     "ForkedStore",
@@ -133,6 +140,8 @@ __all__ = [
     "QuotaExceeded",
     "RateLimitExceeded",
     "ReadOnly",
+    "Receipt",
+    "Recollection",
     "Record",
     "Relation",
     "RememberReport",

@@ -7,6 +7,7 @@
     ├── NotFound                 no such mind, episode, event or file
     ├── Conflict                 the same key or id already holds something else
     │   └── AlreadyCompleted     a second, different completion of an episode
+    ├── Erased                   it was erased, and is not taken in again
     ├── PermissionDenied         wrong passphrase, or no right to do this
     │   └── ReadOnly             a write to a view of the past or to a read-only file
     ├── QuotaExceeded            a tenant or mind is over its allowance
@@ -122,6 +123,13 @@ class AlreadyCompleted(Conflict):
     """The episode is already completed, with another outcome."""
 
     code = "already_completed"
+
+
+class Erased(TacitError):
+    """The same was erased before, and is not taken in again; nothing was stored."""
+
+    code = "erased"
+    exit_code = 11
 
 
 class PermissionDenied(TacitError):

@@ -36,6 +36,7 @@ from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 from tacit.verbs.base import Shared
+from tacit.verbs.erasing import Erasing
 from tacit.verbs.exports import Exports
 from tacit.verbs.imports import MemoryImports
 from tacit.verbs.memories import Memories, PastMemories
@@ -138,6 +139,7 @@ class PastMind(PastMemories, Recalls):
         Raises:
             InvalidInput: a part has a wrong type, or is larger than an episode's may be; or there is no description.
             Conflict: the key was used for this task with another context, other tools or other steps.
+            Erased: the key was used for advice that was erased; use another one, or none.
         """
         limits = self.recorder.limits
         entrance.check_key(key, limits)
@@ -178,7 +180,7 @@ class PastMind(PastMemories, Recalls):
         raise AttributeError(name)
 
 
-class Mind(PastMind, Memories, MemoryImports, Exports, Upkeep):
+class Mind(PastMind, Memories, MemoryImports, Exports, Erasing, Upkeep):
     """The front door: record experience, read it back, and see what was learned.
 
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.
@@ -239,9 +241,8 @@ class Mind(PastMind, Memories, MemoryImports, Exports, Upkeep):
         )
         started = None if started_at is None else to_micros(started_at)
         appended = self.recorder.start(task, key=key, started_at=started, exposure=exposure).result()
-        return LiveEpisode(
-            self.recorder, appended.event.id, buffering=self._shared.buffering if buffered else None, fit=fit
-        )
+        buffering = self._shared.buffering if buffered else None
+        return LiveEpisode(self.recorder, appended.event.id, buffering=buffering, fit=fit)
 
     def _task(self, **fields: Any) -> Task:
         task: Task = entrance.build(Task, fields, "episode")

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tacit.cache import AnswerCache, CacheUse, use_of
 from tacit.clock import Clock, SystemClock
 from tacit.errors import InvalidInput, TacitError, beside
+from tacit.experience.erasing.eraser import Eraser
+from tacit.experience.erasing.marks import Refusal
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
@@ -28,6 +30,7 @@ from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, EventConsumer
 from tacit.journal.consumers import Pace
 from tacit.journal.counters import Counters, read_counters
+from tacit.journal.erasing import ErasureProjection
 from tacit.journal.journal import Journal, JournalOptions
 from tacit.journal.minds import MindInfo, MindProjection, check_name, list_minds, open_mind
 from tacit.journal.notary import Cadence
@@ -42,7 +45,11 @@ from tacit.learning.studying.study import Study
 from tacit.learning.trials.exposure import ExposureProjection, Withholding
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
+from tacit.ops.keepers import keepers
+from tacit.ops.ledger import NAME as LEDGER_NAME
+from tacit.ops.ledger import Ledger, applying
 from tacit.ops.schedule import Backups, Schedule
+from tacit.ops.scrubbing import Scrubber
 from tacit.recall.embedder import TextEmbedder
 from tacit.recall.forgetting import Retention
 from tacit.recall.meaning import Meaning
@@ -56,7 +63,7 @@ from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
 from tacit.stores.paths import path_of
 from tacit.stores.port import Store
-from tacit.stores.sqlite_file import anchor_path
+from tacit.stores.sqlite_file import anchor_path, ledger_path
 from tacit.verbs.base import Shared
 
 if TYPE_CHECKING:
@@ -101,21 +108,34 @@ class OpenStore:
         )
         self.backups = Backups(self.journal, _schedule(settings), entropy)
         meaning = None if embedder is None else Meaning(embedder)
+        ledger, scrubber = Ledger(_ledgers(store, settings)), Scrubber(store)
         self._shared = Shared(
-            counsel=Counsel(meaning, window=settings.learning.window, withholding=_withholding(settings)),
+            counsel=Counsel(
+                meaning,
+                window=settings.learning.window,
+                withholding=_withholding(settings),
+                forget=getattr(embedder, "forget", lambda: None),
+            ),
             backups=self.backups,
             buffering=_buffering(settings),
             retention=_retention(settings),
             cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
             recaller=Recaller(meaning, VectorIndex()),
             uses=Uses(),
+            eraser=Eraser(self.journal, keepers(), ledger.add, scrubber.scrub),
         )
         counters = Counters(self._shared.cache.news)
+        try:
+            _apply_ledger(self.journal, ledger, scrubber)
+        except BaseException:
+            self.journal.close()  # nobody gets this store, so nobody else can stop its threads
+            raise
         self.journal.start(
             self.backups.run_due,
             partial(self._shared.counsel.keep_up, store),
             partial(self._shared.uses.write_due, self.journal),
             partial(counters.write_due, self.journal),
+            scrubber.run_due,
         )
         self._end = partial(_close, self.journal, store, (self._shared.uses.write, counters.write))
         self._abandoned = weakref.finalize(self, _abandon, self.journal, store, self._end)
@@ -208,9 +228,31 @@ def anchor_of(store: Store, settings: Settings) -> Path | None:
     return anchor_path(path) if path is not None else None
 
 
+def _ledgers(store: Store, settings: Settings) -> list[Path]:
+    """Where it is kept what was erased: beside the anchor, and among the scheduled backups."""
+    anchor, directory = anchor_of(store, settings), settings.backup.directory
+    beside_anchor = [] if anchor is None else [ledger_path(anchor)]
+    return [*beside_anchor, *([Path(directory) / LEDGER_NAME] if directory else [])]
+
+
+def _apply_ledger(journal: Journal, ledger: Ledger, scrubber: Scrubber) -> None:
+    """Erase again what an older file that was copied back still holds, and write down what the ledger lacks."""
+    store = journal.store
+    if store.read_only:
+        return
+    missing = ledger.missing(store)
+    for entry in missing:
+        journal.submit(applying(entry, journal.preparer), bounded=False).result()
+    if missing:
+        scrubber.scrub()
+    ledger.add_missing(store)
+
+
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    return [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
+    views: list[Projection] = [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
+    views.append(ErasureProjection())
+    return views if limits is None else [Refusal(), *views]
 
 
 def view_consumers() -> list[EventConsumer]:

@@ -21,6 +21,7 @@ from tacit.cli import (
     demo,
     doctor,
     episodes,
+    erasing,
     journal,
     memories,
     memory_import,
@@ -82,6 +83,7 @@ def _build() -> None:
     memory = group(app, "memory", "Bring in, find, read, correct and forget what is remembered.")
     memories.add_to(memory)
     memory_import.add_to(memory)
+    erasing.add_to(group(app, "erase", "Erase for good, and check the receipts."))
     minds.add_to(group(app, "mind", "The minds of a store."))
     journal.add_to(group(app, "journal", "Verify, rebuild, sign and read the journal."))
     backups.add_to(app, group(app, "backup", "Make, list and verify backups."))

@@ -13,6 +13,7 @@
 | 8 | an integrity check failed |
 | 9 | a language model failed |
 | 10 | consumers did not catch up in time |
+| 11 | it was erased, and is not taken in again |
 | 70 | a fault of Tacit itself |
 | 130 | interrupted by Ctrl-C |
 | 141 | whoever read the output stopped reading |

@@ -132,7 +132,8 @@ def store_exists(settings: Settings) -> bool:
 
 def exit_if_all_rejected(report: IngestReport) -> None:
     """End with the exit code of wrong input when there were records, and none of them could be read."""
-    if report.rejected and not (report.imported or report.skipped or report.memories or report.corrected):
+    taken = report.imported or report.skipped or report.memories or report.corrected or report.refused
+    if report.rejected and not taken:
         raise typer.Exit(InvalidInput.exit_code)
 
 
@@ -150,6 +151,8 @@ def show_report(out: Output, report: IngestReport) -> None:
     )
     if report.memories or report.corrected:
         out.line(f"{_memories(report.memories)} imported, {report.corrected:,} corrected.")
+    if report.refused:
+        out.line(f"{counted(report.refused, 'episode')} refused: they were erased, and are not taken in again.")
     for field, count in report.kept.items():
         kept, change = _KEPT[field]
         out.line(f"Kept {kept}: {counted(count, 'episode')}. {change}")

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from tacit.errors import Conflict, InvalidInput, NotFound, shown
+from tacit.errors import Conflict, Erased, InvalidInput, NotFound, shown
 from tacit.experience import entrance
 from tacit.experience.episode import Relation, Task
 from tacit.experience.importers.port import Fit, Imported, ImportedMemory, ImportOptions, Rejected
@@ -35,6 +35,8 @@ class IngestReport(msgspec.Struct, kw_only=True):
     """Of the skipped, how many stay as they were although this import gives them another ``domain``, ``task_type`` or
     ``agent``, or further ``tags``, by the name of the field."""
     rejected: list[Rejected] = []
+    refused: int = 0
+    """How many were erased before, and are not taken in again."""
     steps: int = 0
     """Steps in the imported records."""
     memories: int = 0
@@ -152,7 +154,7 @@ def _write(recorder: Recorder, ready: list[_Ready], report: IngestReport) -> Non
     mind, journal = recorder.mind.id, recorder.journal
     try:
         written = journal.run(lambda appender: [appender.append(mind, one.prepared) for one in ready])
-    except (Conflict, InvalidInput):
+    except (Conflict, Erased, InvalidInput):
         otherwise = [one for one in ready if not _write_alone(recorder, one, report)]
         _note_what_is_kept(recorder, otherwise, report)
         return
@@ -167,6 +169,8 @@ def _write_alone(recorder: Recorder, one: _Ready, report: IngestReport) -> bool:
     except Conflict:  # what was written first stays
         report.skipped += 1
         return False
+    except Erased:
+        report.refused += 1
     except InvalidInput as error:
         report.rejected.append(Rejected(one.item.location, error.message))
     else:
@@ -181,7 +185,7 @@ def _note_what_is_kept(recorder: Recorder, otherwise: list[_Ready], report: Inge
             try:
                 there = load_task(snapshot, mind, one.prepared.id)
             except NotFound:
-                continue  # erased: it is not there under another name, it is refused
+                continue  # erased meanwhile
             for field in _differing(one.item.record.task, there):
                 report.kept[field] = report.kept.get(field, 0) + 1
 

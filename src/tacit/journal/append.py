@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import bindparam, func, select, update
 
 from tacit.clock import Clock, storable
-from tacit.errors import Conflict, LimitExceeded
+from tacit.errors import Conflict, Erased, LimitExceeded
 from tacit.ids import Entropy, new_id
 from tacit.journal import canonical
 from tacit.journal import event as events
@@ -270,6 +270,7 @@ class Appender:
         Raises:
             QuotaExceeded: see ``checking``.
             Conflict: the id was used before, for something else.
+            Erased: the id was used before, for what has been erased.
             StoreError: the machine's clock is wrong, see ``tacit.clock.storable``.
         """
         head = self._lock(mind)
@@ -331,7 +332,9 @@ class Appender:
             return None
         earlier = Event(*row)
         stored = self.transaction.row(_body_at, mind=mind, position=earlier.position)
-        if earlier.kind != prepared.kind or (stored is not None and bytes(stored[0]) != prepared.body):
+        if stored is None:
+            raise Erased("this was erased, and is not taken in again", kind=prepared.kind)
+        if earlier.kind != prepared.kind or bytes(stored[0]) != prepared.body:
             raise Conflict(
                 "the same key was used before for something else; use a new key, or repeat the call unchanged",
                 kind=prepared.kind,

@@ -18,7 +18,8 @@ from tacit.ids import ID_BYTES, format_id
 from tacit.journal import event as events
 from tacit.journal.chain import Chain
 from tacit.journal.checkpoint_check import CheckpointCheck
-from tacit.journal.problems import Findings
+from tacit.journal.erasing import erased_events
+from tacit.journal.problems import NOT_DAMAGE, Findings
 from tacit.stores import schema
 from tacit.stores.port import Row, Snapshot
 
@@ -79,6 +80,8 @@ class MindCheck:
         self.payloads = 0  # how many were found beside their event
         self.readable = True
         self.last: Row | None = None
+        self._erased: frozenset[bytes] | None = None
+        """The events whose payloads were erased; read when the first payload is missing."""
 
     def walk(self, progress: Callable[[int], object]) -> None:
         """Check every event; a stretch that cannot be read ends the walk with a problem."""
@@ -228,13 +231,23 @@ class MindCheck:
     def _payload_reason(self, row: Row, body: Any) -> str:
         digest, salt, size = row[11], row[14], row[16]
         if salt is None and size is None:
-            # Nothing removes payloads yet. Once they can be erased or expire, what recorded that is consulted here.
-            return "its payload is missing"
+            return "" if self._is_erased(row[3]) else "its payload is missing"
         if body is None:
             return f"its payload cannot be read: {self._findings.unreadable}"
         if not isinstance(salt, bytes) or len(salt) != events.SALT_BYTES or not isinstance(body, bytes):
             return "its payload is damaged"
         return "" if events.payload_digest(salt, body) == digest else "its payload does not match its digest"
+
+    def _is_erased(self, id: Any) -> bool:
+        """Whether the journal says so; a damaged one says nothing, and is found damaged where it is."""
+        if self._erased is None:
+            try:
+                self._erased = erased_events(self._snapshot, self._mind)
+            except NOT_DAMAGE:
+                raise
+            except Exception:  # noqa: BLE001 - whatever a damaged payload makes of it
+                self._erased = frozenset()
+        return id in self._erased
 
 
 def _header_reasons(mind: bytes, row: Row, labels: _Labels) -> list[str]:

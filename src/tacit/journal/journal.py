@@ -164,8 +164,12 @@ class Journal:
                 each.settle(mind, deadline - time.monotonic(), only=only)
             behind = any(count for name, count in self.lag(mind).items() if not only or name == only)
 
-    def submit(self, job: Callable[[Appender], T]) -> Future[T]:
-        """Queue a job for the writing thread; the future resolves when its changes are durable. Quotas bound it."""
+    def submit(self, job: Callable[[Appender], T], *, bounded: bool = True) -> Future[T]:
+        """Queue a job for the writing thread; the future resolves when its changes are durable.
+
+        Args:
+            bounded: by quotas. Erasing is not: whoever is over one must be able to make room.
+        """
         if self.writer.forked:
             raise ForkedStore("the process forked after opening the store; open it again in the child")
         with self._closing:
@@ -173,7 +177,7 @@ class Journal:
                 raise Closed("the store is closed")
             for each in self._all_consumers:
                 each.rest.written()
-            return self.writer.submit(self.allowance.bounded(job))
+            return self.writer.submit(self.allowance.bounded(job) if bounded else job)
 
     def run(self, job: Callable[[Appender], T]) -> T:
         """Run a job in the writing thread and wait until its changes are durable."""

@@ -135,11 +135,20 @@ def append_anchor(path: Path, marks: Iterable[Checkpoint]) -> None:
         StoreFull, StoreError: the file could not be written; the checkpoints are in the database all the same.
     """
     data = b"".join(anchor_line(mark) for mark in marks)
+    append_lines(path, data, "anchor")
+
+
+def append_lines(path: Path, data: bytes, called: str) -> None:
+    """Add whole lines to a file, durably. A line that a crash cut off is taken away first.
+
+    Raises:
+        StoreFull, StoreError: the file, which errors call so, could not be written.
+    """
     try:
         _append(path, data)
     except OSError as error:
         kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
-        raise kind(f"the anchor {path} cannot be written: {error.strerror}", path=str(path)) from error
+        raise kind(f"the {called} {path} cannot be written: {error.strerror}", path=str(path)) from error
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -13,7 +13,8 @@ from tacit.stores.port import Row, Snapshot
 
 What = Literal["event", "payload", "checkpoint", "anchor", "head", "node", "table", "consumer"]
 MOST_LISTED = 1_000
-_NOT_DAMAGE = (StoreBusy, StoreUnavailable, ForkedStore, Closed)
+NOT_DAMAGE = (StoreBusy, StoreUnavailable, ForkedStore, Closed)
+"""Errors that say that the database cannot be asked just now, and nothing of what is in it."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ class Findings:
         """The rows of a select; None, with the reason in ``unreadable``, when the database cannot give them."""
         try:
             return snapshot.rows(statement, **values)
-        except _NOT_DAMAGE:
+        except NOT_DAMAGE:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a damaged page makes the driver raise is a finding
             self.unreadable = str(error)

@@ -24,6 +24,7 @@ from tacit.ids import format_id
 from tacit.journal import canonical
 from tacit.journal.append import Appended, Appender, Prepared, Projection
 from tacit.journal.consumer import EventConsumer
+from tacit.journal.erasing import erased_events
 from tacit.journal.event import Event
 from tacit.journal.journal import by_kind
 from tacit.journal.order import TotalOrder
@@ -180,7 +181,7 @@ def _minds(snapshot: Snapshot) -> list[bytes]:
 def _fold(target: Store, mind: bytes, folders: Mapping[str, Sequence[Projection]]) -> Iterator[int]:
     """Fold a mind's events batch by batch, each in one transaction; how many each batch had."""
     with target.snapshot() as snapshot:
-        order = TotalOrder(snapshot, mind)
+        order, erased = TotalOrder(snapshot, mind), erased_events(snapshot, mind)
     while True:
         with target.transaction() as transaction:
             events = order.take(transaction, _BATCH)
@@ -188,7 +189,8 @@ def _fold(target: Store, mind: bytes, folders: Mapping[str, Sequence[Projection]
                 _set_head(transaction, mind)
                 return
             for event in events:
-                _apply(transaction, event, folders.get(event.kind, ()))
+                if event.id not in erased:  # erasing left the views as if it had never been
+                    _apply(transaction, event, folders.get(event.kind, ()))
         yield len(events)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +20,7 @@ from tacit.experience.views import NOW
 from tacit.ids import format_id, keyed_id, parse_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import consumer_position
+from tacit.journal.erasing import last_erasure
 from tacit.journal.read import event_by_id, head_position
 from tacit.learning.advising.advice import Advice, Item
 from tacit.learning.advising.advisor import Models, Question, advise
@@ -58,13 +59,15 @@ _Place = tuple[bytes, bool]
 class _Ground:
     """What advice on one mind stands on: its episodes, its book and its models, as of one position."""
 
-    def __init__(self, window: int, model: str) -> None:
+    def __init__(self, window: int, model: str, forget: Callable[[], object]) -> None:
+        self._forget = forget
         self._lock = threading.RLock()  # it is brought up to date and read by one thread at a time
         self._in_use = False
         self._begin(window, model)
 
-    def _begin(self, window: int, model: str) -> None:
+    def _begin(self, window: int, model: str, erased: int = 0) -> None:
         self.asked_at = float("-inf")
+        self._erased = erased
         self.shelf = Shelf(window, model)
         self._fitted_at = 0
         self._models = Models()
@@ -79,7 +82,7 @@ class _Ground:
         """
         with self._lock:
             if self._in_use:
-                yield _Ground(self.shelf.window, self.shelf.model)
+                yield _Ground(self.shelf.window, self.shelf.model, self._forget)
                 return
             self._in_use = True
             try:
@@ -94,6 +97,12 @@ class _Ground:
 
     def catch_up(self, snapshot: Snapshot, mind: bytes, position: int) -> tuple[Book, Models]:
         """Bring it to a position; book and models as of then, read once while they are the newest."""
+        erased = last_erasure(snapshot, mind)
+        if erased != self._erased:  # by whichever process: nothing that was read before is used again
+            asked_at = self.asked_at
+            self._begin(self.shelf.window, self.shelf.model, erased)
+            self.asked_at = asked_at
+            self._forget()
         self.shelf.catch_up(snapshot, mind, position)
         if self._book is None or (self._book.position, self._book.at) != book_head(snapshot, mind, position):
             self._book = read_book(snapshot, mind, position)
@@ -105,9 +114,21 @@ class _Ground:
 
 
 class Counsel:
-    """What gives advice on the minds of one store. Safe to use from many threads."""
+    """What gives advice on the minds of one store. Safe to use from many threads.
 
-    def __init__(self, meaning: Meaning | None, *, window: int, withholding: Withholding) -> None:
+    Args:
+        forget: lets go of what the embedder remembers of texts; called when something was erased.
+    """
+
+    def __init__(
+        self,
+        meaning: Meaning | None,
+        *,
+        window: int,
+        withholding: Withholding,
+        forget: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._forget = forget
         self._meaning = meaning
         self._window = window
         self._withholding = withholding
@@ -192,7 +213,7 @@ class Counsel:
     def _ground(self, place: _Place) -> _Ground:
         model = "" if self._meaning is None else self._meaning.model
         with self._lock:
-            ground = self._grounds.pop(place, None) or _Ground(self._window, model)
+            ground = self._grounds.pop(place, None) or _Ground(self._window, model, self._forget)
             self._grounds[place] = ground
             while len(self._grounds) > _MOST_SHELVES:
                 self._grounds.popitem(last=False)

@@ -47,6 +47,11 @@ class EmbeddingCache:
             while len(self._vectors) > self._capacity:
                 self._vectors.popitem(last=False)
 
+    def clear(self) -> None:
+        """Let go of all of them."""
+        with self._lock:
+            self._vectors.clear()
+
 
 class CachedEmbedder:
     """An embedder that asks the one behind it only for texts that are not in the cache, and for each of them once."""
@@ -62,6 +67,10 @@ class CachedEmbedder:
     @property
     def dimension(self) -> int:
         return self._embedder.dimension
+
+    def forget(self) -> None:
+        """Let go of what was embedded: something was erased, and nobody knows which of it was its."""
+        self._cache.clear()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector of unit length for each text, in their order; errors are those of the embedder behind it."""

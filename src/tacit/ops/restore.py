@@ -29,6 +29,7 @@ from tacit.ids import Entropy
 from tacit.journal.node import Node, active_node, rotate_node
 from tacit.ops.backup import migrate, open_backup, verify_backup
 from tacit.ops.backup_catalog import BackupInfo
+from tacit.ops.ledger import erase_again
 from tacit.ops.restored_anchor import RestoredAnchor, draft_of, free_name
 from tacit.stores import schema, sqlite_file, sqlite_lock
 from tacit.stores.copy import copy_tables
@@ -58,6 +59,10 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """The anchor that was there before, kept because it knows of more than the backup holds, or is damaged."""
     missing_events: int = 0
     """How many events the old anchor vouches for that the backup does not hold: they came after it."""
+    ledgers: tuple[str, ...] = ()
+    """The ledgers of erasures that were found. Without any, nobody knows what was erased after the backup was made."""
+    erased: int = 0
+    """How many of their erasures the backup did not know, which were done again before the store got its name."""
 
 
 def restore_backup(
@@ -121,6 +126,7 @@ def _restore_into_file(
             with store.transaction() as transaction:
                 node, old = _renew_node(transaction, entropy, clock.now())
             anchors = RestoredAnchor.prepare(store, old, clock, anchor)
+            ledgers, erased = erase_again(store, node, clock, entropy, (path, anchor))
         with sqlite_lock.replacing(target, _WAIT_SECONDS):
             _refuse_to_overwrite(target, force=force)
             safety_copy = _set_aside(target, passphrase, clock.now())
@@ -135,6 +141,8 @@ def _restore_into_file(
         anchor=str(anchors.path),
         old_anchor=kept,
         missing_events=anchors.missing,
+        ledgers=ledgers,
+        erased=erased,
     )
 
 
@@ -156,6 +164,7 @@ def _restore_into_database(
             copy_tables(rows, transaction)
             node, old = _renew_node(transaction, entropy, clock.now())
         anchors = RestoredAnchor.prepare(store, old, clock, anchor)
+        ledgers, erased = erase_again(store, node, clock, entropy, (path, anchor))
         kept = anchors.place(clock.now())
         return Restored(
             destination=store.location,
@@ -164,6 +173,8 @@ def _restore_into_database(
             anchor=str(anchor or ""),
             old_anchor=kept,
             missing_events=anchors.missing,
+            ledgers=ledgers,
+            erased=erased,
         )
 
 

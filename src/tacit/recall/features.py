@@ -29,6 +29,10 @@ _NAMED_SHARE = 0.9
 """How often, where a question names a person, the answer is by or about that person."""
 _TIMED_SHARE = 0.6
 """How often the answer to a question after a time says one, or lies in the period that a question names."""
+_FULL_TERMS = 16
+"""From so many terms on, a question's words weigh no more in all."""
+_MOST_TERMS = 64
+"""So many terms of a question are looked for, the rarest of them; a text of a thousand words may be asked as well."""
 _LEAST_DETAIL = -3.0
 _SHRINKAGE = 20.0
 """Turns of everybody that a speaker's own are joined with, before there are many of them, to tell what is long."""
@@ -54,8 +58,8 @@ def signals_of(
     import numpy
 
     lengths = numpy.array([item.reading.length for item in pool.items], dtype=numpy.float64)
-    found = counts(question.terms, [item.reading.counts for item in pool.items])
-    weights = rarity(question.terms, statistics.frequencies, statistics.documents)
+    terms, weights = _weighed(question, statistics)
+    found = counts(terms, [item.reading.counts for item in pool.items])
     words = bm25(found, lengths, weights, statistics.mean_length)
     meaning, known = _meaning(vectors, pool, statistics)
     times = _ranks([float(item.number if item.occurred_at is None else item.occurred_at) for item in pool.items])
@@ -78,6 +82,16 @@ def signals_of(
             [(item.importance if item.importance is not None else 0.5) - 0.5 for item in pool.items]
         ),
     }
+
+
+def _weighed(question: Question, statistics: Statistics) -> tuple[list[str], Real]:
+    """The rarest terms of the question that the mind knows, and their weights. The terms of a long text are no
+    independent witnesses: beyond so many, all of them together weigh no more, and leave meaning its share."""
+    known = [term for term in question.terms if statistics.frequencies.get(term)]
+    weights = rarity(known, statistics.frequencies, statistics.documents)
+    rarest = sorted((-weights).argsort(kind="stable")[:_MOST_TERMS].tolist())
+    kept = weights[rarest]
+    return [known[place] for place in rarest], kept * min(1.0, _FULL_TERMS / max(len(kept), 1))
 
 
 def _meaning(vectors: Real | None, pool: Pool, statistics: Statistics) -> tuple[Real, NDArray[numpy.bool_]]:
@@ -170,7 +184,7 @@ def _detail(pool: Pool) -> Real:
             continue
         own = len(places) / (len(places) + _SHRINKAGE)
         rank[places] = own * _ranks(sizes[places]) + (1 - own) * everybody[places]
-    talked = (pool.around >= 0).any(axis=1) & numpy.array([item.kind == "turn" for item in pool.items])
+    talked = (pool.around >= 0).any(axis=1)
     return numpy.where(talked, numpy.maximum(numpy.log(2 * numpy.maximum(rank, 1e-9)), _LEAST_DETAIL), 0.0)
 
 

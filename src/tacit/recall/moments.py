@@ -39,7 +39,7 @@ _VERBS = ("may", "march")
 """Months that are verbs as well: taken for months only after words that come before a time."""
 _BEFORE_A_TIME = re.compile(r"\b(?:in|of|last|this|since|before|after|until|during|by|early|late|mid)\s*-?$")
 _ASKS_WHEN = re.compile(
-    r"^\W*(?:when|since when|until when|how long|how (?:many|much) (?:days|weeks|months|years|time)\b"
+    r"^\W*(?:(?:when|since when|until when|how long)\b|how (?:many|much) (?:days|weeks|months|years|time)\b"
     r"|(?:\w+\s+)?(?:what|which)\s+(?:exact\s+)?(?:year|month|day|date|time|season|week|weekend)\b)"
 )
 _NEWEST = re.compile(
@@ -87,7 +87,8 @@ def periods_in(question: str, now: int) -> tuple[Period, ...]:
         number = int(match[1]) if match[1].isdigit() else _NUMBERS[match[1]]
         found.append((match.start(), _ago(today, number, match[2])))
     found += [(match.start(), _named(today, match[1])) for match in _NAMED.finditer(text)]
-    return tuple(_turned(text[:place].rstrip(), period, today) for place, period in found if period != Period())
+    turned = (_turned(text[:place].rstrip(), period, today) for place, period in found if period != Period())
+    return tuple(period for period in turned if period != Period())
 
 
 def asks_when(question: str) -> bool:

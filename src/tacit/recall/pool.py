@@ -68,8 +68,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 class Pool:
     """Candidates in their canonical order, so that nothing depends on the order in which they were found.
 
-    ``around`` has for each the places of its neighbours by OFFSETS; -1 where there is none. ``vectors`` has a row for
-    each; where ``embedded`` is False it is nil.
+    ``around`` has for each turn the places of its neighbours by OFFSETS; -1 where there is none. What is not a turn has
+    no neighbours and is none: notes that came in together need not have to do with each other. ``vectors`` has a row
+    for each; where ``embedded`` is False it is nil.
     """
 
     def __init__(self, items: Sequence[Candidate], around: Mapping[str, Sequence[str | None]] | None = None) -> None:
@@ -94,6 +95,9 @@ class Pool:
             for name, beside in around.items():
                 if name in self.place:
                     self.around[self.place[name]] = [self.place.get(one, -1) if one else -1 for one in beside]
+        turns = numpy.array([item.kind == "turn" for item in self.items], dtype=numpy.bool_)
+        self.around[~turns] = -1
+        self.around[~turns[self.around]] = -1
 
     def _by_session(self) -> None:
         sessions: dict[tuple[str, str], list[int]] = {}

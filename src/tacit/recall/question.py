@@ -64,7 +64,13 @@ def read_question(text: str, analyse: Analyse, names: Collection[str], now: int)
         now: when it is asked, µs since 1970 UTC; "last week" is relative to it.
     """
     words = [(word, tuple(analyse(word))) for word in _WORD.findall(text.replace("’", "'"))]
-    named = {term for _, made in words for term in made if term in names and term not in ROLES}
+    named = {
+        term
+        for place, (word, made) in enumerate(words)
+        if word.casefold() not in _COMMON or (place and word[0].isupper())  # someone may be called Will, or Ann A.
+        for term in made
+        if term in names and term not in ROLES
+    }
     about = [term for word, made in words if word.casefold() not in _COMMON for term in made if term not in named]
     if not about:  # nothing but names and common words: then these have to do
         about = [term for _, made in words for term in made if term not in named] or sorted(named)

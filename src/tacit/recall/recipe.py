@@ -98,7 +98,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         DEFAULT,
-        Recipe(name="plain", weights={"words": 1.0, **_MEANING}),
+        Recipe(name="plain", weights={"words": 1.0, **_MEANING, "name": _PRIOR}),
         Recipe(
             name="lexical", weights={**DEFAULT.weights, "meaning": 0.0, "expected_meaning": 0.0, "meaning_around": 0.0}
         ),

@@ -10,12 +10,12 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, update
 
 from tacit.journal.append import Appender
 from tacit.journal.journal import Journal
 from tacit.stores import schema
-from tacit.stores.port import Snapshot, Transaction
+from tacit.stores.port import Snapshot
 
 WRITE_EVERY_SECONDS = 10.0
 _MOST_PENDING = 100_000
@@ -28,7 +28,6 @@ _add = (
     .values(uses=_use.c.uses + bindparam("more"), last_at=bindparam("at"))
 )
 _all = select(_use.c.id, _use.c.uses, _use.c.last_at).where(_use.c.mind == bindparam("mind"))
-_forget = delete(_use).where(_use.c.mind == bindparam("of"), _use.c.id == bindparam("which"))
 
 
 class Use(NamedTuple):
@@ -78,8 +77,3 @@ def _write(appender: Appender, pending: dict[tuple[bytes, bytes], Use]) -> None:
 def uses_of(snapshot: Snapshot, mind: bytes) -> dict[bytes, Use]:
     """The uses of every memory of a mind that was ever found."""
     return {bytes(id): Use(int(uses), int(at)) for id, uses, at in snapshot.rows(_all, mind=mind)}
-
-
-def forget_uses(transaction: Transaction, mind: bytes, id: bytes) -> None:
-    """Remove the uses of a memory. Erasing calls this in its transaction."""
-    transaction.execute(_forget, of=mind, which=id)

@@ -53,12 +53,17 @@ def column_definition(kind: str, *, nullable: bool) -> str:
     return kind.replace('"', "").lower() + ("" if nullable else " not null")
 
 
+_PARENTHESES = str.maketrans("", "", "()")
+
+
 def index_definition(sql: str) -> str:
     """What an index is, from the statement that makes it; the same for each way in which a database may repeat it."""
     words = " ".join(sql.replace('"', "").split()).lower()
     head, _, condition = words.replace(" using btree", "").replace(" if not exists", "").partition(" where ")
     head = re.sub(r" on (\w+\.)?(\w+)( using \w+)? ?\(", r" on \2\3 (", head)
-    return f"{head} where {re.sub(r'[()]|::text', '', condition)}" if condition else head
+    head = re.sub(r" with \((\w+) ?= ?'?(\w+)'?\)", r" with (\1=\2)", head)
+    condition = condition.translate(_PARENTHESES).replace("::text", "")  # which PostgreSQL adds
+    return f"{head} where {condition}" if condition else head
 
 
 def wanted(dialect: Dialect, tables: Iterable[Table]) -> Objects:

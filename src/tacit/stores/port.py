@@ -116,6 +116,14 @@ class Store(Protocol):
         """Write a consistent copy, while others read and write. ``target`` must not exist."""
         ...
 
+    def scrub(self) -> bool:
+        """Take what deleted rows leave behind out of the files, as far as the database can; whether all of it is out.
+
+        It is not while somebody reads as of an earlier time, or in files that only others can reach (archived logs,
+        replicas, backups). Try again later.
+        """
+        ...
+
     def size_bytes(self) -> int:
         """How much room it takes now."""
         ...

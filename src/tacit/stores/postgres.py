@@ -28,7 +28,7 @@ from tacit.errors import (
     StoreUnavailable,
     TacitError,
 )
-from tacit.stores import postgres_errors, postgres_tables, postgres_text, text_index
+from tacit.stores import postgres_errors, postgres_tables, postgres_text, schema, text_index
 from tacit.stores.copy import copy_to_file
 from tacit.stores.port import Row, Snapshot, Store, TextEntry, Transaction
 from tacit.stores.postgres_errors import Int8BinaryDumper, psycopg, psycopg_pool, translate
@@ -262,6 +262,14 @@ class PostgresStore:
         """
         with self.snapshot() as snapshot:
             copy_to_file(snapshot, target, passphrase=passphrase)
+
+    def scrub(self) -> bool:
+        """Vacuum the tables. The room of deleted rows is free then, and overwritten when it is used again."""
+        self._check_usable()
+        names = ", ".join(f'"{table.name}"' for table in schema.metadata.sorted_tables)
+        with self._pooled() as connection:
+            connection.execute(f"VACUUM {names}")
+        return True
 
     def opener(self) -> Callable[[], Store] | None:
         return partial(

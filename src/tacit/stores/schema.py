@@ -90,6 +90,8 @@ event = _table(
     _id("hash"),
     UniqueConstraint("mind", "id", name="event_id"),
     UniqueConstraint("mind", "origin", "sequence", name="event_chain"),
+    # no view tells of these, and erasing an episode must find them
+    Index("event_resumed", "mind", "causation", **_where("kind = 'episode.resumed'")),
 )
 
 payload = _table(
@@ -239,7 +241,25 @@ memory = _table(
     Index("memory_forgotten", "mind", "until", **_where("ending = 'forgotten'")),
     Index("memory_subject", "mind", "subject", **_where("subject <> '' AND until IS NULL")),
     Index("memory_ended", "mind", "until", "since", **_where("until IS NOT NULL")),
+    Index("memory_superseded", "mind", "superseded_by", **_where("superseded_by IS NOT NULL")),
     with_rowid=True,
+)
+
+erasure = _table(
+    "erasure",
+    "view",
+    _key("mind"),
+    _key("position", BigInteger()),
+    _id("id"),
+    _id("request"),
+)
+
+tombstone = _table(
+    "tombstone",
+    "view",
+    _key("mind"),
+    _key("mark"),
+    _number("position"),
 )
 
 derived_from = _table(
@@ -400,6 +420,7 @@ counter = _table(
     _key("name", TEXT),
     _number("count"),
 )
+
 text_space = _table(
     "text_space",
     "operational",
@@ -410,7 +431,11 @@ text_space = _table(
     _number("last"),
     _number("epoch"),
 )
-"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``."""
+"""A mind's part of the index of words, which is made otherwise in each database; see ``text_index.Space``.
+
+Its row stays also when all that the mind had is erased: a further mind must not get the same number.
+"""
+
 memory_vector = _table(
     "memory_vector",
     "operational",

@@ -29,7 +29,7 @@ from tacit.errors import (
     StoreBusy,
     StoreError,
 )
-from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects, sqlite_text
+from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects, sqlite_scrub, sqlite_text
 from tacit.stores.forking import GATE
 from tacit.stores.leftovers import remove, removed_at_the_end
 from tacit.stores.objects import differences
@@ -42,6 +42,9 @@ MEMORY = ":memory:"
 _CACHED_STATEMENTS = 512
 _POOLED_READERS = 8
 _WAL_PAGES = 4_000  # 16 MB of log before it is folded back into the file: fewer, longer checkpoints
+
+_SCRUB_MS = 200
+"""So long scrubbing waits for readers of an earlier time; writers wait with it."""
 
 
 class SqliteStore:
@@ -94,11 +97,17 @@ class SqliteStore:
             with sqlite_lock.opening(self._path, busy_timeout):
                 self._prepare_file(passphrase, create=create and not read_only)
                 self._identity = sqlite_file.identity(self._path)
-                self._writer = self._connect_again()
+                sqlite_scrub.begin(self._identity)
+                try:
+                    self._writer = self._connect_again()
+                except BaseException:
+                    sqlite_scrub.end(self._identity)
+                    raise
         try:
             check_revision(Cursor(self._writer, self.location), self.location, migrating=self._migrating)
         except BaseException:
             self._writer.close()
+            sqlite_scrub.end(self._identity)
             raise
 
     @property
@@ -403,6 +412,28 @@ class SqliteStore:
             os.fsync(file.fileno())
         sqlite_file.sync_folder(target.parent)
 
+    def scrub(self) -> bool:
+        """Empty the log, and overwrite what rows that were moved have left behind; see ``sqlite_scrub``.
+
+        In an encrypted file that is under its key, and stays until its room is used again.
+        """
+        self._check_usable()
+        self._check_writable()
+        if self._memory:
+            return True
+        connection = self._connect_again()
+        with contextlib.closing(connection), GATE.entered(), translated(self.location):
+            connection.execute(f"PRAGMA busy_timeout={_SCRUB_MS}")
+            if self.encrypted:
+                return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+            log = sqlite_file.log_paths(self._path)[0]
+            return sqlite_scrub.empty_log(connection, log, lambda: self._clear_gaps(int(page_bytes)))
+
+    def _clear_gaps(self, page_bytes: int) -> None:
+        self._check_same_file()
+        sqlite_scrub.clear_gaps(self._path, page_bytes)
+
     def open_copy(self, path: Path) -> SqliteStore:
         """A copy that :meth:`backup` made, opened for reading; an encrypted one with this store's key."""
         return SqliteStore(path, create=False, read_only=True, key=self._key)
@@ -446,3 +477,4 @@ class SqliteStore:
             while self._readers:
                 self._readers.pop().close()
             self._writer.close()
+            sqlite_scrub.end(self._identity)

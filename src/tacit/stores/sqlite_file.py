@@ -47,6 +47,11 @@ def anchor_path(path: Path) -> Path:
     return path.with_name(path.name + ".anchor")
 
 
+def ledger_path(anchor: Path) -> Path:
+    """Where the ledger of what was erased lies: beside the anchor of the same store."""
+    return anchor.with_name(anchor.name.removesuffix(".anchor") + ".erased")
+
+
 def log_paths(path: Path) -> tuple[Path, ...]:
     """What SQLite keeps beside the file at ``path`` while it is in use, and leaves there after a crash."""
     return tuple(path.with_name(path.name + end) for end in ("-wal", "-shm"))
@@ -54,7 +59,7 @@ def log_paths(path: Path) -> tuple[Path, ...]:
 
 def own_files(path: Path) -> tuple[Path, ...]:
     """What belongs to the store at ``path``, whether or not it is there just now."""
-    return path, *log_paths(path), anchor_path(path)
+    return path, *log_paths(path), anchor_path(path), ledger_path(anchor_path(path))
 
 
 def has_log(path: Path) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from tacit.cache import AnswerCache
+from tacit.experience.erasing.eraser import Eraser
 from tacit.experience.live import Buffering
 from tacit.experience.recorder import Recorder
 from tacit.experience.views import NOW
@@ -29,6 +30,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     buffering: Buffering
     retention: Retention
     cache: AnswerCache
+    eraser: Eraser
     recaller: Recaller
     uses: Uses
 

@@ -38,6 +38,8 @@ class RememberReport(msgspec.Struct, kw_only=True):
     remembered: int = 0
     corrected: int = 0
     unchanged: int = 0
+    refused: int = 0
+    """How many were erased before, and are not taken in again; in ``ids`` they are empty."""
     masked: int = 0
     """Secrets that were masked."""
     ids: list[str] = []
@@ -162,7 +164,7 @@ class Memories(PastMemories):
                 raise type(error)(f"memory {number}: {error.message}", **error.context, number=number) from error
         report = RememberReport()
         for written in Rememberer(self.recorder).remember_many(all_said):
-            report.ids.append(format_id(written.id))
+            report.ids.append("" if written.done == "refused" else format_id(written.id))
             report.masked += written.masked
             setattr(report, written.done, getattr(report, written.done) + 1)
         return report

@@ -17,6 +17,7 @@ from tacit.verbs.base import View
 from tacit.verbs.memories import memory_filter
 
 LONGEST_QUERY_BYTES = 10_000
+MOST_TOKENS = 1_000_000_000
 
 
 class Recalls(View):
@@ -60,34 +61,20 @@ class Recalls(View):
         Raises:
             InvalidInput: a part has a wrong type or is out of range, or there is no query.
         """
-        if not isinstance(query, str) or not query.strip():
-            raise InvalidInput("recall needs a query: what is wanted to be known?", field="query")
-        entrance.check_whole(query, "query")
-        entrance.check_text(query, LONGEST_QUERY_BYTES, "query", "one question")
-        for field, value, most in (("k", k, MOST_HITS), ("max_tokens", max_tokens, 10**9)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most):
-                raise InvalidInput(f"{field} {shown(value)} is not a whole number from 1 to {most:,}", field=field)
-        if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, int | float)):
-            raise InvalidInput(f"threshold {shown(threshold)} is not a number", field="threshold")
-        wanted = memory_filter(
-            kinds=kinds,
-            session=session,
-            agent=agent,
-            speaker=speaker,
-            subject=subject,
-            occurred_after=occurred_after,
-            occurred_before=occurred_before,
-            user=user,
-        )
+        names = {"user": user, "session": session, "agent": agent, "speaker": speaker, "subject": subject}
+        times = {"occurred_after": occurred_after, "occurred_before": occurred_before}
         asked = Asked(
-            query=query,
-            k=k,
-            wanted=wanted,
+            query=_checked_query(query),
+            k=_checked_count(k, "k", MOST_HITS),
+            wanted=memory_filter(kinds=kinds, **names, **times),  # type: ignore[arg-type]
             valid_at=None if valid_at is None else to_micros(valid_at),
-            threshold=None if threshold is None else float(threshold),
-            max_tokens=max_tokens,
+            threshold=_checked_threshold(threshold),
+            max_tokens=None if max_tokens is None else _checked_count(max_tokens, "max_tokens", MOST_TOKENS),
             recipe=recipe,
         )
+        return self._recall(asked)
+
+    def _recall(self, asked: Asked) -> Recollection:
         recorder, shared = self.recorder, self._shared
         now = recorder.journal.clock.now()
         with operation("recall", mind=self.name):
@@ -95,3 +82,23 @@ class Recalls(View):
         if not recorder.journal.store.read_only:
             shared.uses.note(recorder.mind.id, [parse_id(hit.id) for hit in found], now)
         return found
+
+
+def _checked_query(query: object) -> str:
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidInput("recall needs a query: what is wanted to be known?", field="query")
+    entrance.check_whole(query, "query")
+    entrance.check_text(query, LONGEST_QUERY_BYTES, "query", "one question")
+    return query
+
+
+def _checked_count(value: object, field: str, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidInput(f"{field} {shown(value)} is not a whole number from 1 to {most:,}", field=field)
+    return value
+
+
+def _checked_threshold(value: object) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value != value):
+        raise InvalidInput(f"threshold {shown(value)} is not a number", field="threshold")
+    return value

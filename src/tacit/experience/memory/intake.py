@@ -25,6 +25,8 @@ class MemoryImportReport(msgspec.Struct, kw_only=True):
     corrected: int = 0
     """Memories whose source says something else than when it was imported before."""
     skipped: int = 0
+    refused: int = 0
+    """Memories that were erased, and are not taken in again."""
     rejected: list[Rejected] = []
     shortened: int = 0
     """Texts that were cut or split to fit the limits, or had control characters replaced."""
@@ -88,6 +90,9 @@ class MemoryIntake:
             self.report.imported += 1
         elif done.done == "corrected":
             self.report.corrected += 1
+        elif done.done == "refused":
+            self.report.refused += 1
+            return
         else:
             self.report.skipped += 1
             return

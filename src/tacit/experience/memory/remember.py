@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from tacit.errors import InvalidInput
+from tacit.experience.erasing.marks import refuses_memory
 from tacit.experience.memory import kinds
 from tacit.experience.memory.check import check_said
 from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_source, no_memory
@@ -18,16 +19,19 @@ from tacit.experience.memory.views import said_at
 from tacit.experience.recorder import Recorder, plain
 from tacit.ids import parse_id
 from tacit.journal.append import Appender, Prepared
+from tacit.journal.erasing import has_tombstones
 from tacit.journal.read import event_by_id
 
 BATCH = 1_000
 """So many memories are written at once, all or none."""
 
-Done: TypeAlias = Literal["remembered", "corrected", "unchanged"]
+Done: TypeAlias = Literal["remembered", "corrected", "unchanged", "refused"]
 
 
 class Written(NamedTuple):
     """A memory that is there: its id, what had to be done for that, and how many secrets were masked in it.
+
+    One that was refused, since it was erased before, is not there.
 
     ``said`` is what is kept, and ``recorded_at`` when it came in, of one that is new; None of any other.
     """
@@ -135,21 +139,35 @@ class Rememberer:
         return Written(appended.event.id, "remembered", prepared.masked, said, appended.event.recorded_at)
 
     def _write_all(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
-        return [self._write(appender, one) for one in prepared]
+        """Write a batch. What was erased is refused alone, and counted: the rest has nothing to do with it."""
+        write = self._write_or_refuse if has_tombstones(appender.transaction, self._mind) else self._write
+        return [write(appender, one) for one in prepared]
+
+    def _write_or_refuse(self, appender: Appender, prepared: Prepared) -> Written:
+        said, mind = prepared.payload["memory"], self._recorder.mind
+        if refuses_memory(appender.transaction, mind, prepared.id, said):
+            return Written(prepared.id, "refused", prepared.masked)
+        return self._write(appender, prepared)
 
     def _bring(self, prepared: Sequence[Prepared], appender: Appender) -> list[Written]:
         appender.hold(self._mind)
+        write = self._write_or_refuse if has_tombstones(appender.transaction, self._mind) else self._write
         memories: dict[bytes, bytes] = {}
         """The memory of each event that was met so far."""
         written = []
         for one in prepared:
             memory = memories.get(one.id) or self._brought(appender, one.id)
-            if memory is not None:
+            if memory is not None and not self._is_erased(appender, one):
                 written.append(Written(memory, "unchanged", 0))
             else:
-                written.append(self._write(appender, msgspec.structs.replace(one, repeatable=False)))
+                written.append(write(appender, msgspec.structs.replace(one, repeatable=False)))
             memories[one.id] = written[-1].id
         return written
+
+    def _is_erased(self, appender: Appender, prepared: Prepared) -> bool:
+        """Whether the event of that id is still in the journal, but what it said was erased."""
+        found = event_by_id(appender.views, self._mind, prepared.id)
+        return found is not None and found.payload is None
 
     def _brought(self, appender: Appender, event: bytes) -> bytes | None:
         """The memory that an earlier import made, or corrected, by an event of this id; None if none did."""

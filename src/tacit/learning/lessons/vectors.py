@@ -13,7 +13,7 @@ from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from tacit import numerics
 from tacit.experience import kinds
@@ -48,7 +48,9 @@ _description = select(_episode.c.description).where(
 _drop = delete(_vector).where(
     _vector.c.mind == bindparam("of"), _vector.c.model == bindparam("by"), _vector.c.owner == bindparam("which")
 )
-_forget = delete(_vector).where(_vector.c.mind == bindparam("of"), _vector.c.owner == bindparam("which"))
+_next_model = select(func.min(_vector.c.model)).where(
+    _vector.c.mind == bindparam("mind"), _vector.c.model > bindparam("after")
+)
 _since = (
     select(_vector.c.owner, _vector.c.since, _vector.c.body)
     .where(
@@ -129,7 +131,15 @@ class Vectors:
 
 def forget_vectors(transaction: Transaction, mind: bytes, owner: bytes) -> int:
     """Remove the vectors of an episode; how many there were. Erasing calls this in its transaction."""
-    return transaction.execute(_forget, of=mind, which=owner)
+    return sum(transaction.execute(_drop, of=mind, by=model, which=owner) for model in models_of(transaction, mind))
+
+
+def models_of(snapshot: Snapshot, mind: bytes) -> list[str]:
+    """The fingerprints of the models that made vectors of a mind; one look into the index for each."""
+    found: list[str] = []
+    while (row := snapshot.row(_next_model, mind=mind, after=found[-1] if found else "")) and row[0] is not None:
+        found.append(row[0])
+    return found
 
 
 def has_vectors(snapshot: Snapshot, mind: bytes, model: str) -> bool:

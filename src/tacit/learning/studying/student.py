@@ -17,6 +17,7 @@ import msgspec
 from tacit import heap
 from tacit.experience.episode import Episode
 from tacit.experience.views import load_episode
+from tacit.journal.erasing import last_erasure
 from tacit.learning.advising.book import Book, read_book
 from tacit.learning.advising.playbooks import playbooks
 from tacit.learning.fitting.giving_up import Check, checked, go_on
@@ -72,6 +73,8 @@ class Findings(msgspec.Struct, frozen=True):
     fit: Fit | None
     harmful: tuple[str, ...]
     """Advice to be demoted."""
+    erased: int
+    """The position of the newest erasure that was known: what was found before a later one is worth nothing."""
 
 
 class Student:
@@ -105,7 +108,8 @@ class Student:
         lessons = checked(lessons_between(snapshot, mind, desk.after, position), check)
         traces = ((one.episode, one.trace) for one in lessons)
         book = write(desk, traces, before, given.now, self._policy, demoted | harmful, check)
-        found = Findings(book=book, forecasts=[], fit=None, harmful=tuple(sorted(harmful)))
+        erased = last_erasure(snapshot, mind)
+        found = Findings(book=book, forecasts=[], fit=None, harmful=tuple(sorted(harmful)), erased=erased)
         return found, self._work(snapshot, mind, desk, before, check)
 
     def _work(self, snapshot: Snapshot, mind: bytes, desk: Desk, before: Book, check: Check) -> Work:

@@ -19,6 +19,7 @@ from tacit.experience import kinds
 from tacit.ids import SystemEntropy
 from tacit.journal.append import Appender, Preparer
 from tacit.journal.consumer import Span, Taken, consumer_position
+from tacit.journal.erasing import last_erasure
 from tacit.journal.helper import HELPLESS_SECONDS, Helper, HelperCannotRead, HelperFailed, NoHelper
 from tacit.journal.masking import NoMasking
 from tacit.learning.advising.book import read_book, write_book
@@ -193,6 +194,8 @@ class Study:
 
     def apply(self, appender: Appender, mind: bytes, effects: Findings) -> None:
         transaction, position = appender.transaction, effects.book.position
+        if last_erasure(transaction, mind) != effects.erased:
+            return  # it may rest on what is gone; the event of the erasure has it studied again
         write_book(transaction, mind, effects.book)
         write_forecasts(transaction, mind, effects.forecasts)
         if effects.fit is not None:

@@ -1,4 +1,4 @@
-"""Memories, their vectors, and the index of their words."""
+"""Memories, their vectors, the index of their words, and erasing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def upgrade() -> None:
         op.execute("CREATE VIRTUAL TABLE text_vocabulary USING fts5vocab(text_index, row)")
     else:
         _entries()
+    _erasing()
 
 
 def _memory() -> None:
@@ -125,7 +126,13 @@ def _entries() -> None:
         sa.Column("terms", sa.ARRAY(sa.BigInteger()), nullable=False),
         sa.PrimaryKeyConstraint("mind", "number"),
     )
-    op.create_index("text_entry_terms", "text_entry", ["terms"], postgresql_using="gin")
+    op.create_index(
+        "text_entry_terms",
+        "text_entry",
+        ["terms"],
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
+    )
     op.create_table(
         "text_term",
         sa.Column("mind", sa.LargeBinary(), nullable=False),
@@ -133,3 +140,29 @@ def _entries() -> None:
         sa.Column("documents", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("mind", "term"),
     )
+
+
+def _erasing() -> None:
+    op.create_table(
+        "erasure",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("request", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "position"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "tombstone",
+        sa.Column("mind", sa.LargeBinary(), nullable=False),
+        sa.Column("mark", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("mind", "mark"),
+        sqlite_with_rowid=False,
+    )
+    for name, table, column, condition in (
+        ("memory_superseded", "memory", "superseded_by", "superseded_by IS NOT NULL"),
+        ("event_resumed", "event", "causation", "kind = 'episode.resumed'"),
+    ):
+        held = sa.text(condition)
+        op.create_index(name, table, ["mind", column], sqlite_where=held, postgresql_where=held)
