@@ -75,16 +75,22 @@ class OpenStore:
 
     One that is left unclosed is closed when neither it nor any mind or episode of it is referred to any more, with a
     ResourceWarning. (One that is still there when the program ends is not closed; only buffered steps are written.)
+
+    Args:
+        embedder: one of the caller's own; None: the one that the settings name.
     """
 
-    def __init__(self, store: Store, settings: Settings, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, *, clock: Clock, entropy: Entropy, embedder: TextEmbedder | None = None
+    ) -> None:
         from tacit.journal.masking import Masker, NoMasking
 
         self.settings = settings
         self.store = store
         self._entropy = entropy
         limits = settings.limits.to_limits()
-        embedder = shared_embedder(settings.learning.embedder)
+        if embedder is None:
+            embedder = shared_embedder(settings.learning.embedder)
         self._limits = limits
         self._minds: dict[tuple[str, str], MindInfo] = {}
         self._lock = threading.RLock()  # guards _minds

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tacit.bench import advice, backup, closed_loop, ingest, learning, read, recall, soak, startup, verify
+from tacit.bench import advice, backup, closed_loop, ingest, learning, read, recall, scale, soak, startup, verify
+from tacit.bench.peers import side_by_side
 from tacit.bench.report import Report
 from tacit.bench.run import Bench, Options, Run, workspace
 from tacit.errors import InvalidInput, NotFound
@@ -86,6 +87,23 @@ _BENCHES = (
         in_all=False,
     ),
     Bench(
+        name="peers",
+        about="memories beside mem0, LangGraph's store, LanceDB and txtai, which it installs for itself",
+        measure=side_by_side.measure,
+        size=2_000,
+        quick_size=300,
+        in_all=False,
+    ),
+    Bench(
+        name="scale",
+        about="memories in one mind, 10,000 by default: ingest, recall cold, warm, filtered and under writes",
+        measure=scale.measure,
+        size=10_000,
+        quick_size=1_000,
+        seconds=10.0,
+        in_all=False,
+    ),
+    Bench(
         name="soak",
         about="ten minutes at 100 episodes a second: memory, processor, errors, lag; then a burst if asked for",
         measure=soak.measure,
@@ -134,7 +152,13 @@ def _run(bench: Bench, options: Options) -> Report:
         raise NotFound(f"there is no folder {options.data}; check the path of the data", path=str(options.data))
     with workspace(options.folder, bench.name) as folder:
         taken = Run(
-            folder, size=size, seconds=seconds, burst_seconds=options.burst_seconds, rounds=rounds, data=options.data
+            folder,
+            size=size,
+            seconds=seconds,
+            burst_seconds=options.burst_seconds,
+            rounds=rounds,
+            data=options.data,
+            peers=options.peers,
         )
         bench.measure(taken)
         return taken.report(bench.name)

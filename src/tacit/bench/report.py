@@ -83,6 +83,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     timings: dict[str, Timing] = {}
     figures: dict[str, Figure] = {}
     ratios: dict[str, Ratio] = {}
+    notes: dict[str, str] = {}
+    """What numbers cannot say: settings, and why something was not measured."""
 
 
 def report(
@@ -92,6 +94,7 @@ def report(
     durations: Mapping[str, Sequence[float]] | None = None,
     figures: Mapping[str, Figure] | None = None,
     ratios: Mapping[str, Ratio] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Report:
     """Put a result together. ``durations`` are in seconds, by operation; ``folder`` is where the bench wrote."""
     return Report(
@@ -101,6 +104,7 @@ def report(
         timings={name: timing(measured) for name, measured in (durations or {}).items()},
         figures=dict(figures or {}),
         ratios=dict(ratios or {}),
+        notes=dict(notes or {}),
     )
 
 
@@ -190,6 +194,8 @@ def show(result: Report, console: Console | None = None) -> None:
         console.print(f"{name}: {figure.value:,.6g} {figure.unit}")
     for name, ratio in result.ratios.items():
         console.print(f"{name}: {ratio.value:.4g} ({ratio.better} is better)")
+    for name, note in result.notes.items():
+        console.print(f"{name}: {note}", markup=False)
 
 
 def _timings(timings: Mapping[str, Timing]) -> Table:

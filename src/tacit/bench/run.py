@@ -36,6 +36,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How long the burst at the end of ``soak`` lasts; 0 for none."""
     rounds: int | None = None
     """How often a measurement is repeated."""
+    peers: Path | None = None
+    """Where ``peers`` keeps what it installs, for the next time; a folder that is removed when None."""
     quick: bool = False
     """Take the small sizes, for a look at everything in a few minutes."""
 
@@ -45,7 +47,7 @@ class Run:
 
     def __init__(
         self, folder: Path, *, size: int, seconds: float = 0.0, burst_seconds: float = 0.0, rounds: int = 3,
-        data: Path | None = None,
+        data: Path | None = None, peers: Path | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.size = size
@@ -53,9 +55,11 @@ class Run:
         self.burst_seconds = burst_seconds
         self.rounds = rounds
         self.data = data
+        self.peers = peers
         self._durations: dict[str, list[float]] = {}
         self._figures: dict[str, Figure] = {}
         self._ratios: dict[str, Ratio] = {}
+        self._notes: dict[str, str] = {}
 
     def timing(self, name: str, seconds: Sequence[float]) -> None:
         """Add durations of one operation; those of several rounds come together."""
@@ -81,9 +85,20 @@ class Run:
         """Note how something compares with its baseline: the median of what the rounds gave, each within itself."""
         self._ratios[name] = Ratio(value=statistics.median(values), better=better)
 
+    def note(self, name: str, text: str) -> None:
+        """Say what numbers cannot: settings, or why something was not measured."""
+        self._notes[name] = text
+
     def report(self, bench: str) -> Report:
         """What was measured, with the machine and the versions."""
-        return report(bench, folder=self.folder, durations=self._durations, figures=self._figures, ratios=self._ratios)
+        return report(
+            bench,
+            folder=self.folder,
+            durations=self._durations,
+            figures=self._figures,
+            ratios=self._ratios,
+            notes=self._notes,
+        )
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):

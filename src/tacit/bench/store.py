@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from tacit.clock import SystemClock
 from tacit.ids import SystemEntropy
 from tacit.opening import OpenStore
-from tacit.ops.setting_groups import ConsumerSettings, Settings
+from tacit.ops.setting_groups import CacheSettings, ConsumerSettings, Settings
+from tacit.recall.embedder import TextEmbedder
 from tacit.stores import schema
 from tacit.stores.port import Store, Transaction
 from tacit.stores.sqlite import SqliteStore
@@ -19,6 +20,7 @@ from tacit.stores.sqlite import SqliteStore
 _furthest = select(func.max(schema.head.c.position))
 _steps = select(func.count()).select_from(schema.step)
 _episodes = select(func.count()).select_from(schema.episode).where(schema.episode.c.until.is_(None))
+_memories = select(func.count()).select_from(schema.memory).where(schema.memory.c.until.is_(None))
 _finished = _episodes.where(schema.episode.c.status != "open")
 
 
@@ -49,6 +51,15 @@ def open_default(store: Store, *, consumers: bool = True) -> Iterator[OpenStore]
         yield opened
 
 
+@contextmanager
+def open_with_vectors(path: Path, embedder: TextEmbedder) -> Iterator[OpenStore]:
+    """Open a file as Tacit does by default, but with an embedder of the bench, and without keeping answers: what is
+    asked twice is measured twice."""
+    own = Settings(cache=CacheSettings(bytes=0))
+    with OpenStore(SqliteStore(path), own, clock=SystemClock(), entropy=SystemEntropy(), embedder=embedder) as opened:
+        yield opened
+
+
 def count_steps(store: Store) -> int:
     """How many steps are in the store."""
     return _count(store, _steps)
@@ -62,6 +73,11 @@ def count_episodes(store: Store) -> int:
 def count_finished(store: Store) -> int:
     """How many finished episodes are in the store."""
     return _count(store, _finished)
+
+
+def count_memories(store: Store) -> int:
+    """How many memories are remembered in the store."""
+    return _count(store, _memories)
 
 
 def _count(store: Store, statement: object) -> int:

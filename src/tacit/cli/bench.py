@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ALL = "all"
 DATA_VARIABLE = "TACIT_BENCH_DATA"
+_NAMES = "ingest, read, startup, verify, backup, soak, peers, scale; or all, the quick ones."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,15 +27,16 @@ def add_to(app: typer.Typer) -> None:
     @verb(app, "bench")
     def bench(
         session: Session,
-        name: str = argument("NAME", "ingest, read, startup, verify, backup, soak; or all quick ones.", ALL),
+        name: str = argument("NAME", _NAMES, ALL),
         output: Path | None = option("--output", "FOLDER", "Also write each report there, as NAME.json."),
         folder: Path | None = option("--folder", "FOLDER", "Where to write while measuring; the working directory."),
         data: Path | None = option(
             "--data", "FOLDER", f"Real traces; the variable {DATA_VARIABLE}, or else generated ones."
         ),
-        size: int | None = option("--size", "NUMBER", "How much: episodes, events or starts, as the bench has it."),
+        size: int | None = option("--size", "NUMBER", "How many episodes, events, starts or memories."),
         seconds: float | None = option("--seconds", "NUMBER", "How long, for a bench that runs for a time."),
         burst_seconds: float = option("--burst-seconds", "NUMBER", "How long the burst at the end of soak lasts.", 0.0),
+        peers: Path | None = option("--peers", "FOLDER", "Where the bench peers keeps what it installs."),
         rounds: int | None = option("--rounds", "NUMBER", "How often a measurement is repeated."),
         quick: Annotated[bool, typer.Option("--quick", help="The small sizes, for a first look.")] = False,
     ) -> None:
@@ -48,6 +50,7 @@ def add_to(app: typer.Typer) -> None:
             seconds=seconds,
             burst_seconds=burst_seconds,
             rounds=rounds,
+            peers=peers,
             quick=quick,
         )
         _ = session.settings  # starts the log
