@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from tacit.bench import command
+from tacit.bench import command, recall, recall_metrics
 from tacit.bench.command import Options
 from tacit.bench.peers import side_by_side
 from tacit.bench.peers.child import Child, disk_size, fsyncs_per_write, served
@@ -20,6 +20,7 @@ from tacit.bench.peers.environments import PEERS, TACIT, Kind, python_of, surrou
 from tacit.bench.peers.failure import PeerFailed
 from tacit.bench.peers.given import Made, make_given
 from tacit.bench.peers.served import Given
+from tacit.bench.recall_made import made_notes
 from tacit.bench.report import Report, show, to_json
 from tacit.bench.scale_texts import CHUNK, DIMENSION, USERS, ScaleTexts
 from tacit.models.hashing import HashingEmbedder
@@ -374,3 +375,17 @@ def test_tacit_itself_is_driven_by_the_same_protocol(tmp_path: Path, made: Made)
         assert child.call("count", within=10) == 10
         child.call("close", within=30)
     assert disk_size(tmp_path) > 0.01
+
+
+@pytest.mark.disk
+@pytest.mark.requirement("RE-09", "QU-04")
+def test_recall_is_judged_through_a_store_beside_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall_metrics, "DRAWS", 200)
+    monkeypatch.setattr(recall, "made_collections", lambda seed: (made_notes(seed),))
+    found = command.run("recall", Options(folder=tmp_path))
+    figures = {name: figure.value for name, figure in found.figures.items()}
+    assert figures["recall_made_notes_questions"] == 72
+    assert figures["recall_made_notes_recall_10"] > 0.9
+    assert figures["recall_made_notes_recall_10_low"] <= figures["recall_made_notes_recall_10"]
+    assert {f"recall_made_notes_{each}_ndcg_10" for each in ("words", "meaning", "fusion", "blend")} <= figures.keys()
+    assert found.timings["recall_default"].n == 72

@@ -174,7 +174,7 @@ def test_the_commands_of_the_readme_do_what_it_says(cli: CommandLine, tmp_path: 
     chats = lines(tmp_path / "chats.jsonl", [{"role": "user", "content": "Hello"}])
     files = {"chats.jsonl": chats, "everything.jsonl": str(tmp_path / "everything.jsonl")}
     id = ""
-    assert len(commands) == 7
+    assert len(commands) == 10
     for command in commands:
         words = [files.get(word, id if word == "MEMORY_ID" else word) for word in shlex.split(command)]
         ran = cli(*words)

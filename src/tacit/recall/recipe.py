@@ -88,7 +88,7 @@ DEFAULT = Recipe(
         "period": 1.0,
         "trend": 1.0,
         "recency": 0.1,
-        "standing": 1.0,
+        "standing": 0.5,  # before what answers no better, behind what shares a word that not everybody has
         "importance": 1.0,
         "expired": -3.0,
         "repetition": -2.0,
