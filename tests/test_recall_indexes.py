@@ -15,6 +15,7 @@ from tacit.recall import code_blocks, memory_vectors, mind_index, rows
 from tacit.stores import schema
 from tacit.stores.opening import open_store
 from tacit.stores.port import Store
+from tacit.stores.sqlite import SqliteStore
 
 pytestmark = pytest.mark.requirement("JR-17")
 MIND, MODEL, MANY = b"m" * 16, "some model", 3_000
@@ -89,3 +90,16 @@ def test_what_is_looked_up_at_each_write_takes_the_index_made_for_it(store: Stor
     with store.snapshot() as snapshot:
         plan = snapshot.query_plan(statement, **values)  # type: ignore[attr-defined]
     assert any(f"memory_{index}" in line for line in plan), plan
+
+
+@pytest.mark.parametrize("name", ["rows of memories", "neighbours of memories"])
+def test_memories_are_read_by_their_numbers(store: Store, name: str) -> None:
+    """Another index, such as that of sessions, would read all memories of the mind for each question. PostgreSQL can
+    skip to the numbers in any of them."""
+    statement, values = ASKED[name]
+    with store.snapshot() as snapshot:
+        plan = snapshot.query_plan(statement, **values)  # type: ignore[attr-defined]
+    if isinstance(store, SqliteStore):
+        assert any("sqlite_autoindex_memory_1" in line for line in plan), plan
+    else:
+        assert any("since = ANY" in line for line in plan), plan

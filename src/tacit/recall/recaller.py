@@ -6,7 +6,7 @@ closed or erased is in no answer, however far an index is behind.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -235,14 +235,22 @@ class _Recall:
 
     def _rows(self, found: _Found) -> tuple[dict[int, MemoryRow], set[int], dict[int, tuple[int | None, ...]]]:
         """Rows by number; which of them may answer; and the numbers of the neighbours of these."""
-        around = read_around(self._snapshot, self._mind, found.best, self._position)
-        beside = {number for numbers in around.values() for number in numbers if number is not None}
-        rows = read_rows(self._snapshot, self._mind, [*found.numbers, *beside], self._position)
+        rows = self._read_rows(found.numbers)
         ranked = {number for number, row in rows.items() if self._is_meant(row)}
-        around |= read_around(self._snapshot, self._mind, ranked - around.keys(), self._position)
-        further = {number for numbers in around.values() for number in numbers if number is not None} - rows.keys()
-        rows |= read_rows(self._snapshot, self._mind, further, self._position)
-        return rows, ranked, around
+        around = self._read_around(rows[number] for number in found.best if number in rows)
+        beside = self._read_rows(_all_in(around) - rows.keys())
+        ranked |= {number for number, row in beside.items() if self._is_meant(row)}
+        rows |= beside
+        around |= self._read_around(rows[number] for number in ranked - around.keys())
+        return rows | self._read_rows(_all_in(around) - rows.keys()), ranked, around
+
+    def _read_rows(self, numbers: Iterable[int]) -> dict[int, MemoryRow]:
+        return read_rows(self._snapshot, self._mind, numbers, self._position)
+
+    def _read_around(self, rows: Iterable[MemoryRow]) -> dict[int, tuple[int | None, ...]]:
+        """The numbers of the neighbours of those that are in a session."""
+        numbers = [row.since for row in rows if row.session]
+        return read_around(self._snapshot, self._mind, numbers, self._position)
 
     def _is_meant(self, row: MemoryRow) -> bool:
         wanted, valid_at = self._asked.wanted, self._asked.valid_at
@@ -366,6 +374,10 @@ class _Recall:
             tokens=tokens_of(row.text),
             duplicates=tuple(format_id(rows[number].id) for number in doubles),
         )
+
+
+def _all_in(around: dict[int, tuple[int | None, ...]]) -> set[int]:
+    return {number for beside in around.values() for number in beside if number is not None}
 
 
 @lru_cache(_TEXTS_READ)

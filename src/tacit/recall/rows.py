@@ -44,7 +44,7 @@ def _beside(offset: int) -> ScalarSelect[Any]:
 
 
 _around = select(_memory.c.since, *[_beside(offset) for offset in OFFSETS]).where(
-    _memory.c.mind == bindparam("mind"), _memory.c.session != "", _memory.c.since.in_(_some)
+    _memory.c.mind == bindparam("mind"), _memory.c.since.in_(_some)
 )
 
 
@@ -62,7 +62,7 @@ def read_rows(snapshot: Snapshot, mind: bytes, numbers: Iterable[int], position:
 def read_around(
     snapshot: Snapshot, mind: bytes, numbers: Iterable[int], position: int
 ) -> dict[int, tuple[int | None, ...]]:
-    """The numbers of the neighbours, by OFFSETS, of each of those memories that is in a session; None: no neighbour."""
+    """The numbers of the neighbours, by OFFSETS, of memories that are in a session each; None: no neighbour."""
     found: dict[int, tuple[int | None, ...]] = {}
     for values in _shares(sorted(set(numbers))):
         for number, *beside in snapshot.rows(_around, mind=mind, position=position, **values):
