@@ -88,6 +88,11 @@ def test_a_memory_is_corrected_and_forgotten_by_the_beginning_of_its_id_and_its_
     assert [(one["text"], one.get("ending")) for one in history] == [
         ("window", "corrected"), ("aisle", "corrected"), ("aisle", "forgotten"),
     ]  # fmt: skip
+    gone = cli("memory", "show", short)
+    assert (gone.code, f"the memory {id} is no longer remembered; its history tells how it ended" in gone.err) == (
+        3,
+        True,
+    )
     shown = cli("memory", "history", short).out.splitlines()
     assert [line.split()[2] for line in shown[1:]] == ["corrected", "corrected", "forgotten"]
 
@@ -248,3 +253,13 @@ def test_an_export_over_a_file_says_which_option_allows_it(cli: CommandLine, tmp
     ran = cli("export", path)
     assert (ran.code, "--overwrite" in ran.err) == (4, True)
     assert cli("export", path, "--overwrite").code == 0
+
+
+@pytest.mark.requirement("AP-04")
+def test_a_memory_is_erased_by_the_beginning_of_its_id_also_when_it_was_forgotten(cli: CommandLine) -> None:
+    id = cli("remember", "window", "--user", "alice").out.strip()
+    cli("memory", "forget", id)
+    ran = cli("erase", "memory", id[:13], "--yes")
+    assert (ran.code, ran.out.splitlines()[0].startswith("erased: 0 episodes, 1 memory, ")) == (0, True)
+    assert cli("memory", "history", id).code == 3
+    assert cli("erase", "memory", "0190b7c2", "--yes").code == 3  # none begins so

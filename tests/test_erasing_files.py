@@ -354,7 +354,7 @@ def test_a_restore_without_a_ledger_says_so(tmp_path: Path, caplog: pytest.LogCa
     assert "no ledger of erasures" in caplog.text
     ran = CommandLine(tmp_path / "x.db")("restore", str(backup), "--to", str(tmp_path / "third.db"))
     assert ran.code == 0
-    assert "no ledger of erasures" in ran.err
+    assert ran.err.count("no ledger of erasures") == 1
 
 
 @pytest.mark.requirement("OP-07")
@@ -418,7 +418,7 @@ def test_the_command_line_erases_after_a_look_and_checks_the_receipt(tmp_path: P
     receipt.write_text(json.dumps(forged))
     checked = cli("erase", "check", str(receipt))
     assert (checked.code, "NOT OK" in checked.out) == (8, True)
-    assert "1 memories" in cli("erase", "session", "D8", "--yes").out
+    assert "1 memory" in cli("erase", "session", "D8", "--yes").out
     for what in ("user", "source"):
         assert cli.json("erase", what, "nobody", "--yes")["counts"] == {}
     assert cli("erase", "everything", "--yes").code == 0

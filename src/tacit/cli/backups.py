@@ -135,11 +135,6 @@ def _show_restored(out: Output, done: Restored) -> None:
         out.line(f"what was there before is kept at {done.safety_copy}")
     if done.erased:
         out.line(f"{counted(done.erased, 'erasure')} came after this backup, and were done again in the restored store")
-    if not done.ledgers:
-        out.note(
-            "warning: no ledger of erasures lies beside the store or the backup, so what was erased after this backup "
-            "was made may be in it again"
-        )
     if done.missing_events:
         out.line(
             f"{counted(done.missing_events, 'event')} came after this backup and are not in it; "

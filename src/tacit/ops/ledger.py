@@ -182,7 +182,7 @@ def erase_again(
     found = [place for place in places if place.exists()]
     if not found:
         looked_at = ", ".join(map(str, places))
-        _log.warning("there is no ledger of erasures (%s): what was erased later may be in this backup", looked_at)
+        _log.warning("there is no ledger of erasures (%s): what was erased after the backup is in it again", looked_at)
     missing = missing_from(store, found)
     if missing:
         preparer = Preparer(clock, entropy, NoMasking())
