@@ -358,6 +358,24 @@ def test_a_restore_without_a_ledger_says_so(tmp_path: Path, caplog: pytest.LogCa
 
 
 @pytest.mark.requirement("OP-07")
+def test_a_backup_in_a_folder_of_its_own_that_is_restored_elsewhere_knows_what_its_store_erased(tmp_path: Path) -> None:
+    path, folder = tmp_path / "store.db", tmp_path / "backups"
+    folder.mkdir()
+    with open_mind(path) as mind:
+        gone = mind.remember(f"Mia likes {MARKER}", user="mia")
+        kept = mind.remember("Bo likes tea", user="bo")
+        backup = Path(mind.backup(folder / "a.backup").path)
+        receipt = mind.erase(user="mia")
+    ran = CommandLine(tmp_path / "x.db")("restore", str(backup), "--to", str(tmp_path / "again.db"))
+    assert (ran.code, ran.err) == (0, "")
+    assert "1 erasure came after this backup" in ran.out
+    with open_mind(tmp_path / "again.db") as mind:
+        assert [one.id for one in mind.memories()] == [kept.id]
+        assert gone.id in receipt.memories
+        assert mind.check_receipt(receipt).ok
+
+
+@pytest.mark.requirement("OP-07")
 def test_an_old_file_that_is_copied_back_by_hand_is_erased_again_when_it_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with open_mind(path) as mind:
