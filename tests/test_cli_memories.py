@@ -88,6 +88,11 @@ def test_a_memory_is_corrected_and_forgotten_by_the_beginning_of_its_id_and_its_
     assert [(one["text"], one.get("ending")) for one in history] == [
         ("window", "corrected"), ("aisle", "corrected"), ("aisle", "forgotten"),
     ]  # fmt: skip
+    gone = cli("memory", "show", short)
+    assert (gone.code, f"the memory {id} is no longer remembered; its history tells how it ended" in gone.err) == (
+        3,
+        True,
+    )
     shown = cli("memory", "history", short).out.splitlines()
     assert [line.split()[2] for line in shown[1:]] == ["corrected", "corrected", "forgotten"]
 
@@ -201,3 +206,60 @@ def test_one_conversation_of_real_chats_is_picked(cli: CommandLine) -> None:
     assert cli.json("memory", "import", str(path), "--conversation", name)["imported"] == count
     (first,) = cli.json("memory", "list", "--source-id", "D1:1")
     assert first["text"].startswith(sessions["session_1"][0]["text"])
+
+
+@pytest.mark.requirement("RE-02", "RE-06")
+def test_what_one_command_remembers_the_next_one_finds_by_its_meaning(cli: CommandLine) -> None:
+    cli("remember", "The dentist moved the appointment to Friday")
+    cli("remember", "Bread is cheaper at the market")
+    at_once = cli("recall", "loaf of rye", "--wait", "0", "--why")
+    assert (at_once.code, "meaning" in at_once.out) == (0, False)
+    assert "vectors are 3 events behind" in at_once.err
+    waited = cli("recall", "loaf of rye", "--why", "--wait", "60")
+    assert "making vectors" in waited.err
+    assert "behind" not in waited.err
+    assert waited.out.startswith("1. Bread is cheaper at the market")
+    assert "  meaning (" in waited.out
+    assert cli("recall", "loaf of rye").err == ""  # there is nothing left to wait for
+
+
+@pytest.mark.requirement("RE-02")
+@pytest.mark.parametrize("command", [("memory", "import"), ("import",)])
+def test_imported_memories_have_vectors_when_the_import_is_done(
+    cli: CommandLine, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    path = lines(tmp_path / "notes.jsonl", {"text": "Bread is cheaper at the market"}, {"text": "Ana likes chess"})
+    if command == ("import",):
+        source = CommandLine(tmp_path / "source.db")
+        source("memory", "import", path, "--wait", "0")
+        path = str(tmp_path / "export.jsonl")
+        source("export", path)
+    ran = cli(*command, path)
+    assert (ran.code, "making vectors" in ran.err) == (0, True)
+    assert {each["consumer"]: each["behind"] for each in cli.json("stats", "lag")}["memory-vectors"] == 0
+
+
+@pytest.mark.requirement("AP-04")
+def test_a_time_without_a_zone_is_refused_in_words_that_fit_the_command_line(cli: CommandLine) -> None:
+    ran = cli("remember", "Mia moved", "--at", "2020-01-01")
+    assert (ran.code, "datetime" in ran.err) == (2, False)
+    assert "'2020-01-01': a time must have a zone; write it like 2026-01-31T12:00:00Z" in ran.err
+
+
+@pytest.mark.requirement("AP-04")
+def test_an_export_over_a_file_says_which_option_allows_it(cli: CommandLine, tmp_path: Path) -> None:
+    cli("remember", "Mia moved")
+    path = lines(tmp_path / "there.jsonl")
+    ran = cli("export", path)
+    assert (ran.code, "--overwrite" in ran.err) == (4, True)
+    assert cli("export", path, "--overwrite").code == 0
+
+
+@pytest.mark.requirement("AP-04")
+def test_a_memory_is_erased_by_the_beginning_of_its_id_also_when_it_was_forgotten(cli: CommandLine) -> None:
+    id = cli("remember", "window", "--user", "alice").out.strip()
+    cli("memory", "forget", id)
+    ran = cli("erase", "memory", id[:13], "--yes")
+    assert (ran.code, ran.out.splitlines()[0].startswith("erased: 0 episodes, 1 memory, ")) == (0, True)
+    assert cli("memory", "history", id).code == 3
+    assert cli("erase", "memory", "0190b7c2", "--yes").code == 3  # none begins so

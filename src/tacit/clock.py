@@ -85,6 +85,8 @@ def parse_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidInput(f"{text!r} is not a time; write it like 2026-01-31T12:00:00Z", given=text) from error
+    if moment.utcoffset() is None:
+        raise InvalidInput(f"{text!r}: a time must have a zone; write it like 2026-01-31T12:00:00Z", given=text)
     to_micros(moment)  # refuses what names no moment
     return moment
 

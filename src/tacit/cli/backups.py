@@ -134,12 +134,7 @@ def _show_restored(out: Output, done: Restored) -> None:
     if done.safety_copy:
         out.line(f"what was there before is kept at {done.safety_copy}")
     if done.erased:
-        out.line(f"{counted(done.erased, 'erasure')} came after this backup, and were done again in the restored store")
-    if not done.ledgers:
-        out.note(
-            "warning: no ledger of erasures lies beside the store or the backup, so what was erased after this backup "
-            "was made may be in it again"
-        )
+        out.line(f"{counted(done.erased, 'erasure')} came after this backup: done again in the restored store")
     if done.missing_events:
         out.line(
             f"{counted(done.missing_events, 'event')} came after this backup and are not in it; "

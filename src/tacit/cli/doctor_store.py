@@ -200,5 +200,5 @@ def _consumers(snapshot: Snapshot) -> Finding:
     return (
         warning("consumers", said)
         if most >= LATE_EVENTS
-        else ok("consumers", f"{said}; it is caught up by any process that opens the store")
+        else ok("consumers", f"{said}; it is caught up by any process that keeps the store open")
     )

@@ -23,8 +23,16 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would go
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask whether this is really wanted.")]
 _RECEIPT = option("--receipt", "FILE", "Write the receipt there; it must not exist yet.")
 _OF = {
-    "memory": ("ID…", "Ids of memories.", "Erase memories, with all that they have ever said."),
-    "episode": ("ID…", "Ids of episodes.", "Erase episodes, with all that was derived or learned from them."),
+    "memory": (
+        "ID…",
+        "Memories, each by its id or the beginning of it.",
+        "Erase memories, with all that they have ever said.",
+    ),
+    "episode": (
+        "ID…",
+        "Episodes, each by its id or the beginning of it.",
+        "Erase episodes, with all that was derived or learned from them.",
+    ),
     "user": ("NAME…", "Names of users.", "Erase the memories of users, and the episodes whose metadata names them."),
     "session": (
         "NAME…",
@@ -87,10 +95,13 @@ def _erase(
 
 
 def _whole(mind: Mind, target: dict[str, Any]) -> dict[str, Any]:
-    """An episode may be named by the beginning of its id."""
+    """An episode or a memory may be named by the beginning of its id."""
     from tacit.cli.episodes import id_in
+    from tacit.cli.memories import memory_id_in
 
-    return {"episode": id_in(mind, target["episode"])} if "episode" in target else target
+    if "episode" in target:
+        return {"episode": id_in(mind, target["episode"])}
+    return {"memory": memory_id_in(mind, target["memory"])} if "memory" in target else target
 
 
 def _write(path: Path, receipts: Sequence[Receipt]) -> None:
@@ -119,12 +130,16 @@ def _show(out: Output, receipts: Sequence[Receipt], path: Path | None) -> None:
 def _show_counts(out: Output, receipt: Receipt) -> None:
     did = "would be erased" if receipt.dry_run else "erased"
     out.line(
-        f"{did}: {counted(len(receipt.episodes), 'episode')}, {len(receipt.memories):,} memories, "
+        f"{did}: {counted(len(receipt.episodes), 'episode')}, {_memories(len(receipt.memories))}, "
         f"the content of {counted(receipt.counts.get('payload', 0), 'event')}"
     )
     out.table(("table", "rows"), list(receipt.counts.items()), empty="nothing of it was here")
     if not receipt.dry_run:
         out.facts(("at", moment(receipt.erased_at)), *(("event", ref.id) for ref in receipt.erasures))
+
+
+def _memories(count: int) -> str:
+    return "1 memory" if count == 1 else f"{count:,} memories"
 
 
 def _add_check(app: typer.Typer) -> None:

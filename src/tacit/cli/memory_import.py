@@ -13,10 +13,12 @@ from tacit.cli.session import Session
 from tacit.cli.source import name_of, source_of
 from tacit.cli.traces import NO_STORE, Fit, Source, show_rejected, store_exists
 from tacit.cli.verb import verb
+from tacit.cli.waiting import AFTER_IMPORT, WaitForVectors, embed_imported
 from tacit.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tacit.experience.memory.intake import MemoryImportReport
+    from tacit.mind import Mind
     from tacit.ops.settings import Settings
 
 MemoryFormatName = Annotated[
@@ -39,11 +41,13 @@ def add_to(app: typer.Typer) -> None:
         kind: str | None = option("--kind", "KIND", "turn, fact, preference, instruction or note, for all of it."),
         conversation: str = option("--conversation", "ID", "Only this one of the conversations.", ""),
         fit: Fit = "truncate",
+        wait: WaitForVectors = AFTER_IMPORT,
     ) -> None:
         """Remember what chat logs hold. Doing it again adds nothing; a bad record is listed and stops nothing.
 
         What was imported before stays as it has become since: a correction holds, and what was forgotten stays so.
         No store is made for a source in which nothing can be read.
+        Then waits until there are vectors, so that all is found by its meaning. Interrupting that loses nothing.
         Exits 0 when at least one memory could be read, 2 when all of them were rejected.
         """
         out = session.out
@@ -52,8 +56,10 @@ def add_to(app: typer.Typer) -> None:
         with source_of(out, path) as source:
             report = _check(session.settings, source, format, name_of(path), **options)
             if report is None:
-                report = _import(session, source, name_of(path), format=format, **options)
-                out.result(report, lambda: _show(out, report))
+                with session.open_mind(create=True) as mind:
+                    report = _import(out, mind, source, name_of(path), format=format, **options)
+                    out.result(report, lambda: _show(out, report))
+                    embed_imported(out, mind, wait)
             else:
                 out.result(report, lambda: _show(out, report))
                 out.note(NO_STORE)
@@ -61,12 +67,9 @@ def add_to(app: typer.Typer) -> None:
             raise typer.Exit(InvalidInput.exit_code)
 
 
-def _import(session: Session, source: Path, called: str, /, **options: Any) -> MemoryImportReport:
+def _import(out: Output, mind: Mind, source: Path, called: str, /, **options: Any) -> MemoryImportReport:
     """Import with a counter; the options are those of ``Mind.import_memories``."""
-    with (
-        session.open_mind(create=True) as mind,
-        session.out.progress(f"importing {Path(called).name}", unit="memories") as progress,
-    ):
+    with out.progress(f"importing {Path(called).name}", unit="memories") as progress:
         return mind.import_memories(source, progress=progress, **options)
 
 

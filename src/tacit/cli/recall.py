@@ -11,6 +11,7 @@ from tacit.cli.options import argument, option
 from tacit.cli.output import Output, brief, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
+from tacit.cli.waiting import PATIENCE, WaitForVectors, embed
 
 if TYPE_CHECKING:
     from tacit.recall.answer import Hit, Recollection
@@ -52,13 +53,19 @@ def _add_recall(app: typer.Typer) -> None:
         as_of: AsOf = None,
         why: Explain = False,
         full: Full = False,
+        wait: WaitForVectors = PATIENCE,
     ) -> None:
-        """Find what is remembered and matters for a question, the best first."""
+        """Find what is remembered and matters for a question, the best first.
+
+        What is new is found by its words at once, and by its meaning once it has a vector, which is waited for.
+        """
         wanted: dict[str, Any] = {"k": k, "user": user, "session": in_session, "agent": agent, "kinds": kind or ()}
         wanted |= {"speaker": speaker, "subject": subject, "threshold": threshold, "max_tokens": max_tokens}
         wanted |= {"occurred_after": moment_of(occurred_after), "occurred_before": moment_of(occurred_before)}
         wanted |= {"valid_at": moment_of(valid_at), "recipe": recipe}
         with session.open_mind() as mind:
+            if recipe != "lexical":
+                embed(session.out, mind, wait)
             found = mind_at(mind, as_of).recall(" ".join(query), **wanted)
         session.out.result(found, lambda: show_hits(session.out, found, why=why, full=full))
 

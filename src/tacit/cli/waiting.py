@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,14 @@ LongestWait = Annotated[
         "--wait", metavar="SECONDS", min=0, max=1e9, help="Wait so long for learning; then answer with what is known."
     ),
 ]
+
+WaitForVectors = Annotated[
+    float,
+    typer.Option(
+        "--wait", metavar="SECONDS", min=0, max=1e9, help="Wait so long for vectors; then find the rest by its words."
+    ),
+]
+_VECTORS = "memory-vectors"
 
 
 def catch_up(mind: Mind, timeout: float = LONGEST_WAIT, *, only: str = "tally") -> dict[str, int]:
@@ -51,8 +60,10 @@ def learn(out: Output, mind: Mind, seconds: float, *, meanwhile: str = "This is 
     if not any(mind.lag().values()):
         return 0
     before = _ahead(mind)
-    if not before:  # nothing that there is to learn from, so it does not take long
-        catch_up(mind, seconds, only="")
+    if not before:  # nothing that there is to learn from, but there may be memories
+        started = time.monotonic()
+        embed(out, mind, seconds)
+        catch_up(mind, max(0.0, seconds - (time.monotonic() - started)), only="")
         return 0
     if mind.recorder.journal.store.read_only:
         out.note(f"not learned: {counted(before, 'episode')}, because the store can only be read")
@@ -63,6 +74,27 @@ def learn(out: Output, mind: Mind, seconds: float, *, meanwhile: str = "This is 
     if left:
         out.note(f"not learned yet: {counted(left, 'episode')}. {meanwhile}; '--wait {_longer(seconds)}' waits longer")
     return left
+
+
+def embed(out: Output, mind: Mind, seconds: float) -> None:
+    """Let the vectors of memories catch up, but do not wait longer than that: what none has is found by words alone.
+
+    A command ends before the background has begun with them, so without this they would never be made. It says that
+    it waits, and when it had to stop.
+    """
+    behind = mind.lag().get(_VECTORS, 0)
+    if not behind or not seconds or mind.recorder.journal.store.read_only:
+        return
+    with out.waiting(f"making vectors: {counted(behind, 'event')} to go …"):
+        left = catch_up(mind, seconds, only=_VECTORS)
+    if left:
+        out.note(f"'--wait {_longer(seconds)}' waits longer for vectors")
+
+
+def embed_imported(out: Output, mind: Mind, seconds: float) -> None:
+    """The same for what was just imported; not where another process makes the vectors."""
+    if mind.recorder.journal.options.background:
+        embed(out, mind, seconds)
 
 
 def lag_note(lag: dict[str, int]) -> str:

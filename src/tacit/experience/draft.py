@@ -58,7 +58,9 @@ def check_target(path: Path, *, overwrite: bool, kept: Iterable[Path]) -> None:
 
 
 def _taken(path: Path) -> Conflict:
-    return Conflict(f"{path} exists already; name another file, or say that it may be overwritten", path=str(path))
+    return Conflict(
+        f"{path} exists already; name another file, or say that it may be overwritten (--overwrite)", path=str(path)
+    )
 
 
 def _publish(draft: Path, path: Path, *, overwrite: bool) -> None:

@@ -35,8 +35,10 @@ from tacit.journal.read import event_by_id
 from tacit.journal.writer import Writer
 from tacit.ops.keepers import keepers
 from tacit.stores import schema
+from tacit.stores.opening import is_postgres
 from tacit.stores.port import Snapshot, Store
-from tacit.stores.sqlite_file import ledger_path
+from tacit.stores.sqlite import MEMORY
+from tacit.stores.sqlite_file import anchor_path, ledger_path
 
 NAME = "tacit.erased"
 """Of the ledger in a folder of backups."""
@@ -169,20 +171,29 @@ def applying(entry: Entry, preparer: Preparer, forgetful: Sequence[Keeper] | Non
     return job
 
 
+def ledgers_for(backup: Path, source: str, anchor: Path | None) -> list[Path]:
+    """Where there may be a ledger that a backup needs: beside it, beside the store that it was made of, as ``source``
+    names it, and beside the anchor of the store that is made of it."""
+    places = [backup.with_name(NAME)]
+    if source and source != MEMORY and not is_postgres(source):
+        places.append(ledger_path(anchor_path(Path(source))))
+    if anchor is not None:
+        places.append(ledger_path(anchor))
+    return list(dict.fromkeys(places))
+
+
 def erase_again(
-    store: Store, node: Node, clock: Clock, entropy: Entropy, beside: tuple[Path, Path | None]
+    store: Store, node: Node, clock: Clock, entropy: Entropy, places: Sequence[Path]
 ) -> tuple[tuple[str, ...], int]:
-    """Apply the ledgers that lie beside a backup and beside an anchor to what was restored from it.
+    """Apply the ledgers that there are at some places to what was restored from a backup.
 
     Returns:
         which ledgers there were, and how many erasures were done again.
     """
-    backup, anchor = beside
-    places = [backup.with_name(NAME), *([] if anchor is None else [ledger_path(anchor)])]
     found = [place for place in places if place.exists()]
     if not found:
         looked_at = ", ".join(map(str, places))
-        _log.warning("there is no ledger of erasures (%s): what was erased later may be in this backup", looked_at)
+        _log.warning("there is no ledger of erasures (%s): what was erased after the backup is in it again", looked_at)
     missing = missing_from(store, found)
     if missing:
         preparer = Preparer(clock, entropy, NoMasking())

@@ -29,7 +29,7 @@ from tacit.ids import Entropy
 from tacit.journal.node import Node, active_node, rotate_node
 from tacit.ops.backup import migrate, open_backup, verify_backup
 from tacit.ops.backup_catalog import BackupInfo
-from tacit.ops.ledger import erase_again
+from tacit.ops.ledger import erase_again, ledgers_for
 from tacit.ops.restored_anchor import RestoredAnchor, draft_of, free_name
 from tacit.stores import schema, sqlite_file, sqlite_lock
 from tacit.stores.copy import copy_tables
@@ -126,7 +126,7 @@ def _restore_into_file(
             with store.transaction() as transaction:
                 node, old = _renew_node(transaction, entropy, clock.now())
             anchors = RestoredAnchor.prepare(store, old, clock, anchor)
-            ledgers, erased = erase_again(store, node, clock, entropy, (path, anchor))
+            ledgers, erased = erase_again(store, node, clock, entropy, ledgers_for(path, info.source, anchor))
         with sqlite_lock.replacing(target, _WAIT_SECONDS):
             _refuse_to_overwrite(target, force=force)
             safety_copy = _set_aside(target, passphrase, clock.now())
@@ -164,7 +164,7 @@ def _restore_into_database(
             copy_tables(rows, transaction)
             node, old = _renew_node(transaction, entropy, clock.now())
         anchors = RestoredAnchor.prepare(store, old, clock, anchor)
-        ledgers, erased = erase_again(store, node, clock, entropy, (path, anchor))
+        ledgers, erased = erase_again(store, node, clock, entropy, ledgers_for(path, info.source, anchor))
         kept = anchors.place(clock.now())
         return Restored(
             destination=store.location,

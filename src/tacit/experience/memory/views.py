@@ -90,6 +90,9 @@ def load_memory(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW)
     """
     row = snapshot.row(_by_id, mind=mind, id=id, position=position)
     if row is None:
+        if snapshot.row(_history, mind=mind, id=id, position=position) is not None:
+            told = format_id(id)
+            raise NotFound(f"the memory {told} is no longer remembered; its history tells how it ended", memory=told)
         raise no_memory(id)
     return memory_of(snapshot, MemoryRow(*row), position)
 
