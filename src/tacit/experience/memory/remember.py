@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
@@ -73,22 +73,35 @@ class Rememberer:
             written += self._recorder.submit(partial(self._write_all, batch), len(batch)).result()
         return written
 
-    def correct(self, id: bytes, said: Said) -> Future[Written]:
-        """Say what is remembered instead. The same as now is nothing.
+    def correct(self, id: bytes, changed: Callable[[Said], Said]) -> Written:
+        """Say what is remembered instead: ``changed`` makes it of what is remembered now, and is asked again when
+        somebody else corrected that meanwhile. The same as now is nothing.
 
         Raises:
             NotFound: there is no such memory, or it holds no longer.
         """
-        prepared = self._prepare(said, None)
+        while True:
+            with self._recorder.journal.store.snapshot() as snapshot:
+                row = current_memory(snapshot, self._mind, id)
+                if row is None:
+                    raise no_memory(id)
+                said = said_at(snapshot, self._mind, row.since)
+            prepared = self._prepare(changed(said), None)
+            written = self._recorder.submit(partial(self._correct_wording, row, prepared)).result()
+            if written is not None:
+                return written
 
-        def job(appender: Appender) -> Written:
-            appender.hold(self._mind)
-            row = current_memory(appender.transaction, self._mind, id)
-            if row is None:
-                raise no_memory(id)
+    def _correct_wording(self, before: MemoryRow, prepared: Prepared, appender: Appender) -> Written | None:
+        """Correct a memory, if it still says what it did."""
+        appender.hold(self._mind)
+        row = current_memory(appender.transaction, self._mind, before.id)
+        if row is None:
+            raise no_memory(before.id)
+        if row.since == before.since:
             return self._correct(appender, row, prepared)
-
-        return self._recorder.submit(job)
+        # our own commit may have been said to have failed, and had not
+        known = event_by_id(appender.views, self._mind, prepared.id)
+        return None if known is None else Written(row.id, "corrected", prepared.masked)
 
     def forget(self, ids: Sequence[bytes], why: str) -> Future[int]:
         """Take memories out of what is remembered, without erasing them; how many still were."""

@@ -1,0 +1,104 @@
+"""Memories and recall under attack: scripts, nonsense, and several who change the same thing."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tacit.errors import InvalidInput
+from tacit.recall.question import read_question
+from tacit.stores.terms import terms_of
+from tacit.stores.text_index import changes_of
+from trials import open_mind
+
+SAID = [
+    ("Її сім'я живе у Львові", "сім'я"),
+    ("Моє ім’я Оксана", "імʼя"),
+    ("יש לי ג'ירפה גדולה", "ג'ירפה"),
+    ("צ׳ק של הבנק", "צ'ק"),
+    ("اشترى مُحَمَّدٌ سيارة جديدة", "مُحَمَّدٌ"),
+    ("राहुल ने हरी साइकिल खरीदी", "साइकिल"),
+    ("நான் சென்னையில் வசிக்கிறேன்", "சென்னையில்"),
+    ("আমি ঢাকায় থাকি", "ঢাকায়"),
+    ("ខ្ញុំរស់នៅភ្នំពេញ", "ភ្នំពេញ"),
+    ("ฉันชอบกินข้าวผัดที่เชียงใหม่", "ข้าวผัด"),
+    ("نېۋا' د كتاب'خانه", "كتاب'خانه"),
+    ("Der Résumé-Ordner über Göteborg", unicodedata.normalize("NFD", "Göteborg")),
+    (unicodedata.normalize("NFD", "Tôi sống ở Đà Nẵng"), "Nẵng"),
+]
+
+
+@pytest.mark.requirement("RE-02", "JR-10")
+def test_a_word_of_any_script_is_remembered_and_found_by_itself(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "store.db", learning__embedder="none") as mind:
+        assert mind.remember_many({"text": text} for text, _ in SAID).remembered == len(SAID)
+        for text, word in SAID:
+            assert mind.recall(word)[0].text == text
+
+
+@pytest.mark.requirement("JR-10")
+def test_every_character_can_stand_in_an_indexed_text() -> None:
+    letters = [chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF]
+    for around in ("{0}", "a{0}b", "и{0}'x", "ש{0}ש", "ا'{0}"):
+        texts = (around.format(letter) for letter in letters)
+        changes_of(b"mind", [(1, [term for text in texts for term in terms_of(text)])], adding=True)
+
+
+@pytest.mark.requirement("RE-02")
+@pytest.mark.parametrize(("text", "word"), SAID)
+def test_a_question_has_the_terms_that_the_text_has(text: str, word: str) -> None:
+    assert set(terms_of(word)) <= set(terms_of(text))
+    assert set(terms_of(word)) == set(read_question(word, terms_of, (), 0).terms)
+
+
+@pytest.mark.requirement("JR-10")
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda mind: mind.remember_many(5),
+        lambda mind: mind.remember_many(None),
+        lambda mind: mind.recall("seat", recipe=[]),
+        lambda mind: mind.erase(user="\ud800"),
+        lambda mind: mind.erase(session="\ud800", dry_run=True),
+        lambda mind: mind.erase(source_id="\ud800"),
+    ],
+)
+def test_nonsense_is_refused_as_nonsense(tmp_path: Path, do: Any) -> None:
+    with open_mind(tmp_path / "store.db", learning__embedder="none") as mind, pytest.raises(InvalidInput):
+        do(mind)
+
+
+@pytest.mark.requirement("JR-04")
+def test_corrections_of_different_fields_at_the_same_time_both_hold(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "store.db", learning__embedder="none") as mind:
+        for number in range(20):
+            id = mind.remember(f"seat {number}", importance=0.1).id
+            both = threading.Barrier(2)
+
+            def judge(id: str = id, both: threading.Barrier = both) -> None:
+                both.wait()
+                mind.correct(id, importance=0.9)
+
+            other = threading.Thread(target=judge)
+            other.start()
+            both.wait()
+            mind.correct(id, f"chair {number}")
+            other.join()
+            now = mind.memory(id)
+            assert (now.text, now.importance) == (f"chair {number}", 0.9)
+            assert len(mind.memory_history(id)) == 3
+
+
+@pytest.mark.requirement("JR-06")
+def test_a_correction_of_one_field_leaves_the_others_to_the_last_digit(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "store.db", learning__embedder="none") as mind:
+        id = mind.remember("a seat", importance=1 / 3).id
+        mind.correct(id, "a chair")
+        mind.correct(id, "a seat")
+        report = mind.remember_many([{"text": "the door", "importance": 1 / 3, "source_id": "d"}])
+        assert mind.correct(report.ids[0], importance=1 / 3).recorded_at == mind.memory(report.ids[0]).recorded_at
+        assert len(mind.memory_history(report.ids[0])) == 1
