@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tacit.errors import InvalidInput
+from tacit.ids import format_id
 from tacit.recall.question import read_question
+from tacit.recall.uses import uses_of
 from tacit.stores.terms import terms_of
 from tacit.stores.text_index import changes_of
 from trials import open_mind
@@ -102,3 +104,17 @@ def test_a_correction_of_one_field_leaves_the_others_to_the_last_digit(tmp_path:
         report = mind.remember_many([{"text": "the door", "importance": 1 / 3, "source_id": "d"}])
         assert mind.correct(report.ids[0], importance=1 / 3).recorded_at == mind.memory(report.ids[0]).recorded_at
         assert len(mind.memory_history(report.ids[0])) == 1
+
+
+@pytest.mark.requirement("JR-06")
+def test_a_use_that_is_written_after_the_erasure_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with open_mind(path, learning__embedder="none") as mind, open_mind(path, learning__embedder="none") as other:
+        gone, kept = mind.remember("a harbour of bob", user="bob"), mind.remember("a harbour of alice")
+        assert len(other.recall("harbour")) == 2
+        mind.erase(user="bob")
+        other._shared.uses.write(other.recorder.journal)
+        with mind.recorder.journal.store.snapshot() as snapshot:
+            used = uses_of(snapshot, mind.recorder.mind.id)
+        assert {format_id(id) for id in used} == {kept.id}
+        assert gone.id != kept.id
