@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tacit.errors import InvalidInput
+from tacit.errors import Conflict, InvalidInput
 from tacit.ids import format_id
 from tacit.recall.question import read_question
 from tacit.recall.uses import uses_of
@@ -118,3 +118,13 @@ def test_a_use_that_is_written_after_the_erasure_leaves_no_trace(tmp_path: Path)
             used = uses_of(snapshot, mind.recorder.mind.id)
         assert {format_id(id) for id in used} == {kept.id}
         assert gone.id != kept.id
+
+
+@pytest.mark.requirement("JR-06")
+def test_a_correction_cannot_give_a_source_a_second_memory(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "store.db", learning__embedder="none") as mind:
+        one, two = mind.remember("a harbour", source_id="one"), mind.remember("a quay", source_id="two")
+        with pytest.raises(Conflict, match=one.id):
+            mind.correct(two.id, source_id="one")
+        assert mind.correct(two.id, source_id="one", user="alice").user == "alice"
+        assert mind.correct(two.id, source_id="one", user="alice", text="a pier").text == "a pier"

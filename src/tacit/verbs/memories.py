@@ -176,6 +176,7 @@ class Memories(PastMemories):
 
         Raises:
             NotFound: there is no such memory, or it is no longer remembered.
+            Conflict: another memory has the user and the source that it would get.
         """
         if text is not None:
             changes["text"] = text
