@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+import tacit
+from tacit.clock import ManualClock
 from tacit.errors import Conflict, InvalidInput
 from tacit.ids import format_id
 from tacit.recall.question import read_question
@@ -32,6 +38,15 @@ SAID = [
     ("Der Résumé-Ordner über Göteborg", unicodedata.normalize("NFD", "Göteborg")),
     (unicodedata.normalize("NFD", "Tôi sống ở Đà Nẵng"), "Nẵng"),
 ]
+
+
+@pytest.fixture(params=["file", "postgres"])
+def recalling(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tacit.Mind]:
+    """A mind on each database, without vectors."""
+    postgres = request.param == "postgres"
+    location = request.getfixturevalue("postgres_url") if postgres else str(tmp_path / "store.db")
+    with open_mind(location, learning__embedder="none") as mind:
+        yield mind
 
 
 @pytest.mark.requirement("RE-02", "JR-10")
@@ -128,3 +143,60 @@ def test_a_correction_cannot_give_a_source_a_second_memory(tmp_path: Path) -> No
             mind.correct(two.id, source_id="one")
         assert mind.correct(two.id, source_id="one", user="alice").user == "alice"
         assert mind.correct(two.id, source_id="one", user="alice", text="a pier").text == "a pier"
+
+
+@pytest.mark.requirement("RE-02", "RE-05")
+def test_what_holds_no_longer_takes_nobodys_place(recalling: tacit.Mind) -> None:
+    recalling.remember("a harbour")
+    recalling.remember("Answer in French", kind="instruction")
+    for kind in ("note", "instruction"):
+        gone = recalling.remember_many({"text": "harbour boats", "kind": kind} for _ in range(150))
+        recalling.forget(*gone.ids)
+    found = {hit.text for hit in recalling.recall("harbour boats")}
+    assert found == {"a harbour", "Answer in French"}
+    pier = recalling.remember("pier")
+    recalling.remember("the pier is blue and long and old")
+    for number in range(120):
+        recalling.correct(pier.id, f"pier blue {number}" if number < 119 else "pier red")
+    assert {hit.text for hit in recalling.recall("pier blue", k=2)} == {"the pier is blue and long and old", "pier red"}
+
+
+@pytest.mark.requirement("RE-02", "RE-04", "JR-05")
+@pytest.mark.parametrize("newer", [300, 10_500])
+def test_what_came_later_takes_no_place_in_an_answer_about_an_earlier_time(tmp_path: Path, newer: int) -> None:
+    clock, march = ManualClock(), datetime(2026, 3, 1, tzinfo=UTC)
+    with open_mind(tmp_path / "store.db", clock=clock, learning__embedder="none") as mind:
+        mind.remember_many(
+            {"text": f"the harbour in march {number}", "occurred_at": march, "valid_to": march + timedelta(days=1)}
+            for number in range(3)
+        )
+        before = datetime.fromtimestamp(clock.now() / 1e6, UTC)
+        clock.advance(10)
+        later = march + timedelta(days=31)
+        mind.remember_many(
+            {"text": f"harbour {number}", "occurred_at": later, "valid_from": later} for number in range(newer)
+        )
+        for found in (
+            mind.recall("harbour", occurred_before=march + timedelta(days=2)),
+            mind.recall("harbour", valid_at=march),
+            mind.at(before).recall("harbour"),
+        ):
+            assert sorted(hit.text[-1] for hit in found) == ["0", "1", "2"]
+
+
+@pytest.mark.requirement("JR-04")
+def test_whoever_changes_a_consumer_locks_its_mind_before(postgres_url: str) -> None:
+    """In the other order two processes that remember wait for each other until the database ends it."""
+    with open_mind(postgres_url, learning__embedder="hashing") as mind, psycopg.connect(postgres_url) as other:
+        mind.remember("a harbour")
+        other.execute("SELECT 1 FROM head FOR UPDATE")
+        settling = threading.Thread(target=mind.settle, args=(60,))
+        settling.start()
+        deadline = time.monotonic() + 20
+        while not other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        other.execute("SELECT 1 FROM consumer FOR UPDATE NOWAIT")
+        other.rollback()
+        settling.join(60)
+        assert not settling.is_alive()
