@@ -111,7 +111,7 @@ def test_memories_are_found_by_their_vectors_as_they_hold_and_as_they_held(locat
         assert nearest(mind, "paint a red ship", index=index, kinds=("note", "turn"))[0] == "paint the red ship"
         assert nearest(mind, "paint a red ship", index=index, user="nobody") == []
         rememberer = Rememberer(mind.recorder)
-        rememberer.correct(ship.id, said_from({"text": "sell the red ship", "user": "alice"})).result()
+        rememberer.correct(ship.id, lambda _: said_from({"text": "sell the red ship", "user": "alice"}))
         rememberer.forget([other.id], "of no use").result()
         assert nearest(mind, "red ship", index=index) == ["paint the red shed"]  # its new wording has no vector yet
         mind.settle(60)

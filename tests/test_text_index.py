@@ -339,7 +339,7 @@ def test_both_databases_search_by_index(tmp_path: Path, postgres_url: str) -> No
             connection.execute("ANALYZE")
             digests = [postgres_text._digest(MIND, term) for term in ("u77", "w9")]
             values = {"terms": digests, "weights": [1.0, 2.0], "at_least": 1.3, "by_length": 0.2}
-            values |= {"mind": MIND, "most": 10, "within": []}
+            values |= {"mind": MIND, "most": 10, "within": [], "upto": 20_000}
             plan = [row[0] for row in connection.execute("EXPLAIN " + postgres_text.FIND, values)]
             assert any("Bitmap Index Scan on text_entry_terms" in step for step in plan), plan
             assert not any("Seq Scan" in step for step in plan), plan

@@ -12,10 +12,11 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import Update, and_, bindparam, select, update
 
 from tacit.clock import MICROS_PER_SECOND, Clock
 from tacit.errors import Conflict, TacitError
@@ -117,7 +118,8 @@ class Leases:
         if self._thread is not None:
             self._thread.join()
         if self._held:
-            self._writer.run(lambda appender: appender.transaction.execute(_release, old_holder=self._holder))
+            minds = sorted({mind for _, mind in self._held})
+            self._writer.run(lambda appender: _execute(appender, minds, _release, old_holder=self._holder))
             self._held.clear()
 
     def _start(self) -> None:
@@ -144,7 +146,7 @@ class Leases:
         expires_at = self._expiry()
         values = {"of": lease.mind, "named": lease.name, "old_epoch": lease.epoch, "expires_at": expires_at}
         try:
-            touched = self._writer.run(lambda appender: appender.transaction.execute(_renew, **values))
+            touched = self._writer.run(lambda appender: _execute(appender, [lease.mind], _renew, **values))
         except TacitError as error:  # whoever holds the lease meets the same trouble, and says so
             _log.debug("a lease was not renewed: %s", error, extra={"consumer": lease.name})
             return
@@ -156,6 +158,7 @@ class Leases:
 
     def _acquire(self, appender: Appender, name: str, mind: bytes) -> Lease | None:
         transaction, now, expires_at = appender.transaction, self._clock.now(), self._expiry()
+        appender.hold(mind)
         row = transaction.row(_state, of=mind, named=name)
         if row is None:
             try:
@@ -174,11 +177,20 @@ class Leases:
         return Lease(name, mind, epoch + 1, position, expires_at)
 
 
+def _execute(appender: Appender, minds: Sequence[bytes], statement: Update, **values: Any) -> int:
+    """Change rows of consumers; how many. The minds are locked before, as everybody does: other jobs share the
+    transaction, and two that took the one and the other first would wait for each other for ever."""
+    for mind in minds:
+        appender.hold(mind)
+    return appender.transaction.execute(statement, **values)
+
+
 def _commit(
     appender: Appender, lease: Lease, position: int, expires_at: int, write: Callable[[Appender], None]
 ) -> bool:
     """Effects and offset together; False when another holder has taken over (fenced)."""
     transaction, this = appender.transaction, {"of": lease.mind, "named": lease.name}
+    appender.hold(lease.mind)
     values = {"old_epoch": lease.epoch, "old": lease.position, "position": position, "expires_at": expires_at}
     if transaction.execute(_advance, **this, **values) == 0:
         row = transaction.row(_state, **this)

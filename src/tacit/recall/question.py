@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
@@ -28,7 +29,16 @@ _FILLING = (
 _COMMON = _ASKING | frozenset(_FILLING.split())
 """English words that questions are full of. In other languages, and beyond these, rarity decides what a word weighs."""
 _OPENING_WORDS = 3
-_WORD = re.compile(r"\w+")
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711-\u074a"
+    "\u07a6-\u07b0\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ece\u0f00-\u0f0a\u0f0c-\u0fff\u1000-\u1049\u1056-\u109f"
+    "\u1780-\u17d3\u200c\u200d\u3099\u309a"
+)
+"""Signs that belong to the letters beside them and are none of ``\\w``: vowels of many scripts are such."""
+_LATIN = "0-9A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff"
+_WORD = re.compile(rf"[{_LATIN}][\w{_MARKS}]*|\w[\w{_MARKS}'ʼ׳]*")
+"""A word of a question. In Latin letters an apostrophe ends one, so that what follows it can be told to be common; in
+other scripts it is a letter of the word."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +73,7 @@ def read_question(text: str, analyse: Analyse, names: Collection[str], now: int)
         names: the terms of all names of the mind's speakers and users.
         now: when it is asked, µs since 1970 UTC; "last week" is relative to it.
     """
-    words = [(word, tuple(analyse(word))) for word in _WORD.findall(text.replace("’", "'"))]
+    words = [(word, tuple(analyse(word))) for word in _WORD.findall(_composed(text))]
     named = {
         term
         for place, (word, made) in enumerate(words)
@@ -83,6 +93,11 @@ def read_question(text: str, analyse: Analyse, names: Collection[str], now: int)
         asks_when=asks_when(text),
         trend=trend_of(text),
     )
+
+
+def _composed(text: str) -> str:
+    """The text with its accents on their letters, and with one kind of apostrophe."""
+    return unicodedata.normalize("NFC", text).replace("’", "'")
 
 
 def _bare(text: str, analyse: Analyse, named: Collection[str]) -> str:

@@ -29,10 +29,11 @@ from tacit.recall.question import Question, read_question
 from tacit.recall.ranking import Ranked, rank
 from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
-from tacit.recall.rows import read_around, read_rows
+from tacit.recall.rows import Held, newest_of_the_time, read_around, read_held, read_rows
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
+from tacit.stores.text_index import POSTINGS
 
 if TYPE_CHECKING:
     import numpy
@@ -51,6 +52,8 @@ _STANDING = 50
 """Standing instructions and preferences that are always looked at, the newest."""
 _WITH_NEIGHBOURS = 32
 """Of the best by words and by meaning, so many bring their neighbours with them as answers."""
+_FARTHER = 8
+"""So many times as many are taken by words where those that were taken hold no longer, or are of another time."""
 _COMPARED = 256
 """Memories whose codes are most like the question, that are compared with it exactly."""
 _FEW = 64
@@ -171,9 +174,35 @@ class _Recall:
     def _by_words(self, terms: Sequence[str], most: int) -> list[int]:
         found: dict[int, None] = {}
         for within in self._within_kinds():
-            numbers = self._snapshot.find_terms(self._mind, terms, most, within=within)
-            found |= dict.fromkeys(number for number, _ in numbers)
+            found |= dict.fromkeys(self._held(terms, most, within))
+        if len(found) < most and self._asks_for_a_time() and self._are_frequent(terms):
+            found |= dict.fromkeys(
+                newest_of_the_time(
+                    self._snapshot, self._mind, self._asked.wanted, self._asked.valid_at, self._position, most
+                )
+            )
         return list(found)
+
+    def _asks_for_a_time(self) -> bool:
+        wanted = self._asked.wanted
+        return (self._asked.valid_at, wanted.occurred_after, wanted.occurred_before) != (None, None, None)
+
+    def _are_frequent(self, terms: Sequence[str]) -> bool:
+        """Whether the index looks at a part only of the memories with these words: those of a time may be the rest."""
+        return min(self._snapshot.count_terms(self._mind, terms).values(), default=0) > POSTINGS
+
+    def _held(self, terms: Sequence[str], most: int, within: Sequence[str]) -> list[int]:
+        """The best by words of those that may answer. The index also has what holds no longer, and knows of no times:
+        where that takes the places of what is asked for, it is looked farther down."""
+        wanted = most
+        while True:
+            found = self._snapshot.find_terms(self._mind, terms, wanted, within=within, upto=self._position)
+            numbers = [number for number, _ in found]
+            held = read_held(self._snapshot, self._mind, numbers, self._position)
+            meant = [number for number in numbers if number in held and self._is_of_the_time(held[number])]
+            if len(meant) >= most or len(numbers) < wanted or wanted >= POSTINGS:
+                return meant[:most]
+            wanted = min(_FARTHER * wanted, POSTINGS)
 
     def _within_kinds(self) -> list[list[str]]:
         kinds = self._asked.wanted.kinds
@@ -185,10 +214,7 @@ class _Recall:
         for kind in STANDING_KINDS:
             if not wanted or kind in wanted:
                 label = label_of("kind", kind)
-                found += [
-                    number
-                    for number, _ in self._snapshot.find_terms(self._mind, [label], _STANDING, within=self._within)
-                ]
+                found += self._held([label], _STANDING, self._within)
         return found
 
     def _by_meaning(self, vectors: Real | None, most: int) -> list[int]:
@@ -253,12 +279,16 @@ class _Recall:
         return read_around(self._snapshot, self._mind, numbers, self._position)
 
     def _is_meant(self, row: MemoryRow) -> bool:
-        wanted, valid_at = self._asked.wanted, self._asked.valid_at
+        wanted = self._asked.wanted
         names = ("user", "session", "agent", "speaker", "subject", "source_id")
         if any(value and getattr(row, name) != value for name in names if (value := getattr(wanted, name))):
             return False
         if wanted.kinds and row.kind not in wanted.kinds:
             return False
+        return self._is_of_the_time(row)
+
+    def _is_of_the_time(self, row: MemoryRow | Held) -> bool:
+        wanted, valid_at = self._asked.wanted, self._asked.valid_at
         moment = row.recorded_at if row.occurred_at is None else row.occurred_at
         if wanted.occurred_after is not None and moment < wanted.occurred_after:
             return False
@@ -390,5 +420,5 @@ def _terms(text: str) -> tuple[str, ...]:
     return tuple(terms_of(text))
 
 
-def _is_valid(row: MemoryRow, moment: int) -> bool:
+def _is_valid(row: MemoryRow | Held, moment: int) -> bool:
     return (row.valid_from is None or row.valid_from <= moment) and (row.valid_to is None or moment < row.valid_to)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, shown
 
 SIGNALS: dict[str, str] = {
     "words": "BM25 of the question's terms, without the names of speakers, in the text alone; nats",
@@ -116,6 +116,6 @@ def recipe_of(name: str) -> Recipe:
     Raises:
         InvalidInput: there is none of that name.
     """
-    if name not in RECIPES:
-        raise InvalidInput(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}", field="recipe")
+    if not isinstance(name, str) or name not in RECIPES:
+        raise InvalidInput(f"there is no recipe {shown(name)}; there are {', '.join(RECIPES)}", field="recipe")
     return RECIPES[name]

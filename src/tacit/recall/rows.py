@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, ScalarSelect, bindparam, or_, select
 
 from tacit.experience.memory.fold import MemoryRow
+from tacit.experience.memory.views import MemoryFilter, conditions
 from tacit.recall.pool import OFFSETS
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
+_TIMES = ("since", "recorded_at", "occurred_at", "valid_from", "valid_to")
 _AT_ONCE = 128
 """Memories that one statement reads."""
 
 _memory = schema.memory
 _some: list[BindParameter[int]] = [bindparam(f"number{place}") for place in range(_AT_ONCE)]
+_held = select(_memory.c.until, *[_memory.c[name] for name in _TIMES]).where(
+    _memory.c.mind == bindparam("mind"), _memory.c.since.in_(_some)
+)
 _rows = select(*_memory.c).where(_memory.c.mind == bindparam("mind"), _memory.c.since.in_(_some))
 
 
@@ -46,6 +51,53 @@ def _beside(offset: int) -> ScalarSelect[Any]:
 _around = select(_memory.c.since, *[_beside(offset) for offset in OFFSETS]).where(
     _memory.c.mind == bindparam("mind"), _memory.c.since.in_(_some)
 )
+
+
+class Held(NamedTuple):
+    """A memory that holds: its number and its times, µs since 1970 UTC."""
+
+    since: int
+    recorded_at: int
+    occurred_at: int | None
+    valid_from: int | None
+    valid_to: int | None
+
+
+def read_held(snapshot: Snapshot, mind: bytes, numbers: Iterable[int], position: int) -> dict[int, Held]:
+    """Those of the memories of some numbers that hold at a position, without their texts."""
+    found: dict[int, Held] = {}
+    for values in _shares(sorted(set(numbers))):
+        for until, *fields in snapshot.rows(_held, mind=mind, **values):
+            held = Held(*fields)
+            if held.since <= position and (until is None or until > position):
+                found[held.since] = held
+    return found
+
+
+def newest_of_the_time(
+    snapshot: Snapshot, mind: bytes, wanted: MemoryFilter, valid_at: int | None, position: int, most: int
+) -> list[int]:
+    """The numbers of the newest memories that hold at a position, meet a filter, and are true at a time, if one is
+    given. It may read all that a mind remembers."""
+    columns = _memory.c
+    true_then = (
+        or_(columns.valid_from.is_(None), columns.valid_from <= bindparam("valid_at")),
+        or_(columns.valid_to.is_(None), columns.valid_to > bindparam("valid_at")),
+    )
+    statement = (
+        select(columns.since)
+        .where(
+            columns.mind == bindparam("mind"),
+            columns.since <= bindparam("position"),
+            or_(columns.until.is_(None), columns.until > bindparam("position")),
+            *conditions(wanted),
+            *(() if valid_at is None else true_then),
+        )
+        .order_by(columns.since.desc())
+        .limit(most)
+    )
+    moment = {} if valid_at is None else {"valid_at": valid_at}
+    return [int(number) for (number,) in snapshot.rows(statement, mind=mind, position=position, **moment)]
 
 
 def read_rows(snapshot: Snapshot, mind: bytes, numbers: Iterable[int], position: int) -> dict[int, MemoryRow]:

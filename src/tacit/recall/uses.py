@@ -27,6 +27,11 @@ _add = (
     .where(_use.c.mind == bindparam("of"), _use.c.id == bindparam("which"))
     .values(uses=_use.c.uses + bindparam("more"), last_at=bindparam("at"))
 )
+_is_there = (
+    select(schema.memory.c.since)
+    .where(schema.memory.c.mind == bindparam("mind"), schema.memory.c.id == bindparam("id"))
+    .limit(1)
+)
 _all = select(_use.c.id, _use.c.uses, _use.c.last_at).where(_use.c.mind == bindparam("mind"))
 
 
@@ -68,9 +73,13 @@ class Uses:
 
 
 def _write(appender: Appender, pending: dict[tuple[bytes, bytes], Use]) -> None:
+    """Add the uses. Of what was erased since it was found nothing is kept: nobody would remove that again."""
     transaction = appender.transaction
-    for (mind, id), use in pending.items():
-        if not transaction.execute(_add, of=mind, which=id, more=use.uses, at=use.last_at):
+    for (mind, id), use in sorted(pending.items()):  # in one order, so that no two processes wait for each other
+        appender.hold(mind)
+        if transaction.execute(_add, of=mind, which=id, more=use.uses, at=use.last_at):
+            continue
+        if transaction.row(_is_there, mind=mind, id=id) is not None:
             transaction.insert(_use, ((mind, id, use.uses, use.last_at),))
 
 

@@ -37,10 +37,10 @@ class Snapshot(Protocol):
         ...
 
     def find_terms(
-        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = (), upto: int | None = None
     ) -> list[tuple[int, float]]:
-        """The documents that hold any of the terms, and all of those ``within``; see ``text_index`` for how much is
-        looked at.
+        """The documents that hold any of the terms, and all of those ``within``, and whose number is not above
+        ``upto``, if it is given; see ``text_index`` for how much is looked at.
 
         At most ``most`` numbers with their scores (more is better), the best first, of equal ones the newest. They are
         candidates: how often a term stands in a document does not count.

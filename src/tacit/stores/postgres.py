@@ -395,12 +395,18 @@ class _Cursor:
                 postgres_text.write(self._cursor, changes)
 
     def find_terms(
-        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+        self,
+        mind: bytes,
+        terms: Sequence[str],
+        most: int,
+        *,
+        within: Sequence[str] = (),
+        upto: int | None = None,
     ) -> list[tuple[int, float]]:
         space, counts = self._space(mind), self.count_terms(mind, [*terms, *within])
         if space is None:
             return []
-        search = text_index.search_for(space, *text_index.apart(counts, terms, within))
+        search = text_index.search_for(space, *text_index.apart(counts, terms, within), upto)
         with self._translated():
             return [] if search is None else postgres_text.find(self._cursor, mind, search, most)
 

@@ -67,13 +67,13 @@ FIND = f"""
         WHERE terms @> (ARRAY[wanted.term] || %(within)s::bigint[])
         OFFSET 0  -- else it may be planned to read all of a mind's documents for each term
     ) AS entry
-    WHERE entry.mind = %(mind)s
+    WHERE entry.mind = %(mind)s AND entry.number <= %(upto)s
     GROUP BY number ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
 """  # noqa: S608 - a constant
 
 FIND_NEWEST = f"""
     SELECT number, %(weight)s::float8 * {K1 + 1} / (%(at_least)s::float8 + %(by_length)s::float8 * length)
-    FROM text_entry WHERE mind = %(mind)s AND number > %(above)s AND terms @> %(terms)s::bigint[]
+    FROM text_entry WHERE mind = %(mind)s AND number > %(above)s AND number <= %(upto)s AND terms @> %(terms)s::bigint[]
     ORDER BY 2 DESC, 1 DESC LIMIT %(most)s
 """  # noqa: S608 - a constant
 
@@ -111,7 +111,13 @@ def find(cursor: Any, mind: bytes, search: Search, most: int) -> list[tuple[int,
     """The numbers of the best documents, with their scores."""
     terms, weights = _digests(mind, search.weights), list(search.weights.values())
     within = _digests(mind, search.within)
-    values: dict[str, Any] = {"mind": mind, "at_least": search.at_least, "by_length": search.by_length, "most": most}
+    values: dict[str, Any] = {
+        "mind": mind,
+        "upto": search.upto,
+        "at_least": search.at_least,
+        "by_length": search.by_length,
+        "most": most,
+    }
     if search.above:  # planned anew each time: which index is the better one depends on how frequent the term is
         values |= {"above": search.above, "terms": [terms[0], *within], "weight": weights[0]}
         rows = cursor.execute(FIND_NEWEST, values, prepare=False).fetchall()

@@ -96,12 +96,18 @@ class Cursor:
                 sqlite_text.write(self._connection, changes)
 
     def find_terms(
-        self, mind: bytes, terms: Sequence[str], most: int, *, within: Sequence[str] = ()
+        self,
+        mind: bytes,
+        terms: Sequence[str],
+        most: int,
+        *,
+        within: Sequence[str] = (),
+        upto: int | None = None,
     ) -> list[tuple[int, float]]:
         space, counts = self._space(mind), self.count_terms(mind, [*terms, *within])
         if space is None:
             return []
-        search = text_index.search_for(space, *text_index.apart(counts, terms, within))
+        search = text_index.search_for(space, *text_index.apart(counts, terms, within), upto)
         with translated(self._location):
             return [] if search is None else sqlite_text.find(self._connection, space, search, most)
 

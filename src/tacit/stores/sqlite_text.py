@@ -174,7 +174,7 @@ def _count(connection: Any, space: Space, term: str, remembered: TermCounts | No
 
 def find(connection: Any, space: Space, search: Search, most: int) -> list[tuple[int, float]]:
     """The numbers of the best documents, with their scores."""
-    among = (_place(space, search.above + 1, 0), _place(space, space.last, MAX_LENGTH))
+    among = (_place(space, search.above + 1, 0), _place(space, search.upto, MAX_LENGTH))
     values: list[object] = [search.at_least, search.by_length]
     inside = "".join(f" AND {_quoted(space, term)}" for term in search.within)
     for term, weight in search.weights.items():

@@ -49,7 +49,10 @@ _ACCENTS = re.compile(
 )
 _is_unspaced = re.compile(f"[{_UNSPACED}]").match
 _is_han = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]").match
-_ALIKE = str.maketrans({"ى": "ي", "ی": "ي", "ة": "ه", "ک": "ك", "ı": "i"})  # written one way or the other
+_ALIKE = str.maketrans(  # written one way or the other
+    {"ى": "ي", "ی": "ي", "ة": "ه", "ک": "ك", "ı": "i", "ʼ": "'", "׳": "'"}
+)
+_APOSTROPHES = str.maketrans("", "", "'’")
 _ARABIC_ARTICLES = ("وال", "بال", "كال", "فال", "ال", "لل")
 _ARABIC_ENDINGS = ("ها", "ان", "ات", "ون", "ين", "يه", "ه", "ي")
 _HEBREW_PREFIXES = frozenset("הובכלמש")
@@ -113,13 +116,13 @@ def _analysed(word: str) -> tuple[str, ...]:
     if _is_unspaced(word):
         return _of_unspaced(word)
     word = "".join([str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in word])
-    first = word[0]
+    first, whole = word[0], word.translate(_APOSTROPHES)  # in these scripts it is a part of one word
     if "\u0600" <= first <= "\u06ff":
-        return (_of_arabic(word),)
+        return (_of_arabic(whole),)
     if "\u0590" <= first <= "\u05ff":
-        return _of_hebrew(word)
+        return _of_hebrew(whole)
     if "\u0400" <= first <= "\u052f":
-        return (_stemmer("russian")(word),)
+        return (_stemmer("russian")(whole),)
     return _of_latin(word.replace("’", "'"))
 
 

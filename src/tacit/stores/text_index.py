@@ -108,23 +108,25 @@ class Search(NamedTuple):
     """What is looked for: terms with their weights, in documents whose number is above one and that hold all of some
     other terms.
 
-    ``above`` is 0 unless there is one term only. A document's score is the sum of the weights of its terms, times
-    ``(K1 + 1) / (at_least + by_length * length)``.
+    ``above`` is 0 unless there is one term only. Numbers above ``upto`` are passed over. A document's score is the sum
+    of the weights of its terms, times ``(K1 + 1) / (at_least + by_length * length)``.
     """
 
     weights: dict[str, float]
     within: tuple[str, ...]
     above: int
+    upto: int
     at_least: float
     by_length: float
 
 
-def search_for(space: Space, counts: Mapping[str, int], within: Mapping[str, int]) -> Search | None:
+def search_for(space: Space, counts: Mapping[str, int], within: Mapping[str, int], upto: int | None) -> Search | None:
     """The rarest of some terms, as many as fit; None when no document can be found.
 
     Args:
         counts: in how many documents each of the terms stands.
         within: the same of the terms that a document must hold.
+        upto: the highest number that a document may have; None for any.
     """
     narrowest = min(within.values(), default=space.documents)
     if not counts or not narrowest:
@@ -137,9 +139,10 @@ def search_for(space: Space, counts: Mapping[str, int], within: Mapping[str, int
         if weights and places > POSTINGS:
             break
         weights[term] = math.log1p((space.documents - count + 0.5) / (count + 0.5))
-    rarest = _places(min(counts.values()), narrowest, inside)
-    above = 0 if rarest <= POSTINGS else space.last - int(space.last * NEWEST / rarest)
-    return Search(weights, tuple(within), above, 1 + K1 * (1 - B), K1 * B * space.documents / max(1, space.terms))
+    last = space.last if upto is None else min(upto, space.last)
+    rarest = _places(min(counts.values()), narrowest, inside) * last / max(1, space.last)
+    above = 0 if rarest <= POSTINGS else last - int(last * NEWEST / rarest)
+    return Search(weights, tuple(within), above, last, 1 + K1 * (1 - B), K1 * B * space.documents / max(1, space.terms))
 
 
 def _places(count: int, narrowest: int, inside: float) -> float:

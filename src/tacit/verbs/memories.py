@@ -12,7 +12,7 @@ from tacit.clock import to_micros
 from tacit.errors import InvalidInput, shown
 from tacit.experience.episode import Json
 from tacit.experience.memory.check import said_from
-from tacit.experience.memory.memory import Memory, MemoryKind, Said, said_of
+from tacit.experience.memory.memory import Memory, MemoryKind, Said
 from tacit.experience.memory.remember import Rememberer, Written
 from tacit.experience.memory.views import (
     MemoryFilter,
@@ -154,7 +154,7 @@ class Memories(PastMemories):
         Raises:
             InvalidInput: one breaks a bound; the message says which, and nothing was stored.
         """
-        if isinstance(memories, str | bytes | Mapping):
+        if isinstance(memories, str | bytes | Mapping) or not isinstance(memories, Iterable):
             raise InvalidInput("memories must be a list, each a mapping with a 'text'", field="memories")
         all_said = []
         for number, each in enumerate(memories, start=1):
@@ -176,17 +176,20 @@ class Memories(PastMemories):
 
         Raises:
             NotFound: there is no such memory, or it is no longer remembered.
+            Conflict: another memory has the user and the source that it would get.
         """
         if text is not None:
             changes["text"] = text
         if not changes:
             raise InvalidInput("nothing to correct: give the new text, or another field", field="text")
-        before = msgspec.structs.asdict(said_of(self.memory(id)))
-        unknown = sorted(set(changes) - set(before))
+        unknown = sorted(set(changes) - set(Said.__struct_fields__))
         if unknown:
             raise InvalidInput(f"a memory has no field {unknown[0]!r}", field=unknown[0])
-        said = said_from({**before, **changes})
-        return as_memory(self.recorder, Rememberer(self.recorder).correct(parse_id(id), said).result())
+
+        def changed(before: Said) -> Said:
+            return said_from({**msgspec.structs.asdict(before), **changes})
+
+        return as_memory(self.recorder, Rememberer(self.recorder).correct(parse_id(id), changed))
 
     def forget(self, *ids: str) -> int:
         """Take memories out of what is remembered; how many still were. Their history stays: ``erase`` removes it."""
@@ -224,4 +227,4 @@ def memory_filter(
         **names,
     )
     check_memory_filter(wanted)
-    return wanted
+    return msgspec.structs.replace(wanted, kinds=tuple(dict.fromkeys(wanted.kinds)))

@@ -170,6 +170,7 @@ def _erase_next(
 ) -> _Batch:
     """Erase as many of the roots as one batch holds."""
     snapshot, doomed = appender.transaction, Doomed()
+    appender.hold(mind.id)  # nobody adds to what was found
     episodes, memories, rest = list(roots.episodes), list(roots.memories), roots.rest
     if (earlier := event_by_id(snapshot, mind.id, id)) is not None:
         return _Batch(roots, earlier)  # the commit before was said to have failed, and had not

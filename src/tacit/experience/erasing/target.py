@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, select, tuple_
 
 from tacit.errors import InvalidInput, NotFound, shown
+from tacit.experience import entrance
 from tacit.ids import format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.erasing import KEPT_KINDS
@@ -99,6 +100,7 @@ def target_of(
     what, value = given[0]
     if not isinstance(value, str) or not value:
         raise InvalidInput(f"{shown(value)} is no {what}: an empty name would mean everybody's", field=what)
+    entrance.check_whole(value, what)
     return Target(what, format_id(parse_id(value)) if what in ("memory", "episode") else value)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from tacit.errors import InvalidInput
+from tacit.errors import Conflict, InvalidInput
 from tacit.experience.erasing.marks import refuses_memory
 from tacit.experience.memory import kinds
 from tacit.experience.memory.check import check_said
@@ -17,7 +17,7 @@ from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_so
 from tacit.experience.memory.memory import Said
 from tacit.experience.memory.views import said_at
 from tacit.experience.recorder import Recorder, plain
-from tacit.ids import parse_id
+from tacit.ids import format_id, parse_id
 from tacit.journal.append import Appender, Prepared
 from tacit.journal.erasing import has_tombstones
 from tacit.journal.read import event_by_id
@@ -73,22 +73,49 @@ class Rememberer:
             written += self._recorder.submit(partial(self._write_all, batch), len(batch)).result()
         return written
 
-    def correct(self, id: bytes, said: Said) -> Future[Written]:
-        """Say what is remembered instead. The same as now is nothing.
+    def correct(self, id: bytes, changed: Callable[[Said], Said]) -> Written:
+        """Say what is remembered instead: ``changed`` makes it of what is remembered now, and is asked again when
+        somebody else corrected that meanwhile. The same as now is nothing.
 
         Raises:
             NotFound: there is no such memory, or it holds no longer.
+            Conflict: another memory has the user and the source that it would get.
         """
-        prepared = self._prepare(said, None)
+        while True:
+            with self._recorder.journal.store.snapshot() as snapshot:
+                row = current_memory(snapshot, self._mind, id)
+                if row is None:
+                    raise no_memory(id)
+                said = said_at(snapshot, self._mind, row.since)
+            prepared = self._prepare(changed(said), None)
+            written = self._recorder.submit(partial(self._correct_wording, row, prepared)).result()
+            if written is not None:
+                return written
 
-        def job(appender: Appender) -> Written:
-            appender.hold(self._mind)
-            row = current_memory(appender.transaction, self._mind, id)
-            if row is None:
-                raise no_memory(id)
+    def _correct_wording(self, before: MemoryRow, prepared: Prepared, appender: Appender) -> Written | None:
+        """Correct a memory, if it still says what it did."""
+        appender.hold(self._mind)
+        row = current_memory(appender.transaction, self._mind, before.id)
+        if row is None:
+            raise no_memory(before.id)
+        if row.since == before.since:
+            self._check_source(appender, row, prepared.payload["memory"])
             return self._correct(appender, row, prepared)
+        # our own commit may have been said to have failed, and had not
+        known = event_by_id(appender.views, self._mind, prepared.id)
+        return None if known is None else Written(row.id, "corrected", prepared.masked)
 
-        return self._recorder.submit(job)
+    def _check_source(self, appender: Appender, row: MemoryRow, said: Mapping[str, Any]) -> None:
+        """For one user and source there is one memory: a correction must not make a second one."""
+        user, source_id = said.get("user", ""), said.get("source_id", "")
+        if not source_id or (user, source_id) == (row.user, row.source_id):
+            return
+        other = memory_of_source(appender.transaction, self._mind, user, source_id)
+        if other is not None:
+            raise Conflict(
+                f"memory {format_id(other.id)} is the one from that source already; correct that, or forget it first",
+                memory=format_id(other.id),
+            )
 
     def forget(self, ids: Sequence[bytes], why: str) -> Future[int]:
         """Take memories out of what is remembered, without erasing them; how many still were."""
