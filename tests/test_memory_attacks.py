@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
 
 import tacit
 from tacit.clock import ManualClock
-from tacit.errors import Conflict, InvalidInput
+from tacit.errors import Conflict, InvalidInput, ModelError
 from tacit.ids import format_id
+from tacit.recall.embedder import TextEmbedder
+from tacit.recall.meaning import Meaning
 from tacit.recall.question import read_question
 from tacit.recall.uses import uses_of
 from tacit.stores.terms import terms_of
@@ -200,3 +203,36 @@ def test_whoever_changes_a_consumer_locks_its_mind_before(postgres_url: str) -> 
         other.rollback()
         settling.join(60)
         assert not settling.is_alive()
+
+
+@pytest.mark.requirement("JR-10")
+def test_a_conversation_with_odd_names_of_sessions_is_read(tmp_path: Path) -> None:
+    turns = [{"speaker": "Ann", "dia_id": "D7:1", "text": "a harbour"}]
+    talk = {"session_007": turns, "session_" + "9" * 5_000: turns, "session_8": 5}
+    file = tmp_path / "talk.json"
+    file.write_text(json.dumps([{"sample_id": "odd", "conversation": talk}]))
+    with open_mind(tmp_path / "store.db", learning__embedder="none") as mind:
+        report = mind.import_memories(file, format="locomo")
+        assert (report.imported, len(report.rejected)) == (1, 1)
+        assert mind.recall("harbour")[0].session == "odd/D7"
+
+
+@pytest.mark.requirement("RE-06")
+def test_nobody_waits_again_and_again_for_an_embedder_whose_answers_fail_late(tmp_path: Path) -> None:
+    class Failing:
+        fingerprint = "failing:1"
+        dimension = 4
+
+        def embed(self, texts: Sequence[str]) -> Any:
+            time.sleep(0.4)
+            raise ModelError("it is away")
+
+    meaning = Meaning(cast(TextEmbedder, Failing()), patience=0.2, pause=0.1)
+    begun = time.monotonic()
+    assert meaning.of(["a harbour"]) == {}
+    assert time.monotonic() - begun >= 0.2
+    for _ in range(6):
+        time.sleep(0.3)
+        begun = time.monotonic()
+        assert meaning.of(["a harbour"]) == {}
+        assert time.monotonic() - begun < 0.15

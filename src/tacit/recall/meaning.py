@@ -37,6 +37,8 @@ class Meaning:
         self._pause = pause
         self._again_at = float("-inf")
         self._overdue: Future[list[Vector | None]] | None = None
+        self._doubted = False
+        """Whether the last answer that was waited for too long failed in the end: nobody waits for the next one."""
 
     @property
     def model(self) -> str:
@@ -50,9 +52,12 @@ class Meaning:
         Raises:
             InvalidInput: something that is not text was given.
         """
-        if time.monotonic() < self._again_at or (self._overdue is not None and not self._overdue.done()):
+        if not self._is_there():
             return {}
         answer = ask(self._embedder, texts)
+        if self._doubted:
+            self._overdue = answer
+            return {}
         try:
             vectors = answer.result(self._patience)
         except TimeoutError:
@@ -64,3 +69,13 @@ class Meaning:
             _log.warning("the embedder failed; it goes by words alone: %s", error)
             return {}
         return {text: vector for text, vector in zip(texts, vectors, strict=True) if vector is not None}
+
+    def _is_there(self) -> bool:
+        """Whether the embedder may be asked: it neither failed just now nor owes an answer."""
+        overdue = self._overdue
+        if overdue is not None and overdue.done():
+            self._overdue = None
+            self._doubted = not overdue.cancelled() and isinstance(overdue.exception(), ModelError)
+            if self._doubted:
+                self._again_at = time.monotonic() + self._pause
+        return self._overdue is None and time.monotonic() >= self._again_at

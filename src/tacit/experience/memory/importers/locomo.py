@@ -32,7 +32,7 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-_SESSION = re.compile(r"session_(\d+)")
+_SESSION = re.compile(r"session_([0-9]{1,9})")
 _HEAD = re.compile(rb'"(?:dia_id|sample_id|session_\d+_date_time)"\s*:')
 _QUESTIONS = re.compile(rb'^[\s\[]*\{\s*"qa"\s*:')
 
@@ -84,21 +84,21 @@ class Locomo(MemoryImporter):
 
 
 def _conversation(sample: dict[str, Any], sessions: dict[str, Any], location: str) -> Iterator[MemoryDraft | Rejected]:
-    numbers = sorted(int(found[1]) for name in sessions if (found := _SESSION.fullmatch(name)))
-    if not numbers:
+    numbered = sorted((int(found[1]), name) for name in sessions if (found := _SESSION.fullmatch(name)))
+    if not numbered:
         yield Rejected(location, "holds no session: session_1, session_2, …")
         return
     conversation = own_name(sample.get("sample_id")) or content_name("conversation", sessions)
     ids: Counter[str] = Counter()
-    for number in numbers:
-        where = f"{location} session_{number}"
+    for number, name in numbered:
+        where = f"{location} {name}"
         occurred_at = None
         try:
-            occurred_at = _moment(sessions.get(f"session_{number}_date_time"))
-            turns = list_of(sessions.get(f"session_{number}"), "a session")
+            occurred_at = _moment(sessions.get(f"{name}_date_time"))
+            turns = list_of(sessions.get(name), "a session")
         except InvalidInput as error:
             yield rejection(where, error)
-            turns = sessions[f"session_{number}"] if isinstance(sessions[f"session_{number}"], list) else []
+            turns = sessions[name] if isinstance(sessions[name], list) else []
         session = _Session(conversation, f"D{number}", occurred_at, where)
         yield from _turns(session, turns, ids)
 
