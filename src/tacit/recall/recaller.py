@@ -100,6 +100,8 @@ class Recaller:
             position = min(position, head_position(snapshot, mind))
             question = self._read(snapshot, mind, asked.query, now)
         vectors = self._vectors(question, recipe)  # outside: an embedder may take its time
+        if vectors is not None and self._meaning is not None:
+            self._index.prepare(store, mind, self._meaning.model, vectors.shape[1])
         with store.snapshot() as snapshot:
             return _Recall(self._index, self._meaning, snapshot, mind, position, asked, recipe, now).answer(
                 question, vectors
