@@ -9,7 +9,7 @@ import typer
 
 from tacit.cli.episodes import AsOf, Limit, mind_at, moment_of
 from tacit.cli.options import option
-from tacit.cli.output import Output, brief, moment
+from tacit.cli.output import Output, brief, counted, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 from tacit.errors import InvalidInput
@@ -93,7 +93,7 @@ def add_remember(app: typer.Typer) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of ``tacit memory``."""
-    for register in (_add_list, _add_show, _add_correct, _add_forget):
+    for register in (_add_list, _add_show, _add_correct, _add_forget, _add_reindex):
         register(app)
 
 
@@ -233,3 +233,19 @@ def _add_forget(app: typer.Typer) -> None:
             count = mind.forget(*whole)
         told = "1 memory" if count == 1 else f"{count:,} memories"
         session.out.result({"forgotten": count, "ids": whole}, lambda: session.out.line(f"{told} forgotten"))
+
+
+def _add_reindex(app: typer.Typer) -> None:
+    @verb(app, "reindex")
+    def reindex(session: Session) -> None:
+        """Make the index of words of all minds anew, while others read and write.
+
+        Needed when 'tacit doctor' or a note at a recall says so. One that was interrupted goes on where it was.
+        """
+        from tacit.stores import reindex as words
+
+        with session.open_database() as database, session.out.progress("indexing", unit="memories") as progress:
+            found = words.reindex(database, progress)
+        resumed = f", {found.resumed:,} by a call before" if found.resumed else ""
+        told = f"{counted(found.documents, 'wording')} of memories indexed{resumed}"
+        session.out.result(found, lambda: session.out.line(told))
