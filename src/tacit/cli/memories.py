@@ -145,7 +145,7 @@ def _show_list(out: Output, found: list[Memory], limit: int) -> None:
 
 
 def _when(memory: Memory) -> int:
-    return memory.recorded_at if memory.occurred_at is None else memory.occurred_at
+    return memory.recorded_at_micros if memory.occurred_at_micros is None else memory.occurred_at_micros
 
 
 def _add_show(app: typer.Typer) -> None:
@@ -164,7 +164,7 @@ def _add_show(app: typer.Typer) -> None:
 
         def view() -> None:
             rows = [
-                (moment(one.recorded_at), one.ending or "holds", one.superseded_by, brief(one.text, 80))
+                (moment(one.recorded_at_micros), one.ending or "holds", one.superseded_by, brief(one.text, 80))
                 for one in found
             ]
             session.out.table(("recorded", "then", "superseded by", "text"), rows)
@@ -183,10 +183,10 @@ def show_memory(out: Output, memory: Memory) -> None:
         *((name.replace("_", " "), getattr(memory, name)) for name in ("user", "session", "agent", "speaker")),
         ("subject", memory.subject),
         ("source", memory.source_id),
-        ("occurred", moment(memory.occurred_at)),
-        ("recorded", moment(memory.recorded_at)),
-        ("valid from", moment(memory.valid_from)),
-        ("valid to", moment(memory.valid_to)),
+        ("occurred", moment(memory.occurred_at_micros)),
+        ("recorded", moment(memory.recorded_at_micros)),
+        ("valid from", moment(memory.valid_from_micros)),
+        ("valid to", moment(memory.valid_to_micros)),
         ("importance", memory.importance),
         ("metadata", msgspec.json.encode(memory.metadata).decode() if memory.metadata else None),
     )
