@@ -88,8 +88,9 @@ def measure(run: Run, url: str, single: int) -> None:
             connection.execute(f"SET hnsw.ef_search = {size}")
             _measure(run, f"pgvector_ef_{size}", of_all, asked.right)
         connection.execute("SET hnsw.iterative_scan = 'relaxed_order'")
-        connection.execute("SET hnsw.ef_search = 100")
-        _measure(run, "pgvector_filtered_ef_100", of_user, asked.right_of_user)
+        for size in EF_SEARCH:
+            connection.execute(f"SET hnsw.ef_search = {size}")
+            _measure(run, f"pgvector_filtered_ef_{size}", of_user, asked.right_of_user)
     with closing(PostgresStore(url, pool_min=1, pool_max=2, read_only=True)) as store:
         _measure_codes(run, store, texts, asked, chunks)
 
@@ -162,6 +163,7 @@ def _exact(connection: Any) -> Iterator[None]:
         yield
     finally:
         connection.execute("RESET enable_indexscan")
+        connection.execute("DISCARD PLANS")  # a prepared statement would go on without the index
 
 
 def _measure_codes(

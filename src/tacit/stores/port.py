@@ -83,6 +83,10 @@ class Transaction(Snapshot, Protocol):
         documents are done. Whoever calls it holds the lock on the whole store."""
         ...
 
+    def is_rebuilding(self) -> bool:
+        """Whether an index is being made anew, by anybody, or was when its maker was killed."""
+        ...
+
     def rebuilt(self, mind: bytes) -> int:
         """Up to which number a mind's documents were made anew; 0 for none."""
         ...

@@ -398,6 +398,9 @@ class _Cursor:
         with self._translated():
             return postgres_text.begin(self._cursor, analyser)
 
+    def is_rebuilding(self) -> bool:
+        return self.row(text_index.space_of_mind, mind=text_index.MAKING) is not None
+
     def rebuilt(self, mind: bytes) -> int:
         with self._translated():
             return postgres_text.rebuilt(self._cursor, mind)

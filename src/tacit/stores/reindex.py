@@ -63,13 +63,13 @@ def reindex(store: Store, progress: Callable[[int], object] = lambda done: None)
             if more < BATCH:
                 break
     with store.transaction() as transaction:
-        transaction.row(schema.whole_store)
         minds = [bytes(row[0]) for row in transaction.rows(_minds)]
         for mind in minds:  # what came in since; in one order, as whoever locks several minds does
             while more := _batch(transaction, mind):
                 done += more
-        transaction.end_rebuild()
-        tell_analyser(transaction)
+        if transaction.is_rebuilding():  # else another call has ended it
+            transaction.end_rebuild()
+            tell_analyser(transaction)
     return Reindexed(documents=done, resumed=resumed, minds=len(minds), analyser=ANALYSER)
 
 
@@ -82,6 +82,8 @@ def memories_of(store: Store) -> int:
 
 def _batch(transaction: Transaction, mind: bytes) -> int:
     transaction.row(_alone, mind=mind)  # nobody adds to a mind, or erases from it, meanwhile
+    if not transaction.is_rebuilding():
+        return 0
     rows = transaction.rows(_next, mind=mind, after=transaction.rebuilt(mind), most=BATCH)
     if rows:
         transaction.rebuild_terms(mind, rows[-1][0], [_entry(row) for row in rows])

@@ -100,6 +100,9 @@ class Cursor:
         with translated(self._location):
             return sqlite_reindex.begin(self._connection, analyser)
 
+    def is_rebuilding(self) -> bool:
+        return self.row(text_index.space_of_mind, mind=text_index.MAKING) is not None
+
     def rebuilt(self, mind: bytes) -> int:
         return sqlite_reindex.rebuilt(self._connection, mind)
 
