@@ -87,7 +87,8 @@ class Recalls(View):
 def _checked_query(query: object) -> str:
     if not isinstance(query, str):
         raise InvalidInput(
-            f"the query must be a text, such as 'which seat does Ann like?', not {type(query).__name__}", field="query"
+            f"recall needs a query in words, such as 'which seat does Ann like?', not {type(query).__name__}",
+            field="query",
         )
     if not query.strip():
         raise InvalidInput("recall needs a query: what is wanted to be known?", field="query")
