@@ -46,7 +46,7 @@ def test_what_is_told_by_options_is_what_the_library_reads(cli: CommandLine) -> 
     assert (memory.agent, memory.speaker, memory.subject, memory.source_id) == ("desk", "Alice", "alice.seat", "crm/7")
     assert (memory.importance, memory.metadata) == (0.5, {"a": [1]})
     times = [parse_time(given[name]) for name in ("at", "valid-from", "valid-to")]
-    assert [memory.occurred_at, memory.valid_from, memory.valid_to] == times
+    assert [memory.occurred_at_micros, memory.valid_from_micros, memory.valid_to_micros] == times
     assert cli.json("memory", "show", memory.id) == as_data(memory)
 
 
@@ -263,3 +263,14 @@ def test_a_memory_is_erased_by_the_beginning_of_its_id_also_when_it_was_forgotte
     assert (ran.code, ran.out.splitlines()[0].startswith("erased: 0 episodes, 1 memory, ")) == (0, True)
     assert cli("memory", "history", id).code == 3
     assert cli("erase", "memory", "0190b7c2", "--yes").code == 3  # none begins so
+
+
+@pytest.mark.requirement("JR-06")
+def test_erasing_again_says_that_nothing_was_left_and_when_it_was_erased(cli: CommandLine) -> None:
+    cli("remember", "window", "--user", "alice")
+    assert cli("erase", "user", "alice", "--yes").out.startswith("erased: 0 episodes, 1 memory")
+    ran = cli("erase", "user", "alice", "--yes")
+    first, second = ran.out.splitlines()[:2]
+    assert first.startswith("nothing was left to erase; it was erased on 20")
+    assert second.startswith("erased then: 0 episodes, 1 memory")
+    assert cli.json("erase", "user", "alice", "--yes")["repeated"] is True

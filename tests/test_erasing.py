@@ -316,7 +316,20 @@ def test_asking_again_erases_nothing_more_and_gives_the_receipt_of_what_went(min
     again = mind.erase(episode=gone)
     assert len(events_of(mind)) == events
     assert (again.erasures, again.episodes, again.counts) == (first.erasures, first.episodes, first.counts)
+    assert (first.repeated, again.repeated, again.erased_at) == (False, True, first.erased_at)
     assert mind.check_receipt(again).ok
+    assert mind.check_receipt(again.to_json()).ok
+    assert not mind.erase(user="nobody was here").repeated
+
+
+@pytest.mark.requirement("JR-06")
+def test_a_user_of_whom_more_has_come_is_erased_once_more(mind: tacit.Mind) -> None:
+    mind.remember("the window", user="ann")
+    mind.erase(user="ann")
+    mind.remember("the aisle", user="ann")
+    more = mind.erase(user="ann")
+    assert (more.repeated, len(more.memories)) == (False, 1)
+    assert (mind.erase(user="ann").repeated, len(mind.erase(user="ann").memories)) == (True, 2)
 
 
 # ── coming again ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -52,7 +52,8 @@ def test_what_is_remembered_is_read_back_as_it_was_said(mind: tacit.Mind) -> Non
     assert made == mind.memory(made.id)
     assert {name: getattr(made, name) for name in said} == said
     assert (made.text, made.when, made.ending) == ("Fensterplatz, bitte – 窓側 🙂", MAY, "")
-    assert (made.valid_to or 0) - (made.valid_from or 0) == 9 * 86_400 * 1_000_000
+    assert (made.occurred_at, made.valid_from, made.valid_to) == (MAY, MAY, MAY + timedelta(days=9))
+    assert made.valid_to_micros == round((MAY + timedelta(days=9)).timestamp() * 1_000_000)
 
 
 def test_memories_are_listed_newest_first_by_page_and_narrowed_by_what_is_given(mind: tacit.Mind) -> None:
@@ -161,7 +162,7 @@ def test_memories_are_rebuilt_from_the_journal_alone(mind: tacit.Mind) -> None:
     [
         ({"text": ""}, "needs a text"),
         ({"text": " \n"}, "needs a text"),
-        ({"text": 5}, "Expected `str`"),
+        ({"text": 5}, "text must be a text"),
         ({"text": "nul \0"}, "U\\+0000|control"),
         ({"text": "half \ud83d"}, "surrogate|cannot be stored"),
         ({"text": "a", "kind": "rumour"}, "no kind of memory"),
@@ -259,3 +260,45 @@ def run_all(calls: list[Callable[[], None]]) -> None:
     for thread in threads:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.requirement("RE-01", "AP-07")
+@pytest.mark.parametrize(
+    ("given", "said", "field"),
+    [
+        ({"text": 3}, "text must be a text, not a whole number", "text"),
+        ({"text": "a", "importance": "x"}, "importance must be a number or nothing, not a text", "importance"),
+        ({}, "it needs the field 'text'", "text"),
+        ({"text": "a", "mood": 1}, "it has no field 'mood'; its fields are text, kind, ", "mood"),
+        ({"text": "a", "metadata": {1: 2}}, "the names in metadata must be texts", "metadata"),
+        ({"text": "a", "valid_to": "x"}, "valid_to: a time must be a datetime with a zone, not str", "valid_to"),
+    ],
+)
+def test_a_wrong_field_is_named_in_a_sentence(mind: tacit.Mind, given: Any, said: str, field: str) -> None:
+    with pytest.raises(tacit.InvalidInput) as caught:
+        mind.remember_many([{"text": "fine"}, given])
+    assert said in caught.value.message
+    assert caught.value.message.startswith("memory 2: ")
+    assert "`" not in caught.value.message
+    assert caught.value.context["field"] == field
+    assert mind.memories() == []
+
+
+@pytest.mark.requirement("RE-01")
+def test_memories_that_were_read_can_be_remembered_elsewhere(mind: tacit.Mind) -> None:
+    mind.remember("the window", user="ann", occurred_at=MAY, valid_from=MAY, metadata={"a": 1}, importance=0.5)
+    with tacit.open(":memory:") as other:
+        other.remember_many(mind.memories())
+        [there], [here] = other.memories(), mind.memories()
+    told = ("text", "user", "occurred_at", "valid_from", "valid_to", "metadata", "importance")
+    assert [getattr(there, name) for name in told] == [getattr(here, name) for name in told]
+
+
+@pytest.mark.requirement("RE-01", "RE-02")
+def test_times_have_the_same_names_in_memories_and_in_hits(mind: tacit.Mind) -> None:
+    made = mind.remember("the window", occurred_at=MAY, valid_from=MAY)
+    [hit] = mind.recall("window")
+    for name in ("occurred_at", "recorded_at", "valid_from", "valid_to"):
+        assert getattr(hit, name) == getattr(made, name)
+        assert getattr(hit, f"{name}_micros") == getattr(made, f"{name}_micros")
+    assert made.recorded_at_micros == round(made.recorded_at.timestamp() * 1_000_000)

@@ -93,7 +93,7 @@ def test_the_turns_of_a_chat_are_remembered_without_system_messages_and_tool_tra
     ]  # fmt: skip
     assert {(one.kind, one.user, one.session) for one in found} == {("turn", "alice", "thread_a")}
     told = parse_time("2026-05-01T10:00:00Z")
-    assert [one.occurred_at for one in found] == [told, told, 1_777_629_700_000_000]
+    assert [one.occurred_at_micros for one in found] == [told, told, 1_777_629_700_000_000]
     assert found[2].source_id == "thread_a:msg_9"
 
 
@@ -190,7 +190,7 @@ def test_lines_hold_the_keywords_of_remember_with_times_as_text_or_number(mind: 
     assert counts(report) == (2, 0, 0, 0)
     first, second = remembered(mind)
     assert {name: getattr(first, name) for name in full} == full
-    assert first.occurred_at == first.valid_from == 1_777_629_600_000_000
+    assert first.occurred_at_micros == first.valid_from_micros == 1_777_629_600_000_000
     assert (second.text, second.kind, second.occurred_at) == ("bare", "note", None)
 
 

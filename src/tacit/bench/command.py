@@ -159,6 +159,7 @@ def _run(bench: Bench, options: Options) -> Report:
             rounds=rounds,
             data=options.data,
             peers=options.peers,
+            server=options.server,
         )
         bench.measure(taken)
         return taken.report(bench.name)

@@ -67,7 +67,7 @@ def read_commits(source: Path, ends: Sequence[int], learned: int) -> tuple[list[
     try:
         commits: list[Commit] = [[] for _ in ends]
         for table in schema.metadata.sorted_tables:
-            if table not in (schema.head, schema.revision):
+            if table not in (schema.head, schema.revision, schema.counter):  # a new store has its own counters
                 _spread(connection, table, ends, learned, commits)
         (head,) = connection.execute('SELECT * FROM "head"').fetchall()
     finally:

@@ -38,6 +38,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How often a measurement is repeated."""
     peers: Path | None = None
     """Where ``peers`` keeps what it installs, for the next time; a folder that is removed when None."""
+    server: str = ""
+    """The URL of a PostgreSQL database, in a schema of which ``scale`` measures; it measures a file when empty."""
     quick: bool = False
     """Take the small sizes, for a look at everything in a few minutes."""
 
@@ -47,7 +49,7 @@ class Run:
 
     def __init__(
         self, folder: Path, *, size: int, seconds: float = 0.0, burst_seconds: float = 0.0, rounds: int = 3,
-        data: Path | None = None, peers: Path | None = None,
+        data: Path | None = None, peers: Path | None = None, server: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         self.size = size
@@ -56,6 +58,7 @@ class Run:
         self.rounds = rounds
         self.data = data
         self.peers = peers
+        self.server = server
         self._durations: dict[str, list[float]] = {}
         self._figures: dict[str, Figure] = {}
         self._ratios: dict[str, Ratio] = {}

@@ -6,11 +6,13 @@ import os
 import shutil
 import sys
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 
+from tacit.bench import pgvector
 from tacit.bench.live import together
 from tacit.bench.peers.child import Child, disk_size
 from tacit.bench.raw import GroupCommit, connect
@@ -27,6 +29,10 @@ _COLD, _WARM = 50, 300
 """Questions that are asked right after opening, and later on."""
 _PACE = 500.0
 _USER = "u7"
+_SIZE = """
+    SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+"""
 
 
 def measure(run: Run) -> None:
@@ -36,11 +42,41 @@ def measure(run: Run) -> None:
     store.mkdir()
     single = min(max(_WRITERS, run.size // 4), _MOST_SINGLE)
     bare, raw = _bare_rate(run.folder, single), _raw_rate(run.folder, min(run.size, _MOST_RAW))
-    _measure_building(run, store, single, bare, raw)
-    run.figure("scale_disk", disk_size(store), "MB")
-    _measure_opening(run, store)
-    _measure_recall(run, store)
+    with _server_of(run.server) as server:
+        where = {"folder": str(store), "server": server}
+        _measure_building(run, where, single, bare, raw)
+        run.figure("scale_disk", _tables_size(server) if server else disk_size(store), "MB")
+        if server:
+            pgvector.measure(run, server, single)
+        _measure_opening(run, where)
+        _measure_recall(run, where)
     shutil.rmtree(store)
+
+
+@contextmanager
+def _server_of(url: str) -> Iterator[str]:
+    """The URL of a new schema in that database, which is removed in the end; empty for a file."""
+    if not url:
+        yield ""
+        return
+    import psycopg
+
+    name = f"tacit_bench_{uuid.uuid4().hex}"
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.execute(f"CREATE SCHEMA {name}".encode())
+        try:
+            yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}%2Cpublic"
+        finally:
+            connection.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+def _tables_size(url: str) -> float:
+    """What the tables of the schema take, with their indexes, in MB."""
+    import psycopg
+
+    with closing(psycopg.connect(url)) as connection:
+        row = connection.execute(_SIZE).fetchone()
+    return float(row[0]) / 1e6 if row else 0.0
 
 
 @contextmanager
@@ -77,10 +113,10 @@ def _raw_rate(folder: Path, count: int) -> float:
     return count / seconds
 
 
-def _measure_building(run: Run, store: Path, single: int, bare: float, raw: float) -> None:
+def _measure_building(run: Run, where: dict[str, str], single: int, bare: float, raw: float) -> None:
     bulk = run.size - single
     with _worker(run) as child:
-        child.call("open", folder=str(store), within=_WITHIN)
+        child.call("open", **where, within=_WITHIN)
         alone = child.call("single", first=0, count=single, within=_WITHIN)
         seconds = child.call("bulk", first=single, count=bulk, within=_WITHIN) if bulk else 0.0
         ready = child.call("settle", seconds=_WITHIN, within=_WITHIN)
@@ -102,14 +138,17 @@ def _measure_building(run: Run, store: Path, single: int, bare: float, raw: floa
     run.figure("scale_vectors_ready_after", ready, "s after the last write")
 
 
-def _measure_opening(run: Run, store: Path) -> None:
-    """The first answer of a fresh process, with the system's cache of the file emptied and with it full."""
-    for name in ("cold", "cached"):
+def _measure_opening(run: Run, where: dict[str, str]) -> None:
+    """The first answer of a fresh process, with the system's cache of the file emptied and with it full.
+
+    What a server keeps in memory, nobody here can make it forget.
+    """
+    for name in ("cached",) if where["server"] else ("cold", "cached"):
         if name == "cold":
-            _forget_pages(store)
+            _forget_pages(Path(where["folder"]))
         start = time.perf_counter()
         with _worker(run) as child:
-            opening = child.call("open", folder=str(store), within=_WITHIN)
+            opening = child.call("open", **where, within=_WITHIN)
             first = child.call("ask", first=0, count=1, within=_WITHIN)
             whole = time.perf_counter() - start
             if name == "cold":
@@ -130,9 +169,9 @@ def _forget_pages(folder: Path) -> None:
             os.close(handle)
 
 
-def _measure_recall(run: Run, store: Path) -> None:
+def _measure_recall(run: Run, where: dict[str, str]) -> None:
     with _worker(run) as child:
-        child.call("open", folder=str(store), within=_WITHIN)
+        child.call("open", **where, within=_WITHIN)
         child.call("ask", first=0, count=_COLD, within=_WITHIN)
         idle, filtered, busy = [], [], []
         written = run.size

@@ -12,6 +12,7 @@ from tacit.bench.peers.served import serve
 from tacit.bench.scale_texts import Made, ScaleTexts
 from tacit.bench.store import count_memories, open_with_vectors
 from tacit.errors import IntegrityError
+from tacit.stores.opening import open_store
 
 _K = 10
 _WRITERS = 8
@@ -23,11 +24,15 @@ class Worker:
     def __init__(self) -> None:
         self._texts = ScaleTexts()
 
-    def open(self, folder: str) -> float:
-        """How long opening takes; a store is made when there is none."""
+    def open(self, folder: str, server: str = "") -> float:
+        """How long opening takes; a store is made when there is none.
+
+        Args:
+            server: the URL of a PostgreSQL database, to use that.
+        """
         self._texts.embed(["warm"])  # the bench's own words and directions are no part of what is measured
         start = time.perf_counter()
-        self._opening = open_with_vectors(Path(folder) / "scale.db", self._texts)
+        self._opening = open_with_vectors(open_store(server or str(Path(folder) / "scale.db")), self._texts)
         self._opened = self._opening.__enter__()
         self._mind = self._opened.mind()
         return time.perf_counter() - start

@@ -52,11 +52,11 @@ def open_default(store: Store, *, consumers: bool = True) -> Iterator[OpenStore]
 
 
 @contextmanager
-def open_with_vectors(path: Path, embedder: TextEmbedder) -> Iterator[OpenStore]:
-    """Open a file as Tacit does by default, but with an embedder of the bench, and without keeping answers: what is
-    asked twice is measured twice."""
+def open_with_vectors(store: Store, embedder: TextEmbedder) -> Iterator[OpenStore]:
+    """Open a database as Tacit does by default, but with an embedder of the bench, and without keeping answers: what
+    is asked twice is measured twice."""
     own = Settings(cache=CacheSettings(bytes=0))
-    with OpenStore(SqliteStore(path), own, clock=SystemClock(), entropy=SystemEntropy(), embedder=embedder) as opened:
+    with OpenStore(store, own, clock=SystemClock(), entropy=SystemEntropy(), embedder=embedder) as opened:
         yield opened
 
 

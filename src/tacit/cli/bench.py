@@ -37,6 +37,9 @@ def add_to(app: typer.Typer) -> None:
         seconds: float | None = option("--seconds", "NUMBER", "How long, for a bench that runs for a time."),
         burst_seconds: float = option("--burst-seconds", "NUMBER", "How long the burst at the end of soak lasts.", 0.0),
         peers: Path | None = option("--peers", "FOLDER", "Where the bench peers keeps what it installs."),
+        server: str = option(
+            "--server", "URL", "Measure scale in this PostgreSQL database, in a schema of its own.", ""
+        ),
         rounds: int | None = option("--rounds", "NUMBER", "How often a measurement is repeated."),
         quick: Annotated[bool, typer.Option("--quick", help="The small sizes, for a first look.")] = False,
     ) -> None:
@@ -51,6 +54,7 @@ def add_to(app: typer.Typer) -> None:
             burst_seconds=burst_seconds,
             rounds=rounds,
             peers=peers,
+            server=server,
             quick=quick,
         )
         _ = session.settings  # starts the log

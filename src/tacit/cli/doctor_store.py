@@ -23,6 +23,7 @@ from tacit.journal.minds import list_minds
 from tacit.journal.read import head_position
 from tacit.opening import anchor_of, database_options
 from tacit.stores import schema
+from tacit.stores.analyser import ANALYSER, of_another
 from tacit.stores.opening import file_path, is_postgres, open_store
 from tacit.stores.port import Snapshot, Store
 
@@ -128,6 +129,12 @@ def _inside(opened: Store, settings: Settings) -> Iterator[Finding]:
         yield _signatures(snapshot, settings)
         yield from _anchor(snapshot, anchor_of(opened, settings))
         yield _consumers(snapshot)
+        yield _words(snapshot)
+
+
+def _words(snapshot: Snapshot) -> Finding:
+    said = of_another(snapshot)
+    return warning("words", said) if said else ok("words", f"the index is that of analyser {ANALYSER}")
 
 
 def _journal(snapshot: Snapshot) -> Finding:

@@ -128,7 +128,9 @@ def _show(out: Output, receipts: Sequence[Receipt], path: Path | None) -> None:
 
 
 def _show_counts(out: Output, receipt: Receipt) -> None:
-    did = "would be erased" if receipt.dry_run else "erased"
+    did = "would be erased" if receipt.dry_run else "erased then" if receipt.repeated else "erased"
+    if receipt.repeated:
+        out.line(f"nothing was left to erase; it was erased on {moment(receipt.erased_at)}")
     out.line(
         f"{did}: {counted(len(receipt.episodes), 'episode')}, {_memories(len(receipt.memories))}, "
         f"the content of {counted(receipt.counts.get('payload', 0), 'event')}"

@@ -9,7 +9,7 @@ import typer
 
 from tacit.cli.episodes import AsOf, Limit, mind_at, moment_of
 from tacit.cli.options import option
-from tacit.cli.output import Output, brief, moment
+from tacit.cli.output import Output, brief, counted, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 from tacit.errors import InvalidInput
@@ -93,7 +93,7 @@ def add_remember(app: typer.Typer) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of ``tacit memory``."""
-    for register in (_add_list, _add_show, _add_correct, _add_forget):
+    for register in (_add_list, _add_show, _add_correct, _add_forget, _add_reindex):
         register(app)
 
 
@@ -145,7 +145,7 @@ def _show_list(out: Output, found: list[Memory], limit: int) -> None:
 
 
 def _when(memory: Memory) -> int:
-    return memory.recorded_at if memory.occurred_at is None else memory.occurred_at
+    return memory.recorded_at_micros if memory.occurred_at_micros is None else memory.occurred_at_micros
 
 
 def _add_show(app: typer.Typer) -> None:
@@ -164,7 +164,7 @@ def _add_show(app: typer.Typer) -> None:
 
         def view() -> None:
             rows = [
-                (moment(one.recorded_at), one.ending or "holds", one.superseded_by, brief(one.text, 80))
+                (moment(one.recorded_at_micros), one.ending or "holds", one.superseded_by, brief(one.text, 80))
                 for one in found
             ]
             session.out.table(("recorded", "then", "superseded by", "text"), rows)
@@ -183,10 +183,10 @@ def show_memory(out: Output, memory: Memory) -> None:
         *((name.replace("_", " "), getattr(memory, name)) for name in ("user", "session", "agent", "speaker")),
         ("subject", memory.subject),
         ("source", memory.source_id),
-        ("occurred", moment(memory.occurred_at)),
-        ("recorded", moment(memory.recorded_at)),
-        ("valid from", moment(memory.valid_from)),
-        ("valid to", moment(memory.valid_to)),
+        ("occurred", moment(memory.occurred_at_micros)),
+        ("recorded", moment(memory.recorded_at_micros)),
+        ("valid from", moment(memory.valid_from_micros)),
+        ("valid to", moment(memory.valid_to_micros)),
         ("importance", memory.importance),
         ("metadata", msgspec.json.encode(memory.metadata).decode() if memory.metadata else None),
     )
@@ -233,3 +233,19 @@ def _add_forget(app: typer.Typer) -> None:
             count = mind.forget(*whole)
         told = "1 memory" if count == 1 else f"{count:,} memories"
         session.out.result({"forgotten": count, "ids": whole}, lambda: session.out.line(f"{told} forgotten"))
+
+
+def _add_reindex(app: typer.Typer) -> None:
+    @verb(app, "reindex")
+    def reindex(session: Session) -> None:
+        """Make the index of words of all minds anew, while others read and write.
+
+        Needed when 'tacit doctor' or a note at a recall says so. One that was interrupted goes on where it was.
+        """
+        from tacit.stores import reindex as words
+
+        with session.open_database() as database, session.out.progress("indexing", unit="memories") as progress:
+            found = words.reindex(database, progress)
+        resumed = f", {found.resumed:,} by a call before" if found.resumed else ""
+        told = f"{counted(found.documents, 'wording')} of memories indexed{resumed}"
+        session.out.result(found, lambda: session.out.line(told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,22 @@ LONGEST_MS = 1_000_000_000_000
 """Some thirty years: no step takes longer."""
 MOST_TOKENS = 1_000_000_000_000
 LONGEST_WAIT_SECONDS = 1_000_000_000
+
+_WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got `([^`]+)`(?: - at `\$([^`]*)`)?")
+_WRONG_KEY = re.compile(r"Expected `str`(?:, got `[^`]+`)? - at `key` in `\$([^`]*)`")
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`")
+_TYPE_NAMES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+    "array": "a list",
+    "object": "an object",
+    "bytes": "bytes",
+}
+"""What the types are called in messages for people."""
 
 
 def check_task(task: Task, limits: Limits) -> None:
@@ -217,8 +234,33 @@ def build(kind: type[Any], fields: dict[str, Any], what: str) -> Any:
     """
     try:
         return msgspec.convert(fields, kind)
-    except (msgspec.ValidationError, TypeError, UnicodeError) as error:  # half of a surrogate pair is no text
-        raise InvalidInput(f"this {what} cannot be stored: {error}", what=what) from error
+    except (msgspec.ValidationError, TypeError, UnicodeError) as error:
+        said, context = _in_words(error, kind)
+        raise InvalidInput(f"this {what} cannot be stored: {said}", what=what, **context) from error
+
+
+def _in_words(error: Exception, kind: type[Any]) -> tuple[str, dict[str, str]]:
+    """What the library that checks types has found, as a sentence, and the field that it is about."""
+    if isinstance(error, UnicodeError):
+        return "it holds one half of a pair of surrogates, which is no text; remove it", {}
+    told = str(error)
+    if found := _WRONG_KEY.fullmatch(told):
+        field = found[1][1:]
+        return f"the names in {field or 'it'} must be texts", {"field": field}
+    if found := _WRONG_TYPE.fullmatch(told):
+        wanted, got, field = found.groups(default="")
+        names = " or ".join(_type_name(name) for name in wanted.split(" | "))
+        return f"{field.removeprefix('.') or 'it'} must be {names}, not {_type_name(got)}", {"field": field[1:]}
+    if found := _MISSING.fullmatch(told):
+        return f"it needs the field {found[1]!r}", {"field": found[1]}
+    if found := _UNKNOWN.fullmatch(told):
+        known = ", ".join(kind.__struct_fields__)
+        return f"it has no field {found[1]!r}; its fields are {known}", {"field": found[1]}
+    return told, {}
+
+
+def _type_name(name: str) -> str:
+    return _TYPE_NAMES.get(name, name)
 
 
 def check_text(text: str, limit: int, field: str, setting: str) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import bindparam, func, select, update
 
 from tacit.clock import Clock, storable
-from tacit.errors import Conflict, Erased, LimitExceeded
+from tacit.errors import Conflict, Erased, LimitExceeded, StoreBusy
 from tacit.ids import Entropy, new_id
 from tacit.journal import canonical
 from tacit.journal import event as events
@@ -29,6 +29,7 @@ _OWN_LEVELS = 4  # the bound on depth is for what people hand in, which lies at 
 CLOCK_SHIFT = 10  # bits of the hybrid clock that count events within one microsecond
 
 _head = select(*schema.head.c).where(schema.head.c.mind == bindparam("mind")).with_for_update()
+_head_at_once = select(*schema.head.c).where(schema.head.c.mind == bindparam("mind")).with_for_update(nowait=True)
 _set_head = (
     update(schema.head)
     .where(schema.head.c.mind == bindparam("of"))
@@ -193,6 +194,15 @@ Check: TypeAlias = "Callable[[Appender, bytes, int], None]"
 """Raises when a mind that keeps so many events may have no further one."""
 
 
+class OutOfOrder(StoreBusy):
+    """Another transaction holds a mind that comes before one that is held here. Everything is to be undone, and done
+    again after :meth:`Appender.hold_all` of ``minds``."""
+
+    def __init__(self, message: str, minds: frozenset[bytes]) -> None:
+        super().__init__(message)
+        self.minds = minds
+
+
 class Appender:
     """Appends events inside one transaction, keeping the heads of the minds that it touches."""
 
@@ -264,6 +274,11 @@ class Appender:
         """Lock a mind until the commit: what a job reads of it from here on stays so until it has appended."""
         self._lock(mind)
 
+    def hold_all(self, minds: Iterable[bytes]) -> None:
+        """Lock minds in the one order in which everybody does that waits for them."""
+        for mind in sorted(minds):
+            self._lock(mind)
+
     def append(self, mind: bytes, prepared: Prepared) -> Appended:
         """Write one event and fold it into the views.
 
@@ -293,7 +308,7 @@ class Appender:
         """The mind's head. Reading it locks it, so sequences have no gaps and readers cannot skip one."""
         head = self._heads.get(mind)
         if head is None:
-            row = self._transaction.row(_head, mind=mind)
+            row = self._head_row(mind)
             if row is not None:
                 self._known.add(mind)
             head = _Head(*row) if row else _Head(mind, 0, 0, 0, self._origin, 0, events.NO_PREVIOUS)
@@ -301,6 +316,15 @@ class Appender:
                 head = self._head_of_own_chain(head)
             self._heads[mind] = head
         return head
+
+    def _head_row(self, mind: bytes) -> Row | None:
+        """Waiting for a mind that comes before one that is held could be waiting for somebody who waits for that."""
+        if not self._heads or mind > max(self._heads):
+            return self._transaction.row(_head, mind=mind)
+        try:
+            return self._transaction.row(_head_at_once, mind=mind)
+        except StoreBusy as error:
+            raise OutOfOrder(error.message, frozenset({*self._heads, mind})) from error
 
     def _head_of_own_chain(self, head: _Head) -> _Head:
         """Positions and clocks go on, while sequence and hash are those of this node's own chain."""

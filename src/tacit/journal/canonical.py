@@ -36,7 +36,11 @@ def encode(value: Any, *, max_depth: int = 32) -> bytes:
     """
     try:
         body = _encode(_exact(value, max_depth))
-    except (UnicodeEncodeError, msgspec.MsgspecError, rfc8785.CanonicalizationError) as error:
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            "the text cannot be stored: it holds one half of a pair of surrogates, which is no text; remove it"
+        ) from error
+    except (msgspec.MsgspecError, rfc8785.CanonicalizationError) as error:
         raise InvalidInput(f"the text cannot be stored: {error}") from error
     if _ESCAPED_CONTROL.search(body):
         _refuse_control(value, "")

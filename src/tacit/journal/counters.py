@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select, update
 from tacit.journal.append import Appender
 from tacit.journal.journal import Journal
 from tacit.stores import schema
+from tacit.stores.analyser import OWN
 from tacit.stores.port import Snapshot
 
 WRITE_EVERY_SECONDS = 10.0
@@ -53,4 +54,4 @@ def _write(appender: Appender, news: Mapping[str, int]) -> None:
 
 def read_counters(snapshot: Snapshot) -> dict[str, int]:
     """Every counter of the store, by name."""
-    return {str(name): int(count) for name, count in snapshot.rows(_all)}
+    return {str(name): int(count) for name, count in snapshot.rows(_all) if not name.startswith(OWN)}

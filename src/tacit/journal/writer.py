@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 from tacit.clock import Clock
 from tacit.errors import Closed, ForkedStore, StoreError, TacitError
 from tacit.journal.answer import Answer
-from tacit.journal.append import Appender, Projection
+from tacit.journal.append import Appender, OutOfOrder, Projection
 from tacit.retry import RetryPolicy, retrying
 from tacit.stores.port import Store
 
@@ -187,14 +187,29 @@ class Writer:
         raise AssertionError("the last attempt returns or raises")
 
     def _commit(self, jobs: list[Job], *, retrying: bool) -> list[Any]:
-        """The result of each job, or why it failed. A savepoint for each is set only once one of them has failed."""
+        """The result of each job, or why it failed.
+
+        The jobs of a group are about several minds, in any order. Another process may hold one of them and wait for
+        one that is held here; so whoever would have to wait out of order begins anew, with all minds in order.
+        """
+        minds: frozenset[bytes] = frozenset()
+        while True:  # each time with one mind more, at least
+            try:
+                return self._commit_holding(minds, jobs, retrying=retrying)
+            except OutOfOrder as error:
+                minds |= error.minds
+
+    def _commit_holding(self, minds: frozenset[bytes], jobs: list[Job], *, retrying: bool) -> list[Any]:
+        """A savepoint for each job is set only once one of them has failed."""
         try:
             with self._appender(retrying=retrying) as appender:
+                appender.hold_all(minds)
                 return [_attempt(job, appender) for job in jobs]
         except _JobFailedError as failed:
             if len(jobs) == 1:
                 return [_Failed(failed.error)]
         with self._appender(retrying=retrying) as appender:
+            appender.hold_all(minds)
             return [_attempt_alone(job, appender) for job in jobs]
 
     @contextlib.contextmanager

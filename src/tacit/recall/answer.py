@@ -18,7 +18,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
     ``score`` orders the hits of one answer; it is no probability, and two answers' scores are not to be compared.
     ``why`` has each signal's part; added up, they are the score. ``duplicates`` are the ids of memories that say nearly
-    the same. Times are µs since 1970 UTC.
+    the same. Times are µs since 1970 UTC, and datetimes under their names without ``_micros``.
     """
 
     id: str
@@ -43,6 +43,21 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     def occurred_at(self) -> datetime | None:
         """When it was said or happened, if somebody told."""
         return None if self.occurred_at_micros is None else from_micros(self.occurred_at_micros)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When this wording came in."""
+        return from_micros(self.recorded_at_micros)
+
+    @property
+    def valid_from(self) -> datetime | None:
+        """Since when it is true, if somebody told."""
+        return None if self.valid_from_micros is None else from_micros(self.valid_from_micros)
+
+    @property
+    def valid_to(self) -> datetime | None:
+        """Until before when it is true, if somebody told."""
+        return None if self.valid_to_micros is None else from_micros(self.valid_to_micros)
 
 
 class Recollection(msgspec.Struct, frozen=True, kw_only=True):

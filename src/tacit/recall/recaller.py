@@ -31,6 +31,7 @@ from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
 from tacit.recall.rows import Held, newest_of_the_time, read_around, read_held, read_rows
 from tacit.recall.vector_index import VectorIndex
+from tacit.stores.analyser import AnalyserWatch
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
 from tacit.stores.text_index import POSTINGS
@@ -87,6 +88,7 @@ class Recaller:
     def __init__(self, meaning: Meaning | None, index: VectorIndex) -> None:
         self._meaning = meaning
         self._index = index
+        self._analyser = AnalyserWatch()
 
     def recall(self, store: Store, mind: bytes, position: int, asked: Asked, now: int) -> Recollection:
         """What matters for a question, as of a position of the journal.
@@ -103,9 +105,11 @@ class Recaller:
         if vectors is not None and self._meaning is not None:
             self._index.prepare(store, mind, self._meaning.model, vectors.shape[1])
         with store.snapshot() as snapshot:
-            return _Recall(self._index, self._meaning, snapshot, mind, position, asked, recipe, now).answer(
+            found = _Recall(self._index, self._meaning, snapshot, mind, position, asked, recipe, now).answer(
                 question, vectors
             )
+            said = self._analyser.said(snapshot)
+        return msgspec.structs.replace(found, notes=(*found.notes, said)) if said else found
 
     def _read(self, snapshot: Snapshot, mind: bytes, query: str, now: int) -> Question:
         terms = list(dict.fromkeys(terms_of(query)))

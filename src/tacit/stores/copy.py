@@ -15,6 +15,7 @@ from sqlalchemy import Select, Table, bindparam, select, tuple_
 
 from tacit.errors import Conflict, NotFound
 from tacit.stores import schema, sqlite_file
+from tacit.stores.analyser import OWN
 from tacit.stores.leftovers import removed_at_the_end
 from tacit.stores.port import Row, Snapshot, Transaction
 from tacit.stores.sqlite import SqliteStore
@@ -43,6 +44,8 @@ def copy_tables(source: Snapshot, target: Transaction) -> dict[str, int]:
             continue
         counts[table.name] = 0
         for rows in batches(source, table):
+            if table is schema.counter:
+                rows = [row for row in rows if not row[0].startswith(OWN)]
             target.insert(table, rows)
             counts[table.name] += len(rows)
             if table is schema.memory:

@@ -78,6 +78,31 @@ class Transaction(Snapshot, Protocol):
         """Take documents away, given the terms with which they were added; those that are not there are left out."""
         ...
 
+    def begin_rebuild(self, analyser: int) -> int:
+        """Begin to make the index of words anew, or go on with what was begun for the same ``analyser``; how many
+        documents are done. Whoever calls it holds the lock on the whole store."""
+        ...
+
+    def is_rebuilding(self) -> bool:
+        """Whether an index is being made anew, by anybody, or was when its maker was killed."""
+        ...
+
+    def rebuilt(self, mind: bytes) -> int:
+        """Up to which number a mind's documents were made anew; 0 for none."""
+        ...
+
+    def rebuild_terms(self, mind: bytes, upto: int, entries: Sequence[TextEntry]) -> None:
+        """Give all documents of a mind whose numbers are above what was ``rebuilt`` and not above ``upto``, anew.
+
+        Whoever calls it holds the lock on the mind.
+        """
+        ...
+
+    def end_rebuild(self) -> None:
+        """Search, from the end of the transaction on, only what was made anew. It must be all, and nobody may write to
+        any mind meanwhile."""
+        ...
+
     def savepoint(self) -> AbstractContextManager[None]:
         """A part that can fail alone: on an exception its changes are undone and the exception goes on."""
         ...

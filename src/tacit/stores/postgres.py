@@ -394,6 +394,27 @@ class _Cursor:
             with self._translated():
                 postgres_text.write(self._cursor, changes)
 
+    def begin_rebuild(self, analyser: int) -> int:
+        with self._translated():
+            return postgres_text.begin(self._cursor, analyser)
+
+    def is_rebuilding(self) -> bool:
+        return self.row(text_index.space_of_mind, mind=text_index.MAKING) is not None
+
+    def rebuilt(self, mind: bytes) -> int:
+        with self._translated():
+            return postgres_text.rebuilt(self._cursor, mind)
+
+    def rebuild_terms(self, mind: bytes, upto: int, entries: Sequence[TextEntry]) -> None:
+        self.write_changes()
+        with self._translated():
+            postgres_text.replace(self._cursor, mind, upto, text_index.changes_of(mind, entries, adding=True))
+
+    def end_rebuild(self) -> None:
+        self.write_changes()
+        with self._translated():
+            postgres_text.end(self._cursor)
+
     def find_terms(
         self,
         mind: bytes,

@@ -10,7 +10,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tacit.errors import InvalidInput, NotAStore, NotFound
-from tacit.stores import objects, postgres_objects, postgres_text, schema
+from tacit.stores import analyser, objects, postgres_objects, postgres_text, schema
 
 DIALECT: Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 SCHEMA_LOCK = 0x5441434954
@@ -91,6 +91,7 @@ def _create(connection: Any, location: str) -> None:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
     connection.execute(f'INSERT INTO "{schema.revision.name}" VALUES (%s)', (schema.SCHEMA_REVISION,))  # noqa: S608 - a constant
+    connection.execute("INSERT INTO counter VALUES (%s, %s)", (analyser.NAME, analyser.ANALYSER))
 
 
 def faults(connection: Any) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Column, Index, LargeBinary, MetaData, Table
 
-from tacit.stores.text_index import K1, Change, Search, runs
+from tacit.stores.text_index import K1, MAKING, Change, Search, is_of_making, making_of, runs
 
 metadata = MetaData()
 text_entry = Table(
@@ -58,6 +58,24 @@ _COUNT_MORE = """
     ON CONFLICT (mind, term) DO UPDATE SET documents = old.documents + excluded.documents
 """
 _DROP_UNUSED = "DELETE FROM text_term WHERE mind = %s AND term = ANY(%s::bigint[]) AND documents <= 0"
+_LEFT_OF_MAKING = """
+    UPDATE text_space SET documents = documents - 1, terms = terms - %s WHERE mind = %s AND last >= %s
+"""
+_MAKING = "SELECT last, epoch FROM text_space WHERE mind = %s"
+_BEGIN = "INSERT INTO text_space VALUES (%s, 0, 0, 0, 0, %s)"
+_FORGET = f"DELETE FROM text_space WHERE {is_of_making('mind')}"  # noqa: S608 - a constant
+_DONE = f"SELECT coalesce(sum(documents), 0)::bigint FROM text_space WHERE {is_of_making('mind')}"  # noqa: S608
+_REPLACE = "DELETE FROM text_entry WHERE mind = %s AND number > %s AND number <= %s RETURNING terms"
+_MADE = """
+    INSERT INTO text_space AS old (mind, space, documents, terms, last, epoch) VALUES (%s, 0, %s, %s, %s, 0)
+    ON CONFLICT (mind) DO UPDATE SET documents = old.documents + excluded.documents,
+        terms = old.terms + excluded.terms, last = excluded.last
+"""
+_TOTALS = """
+    INSERT INTO text_space AS old SELECT substr(mind, 2), 0, documents, terms, last, 0 FROM text_space
+    WHERE length(mind) = 17
+    ON CONFLICT (mind) DO UPDATE SET documents = excluded.documents, terms = excluded.terms, epoch = old.epoch + 1
+"""
 COUNTS = "SELECT term, documents FROM text_term WHERE mind = %s AND term = ANY(%s::bigint[])"
 FIND = f"""
     SELECT number, sum(weight) * {K1 + 1} / (%(at_least)s::float8 + %(by_length)s::float8 * min(length))
@@ -86,7 +104,10 @@ def write(cursor: Any, changes: Sequence[Change]) -> None:
             _count(cursor, mind, run, 1)
             continue
         gone = {row[0] for row in cursor.execute(_REMOVE, (mind, [one.number for one in run])).fetchall()}
-        _count(cursor, mind, [one for one in run if one.number in gone], -1)
+        removed = [one for one in run if one.number in gone]
+        _count(cursor, mind, removed, -1)
+        if removed:
+            cursor.executemany(_LEFT_OF_MAKING, [(one.length, making_of(mind), one.number) for one in removed])
 
 
 def _count(cursor: Any, mind: bytes, changes: Sequence[Change], sign: int) -> None:
@@ -95,9 +116,50 @@ def _count(cursor: Any, mind: bytes, changes: Sequence[Change], sign: int) -> No
     last = max(change.number for change in changes) if sign > 0 else 0
     cursor.execute(_GROW, (mind, sign * len(changes), sign * sum(change.length for change in changes), last))
     counted = Counter(digest for change in changes for digest in _digests(mind, change.terms))
-    cursor.execute(_COUNT_MORE, (mind, list(counted), [sign * count for count in counted.values()]))
-    if sign < 0:
-        cursor.execute(_DROP_UNUSED, (mind, list(counted)))
+    _count_terms(cursor, mind, {term: sign * count for term, count in counted.items()})
+
+
+def _count_terms(cursor: Any, mind: bytes, more: dict[int, int]) -> None:
+    cursor.execute(_COUNT_MORE, (mind, list(more), list(more.values())))
+    fewer = [term for term, count in more.items() if count < 0]
+    if fewer:
+        cursor.execute(_DROP_UNUSED, (mind, fewer))
+
+
+# ── making it anew: in place, as a row holds the digests with which it is to be taken away ───────────────────────────
+
+
+def begin(cursor: Any, analyser: int) -> int:
+    """Begin anew, unless it was begun for the same analyser; how many documents are done."""
+    row = cursor.execute(_MAKING, (MAKING,)).fetchone()
+    if row is None or row[1] != analyser:
+        cursor.execute(_FORGET)
+        cursor.execute(_BEGIN, (MAKING, analyser))
+    return int(cursor.execute(_DONE).fetchone()[0])
+
+
+def rebuilt(cursor: Any, mind: bytes) -> int:
+    """Up to which number the documents of a mind were made anew."""
+    row = cursor.execute(_MAKING, (making_of(mind),)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def replace(cursor: Any, mind: bytes, upto: int, changes: Sequence[Change]) -> None:
+    """Replace the documents of a mind behind those that were made anew, up to a number."""
+    gone = cursor.execute(_REPLACE, (mind, rebuilt(cursor, mind), upto)).fetchall()
+    entries = [(mind, one.number, one.kept_length, _digests(mind, one.terms)) for one in changes]
+    if entries:
+        cursor.executemany(_ADD, entries)
+    counted = Counter(digest for *_, digests in entries for digest in digests)
+    counted.subtract(digest for (digests,) in gone for digest in digests)
+    _count_terms(cursor, mind, {term: count for term, count in counted.items() if count})
+    cursor.execute(_MADE, (making_of(mind), len(changes), sum(one.length for one in changes), upto))
+
+
+def end(cursor: Any) -> None:
+    """Let the totals be those of what was made anew."""
+    cursor.execute(_TOTALS)
+    cursor.execute(_FORGET)
 
 
 def counts(cursor: Any, mind: bytes, terms: Sequence[str]) -> dict[str, int]:

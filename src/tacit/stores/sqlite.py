@@ -29,7 +29,16 @@ from tacit.errors import (
     StoreBusy,
     StoreError,
 )
-from tacit.stores import schema, sqlite_file, sqlite_guest, sqlite_lock, sqlite_objects, sqlite_scrub, sqlite_text
+from tacit.stores import (
+    analyser,
+    schema,
+    sqlite_file,
+    sqlite_guest,
+    sqlite_lock,
+    sqlite_objects,
+    sqlite_scrub,
+    sqlite_text,
+)
 from tacit.stores.forking import GATE
 from tacit.stores.leftovers import remove, removed_at_the_end
 from tacit.stores.objects import differences
@@ -173,6 +182,7 @@ class SqliteStore:
                 connection.execute(str(CreateIndex(index).compile(dialect=dialect.dialect())))
         sqlite_text.create(connection)
         connection.execute(COMPILER.insert_sql(schema.revision), (schema.SCHEMA_REVISION,))
+        connection.execute(COMPILER.insert_sql(schema.counter), (analyser.NAME, analyser.ANALYSER))
         connection.execute("COMMIT")
 
     def _connect(self, target: str, *, immutable: bool = False) -> Any:

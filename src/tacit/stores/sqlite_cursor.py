@@ -12,7 +12,7 @@ from sqlalchemy.sql import Executable
 from sqlcipher3 import dbapi2 as driver
 
 from tacit.errors import Conflict
-from tacit.stores import sqlite_text, text_index
+from tacit.stores import sqlite_reindex, sqlite_text, text_index
 from tacit.stores.port import Row, TextEntry
 from tacit.stores.sqlite_errors import translate, translated
 from tacit.stores.statements import Compiler
@@ -104,6 +104,27 @@ class Cursor:
             changes, self._changes = self._changes, []
             with translated(self._location):
                 sqlite_text.write(self._connection, changes)
+                sqlite_reindex.follow(self._connection, changes)
+
+    def begin_rebuild(self, analyser: int) -> int:
+        with translated(self._location):
+            return sqlite_reindex.begin(self._connection, analyser)
+
+    def is_rebuilding(self) -> bool:
+        return self.row(text_index.space_of_mind, mind=text_index.MAKING) is not None
+
+    def rebuilt(self, mind: bytes) -> int:
+        return sqlite_reindex.rebuilt(self._connection, mind)
+
+    def rebuild_terms(self, mind: bytes, upto: int, entries: Sequence[TextEntry]) -> None:
+        self.write_changes()
+        with translated(self._location):
+            sqlite_reindex.add(self._connection, mind, upto, text_index.changes_of(mind, entries, adding=True))
+
+    def end_rebuild(self) -> None:
+        self.write_changes()
+        with translated(self._location):
+            sqlite_reindex.end(self._connection)
 
     def find_terms(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy.dialects import sqlite as dialect
 
-from tacit.stores import objects, schema, sqlite_text
+from tacit.stores import objects, schema, sqlite_reindex, sqlite_text
 from tacit.stores.objects import Objects
 from tacit.stores.port import Row
 
@@ -17,7 +17,7 @@ _COLUMNS = (
     'SELECT m.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c '
     "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_' ORDER BY m.name, c.pk, c.cid"
 )
-_OF_FTS = {*sqlite_text.CREATE, *sqlite_text.SHADOWS}
+_OF_FTS = {*sqlite_text.CREATE, *sqlite_text.SHADOWS, *sqlite_reindex.TABLES}
 """Tables whose columns are FTS5's own affair; what is in them is checked by ``PRAGMA integrity_check``."""
 _UNIQUE_KEYS = (
     "SELECT m.name, k.name, c.name "
@@ -41,6 +41,8 @@ def found(ask: Callable[[str], list[Row]]) -> Objects:
     """
     listed: Objects = {}
     for kind, name, table, sql in ask(_OTHERS):
+        if name in sqlite_reindex.TABLES:  # an index is being made anew
+            continue
         if kind == "table":
             listed[objects.table(name)] = objects.index_definition(sql) if name in sqlite_text.CREATE else ""
         elif kind == "index":

@@ -24,12 +24,25 @@ from tacit.stores.text_index import K1, MAX_LENGTH, MAX_NUMBER, Change, Search, 
 
 TABLE = "text_index"
 VOCABULARY = "text_vocabulary"
+PARTS = ("config", "data", "idx")
+
+
+def create_table(name: str) -> str:
+    """What makes an empty index of that name."""
+    return f"CREATE VIRTUAL TABLE {name} USING fts5(terms, content='', columnsize=0, detail=none, tokenize='ascii')"
+
+
+def secure_delete(name: str) -> str:
+    """What makes terms that are taken away be gone at once."""
+    return f"INSERT INTO {name}({name}, rank) VALUES ('secure-delete', 1)"
+
+
 CREATE = {
-    TABLE: f"CREATE VIRTUAL TABLE {TABLE} USING fts5(terms, content='', columnsize=0, detail=none, tokenize='ascii')",
+    TABLE: create_table(TABLE),
     VOCABULARY: f"CREATE VIRTUAL TABLE {VOCABULARY} USING fts5vocab({TABLE}, row)",
 }
-SETTINGS = (f"INSERT INTO {TABLE}({TABLE}, rank) VALUES ('secure-delete', 1)",)
-SHADOWS = tuple(f"{TABLE}_{part}" for part in ("config", "data", "idx"))
+SETTINGS = (secure_delete(TABLE),)
+SHADOWS = tuple(f"{TABLE}_{part}" for part in PARTS)
 """The tables in which FTS5 keeps what is in its own."""
 
 _LENGTH_BITS = MAX_LENGTH.bit_length()
@@ -37,9 +50,7 @@ _SPACE_AT = _LENGTH_BITS + MAX_NUMBER.bit_length()
 _MOST_SPACES = 2 ** (63 - _SPACE_AT)
 _FREQUENT = 500  # documents of a term from which on its count is remembered
 _COUNTS_REMEMBERED = 10_000
-_ADD = f"INSERT INTO {TABLE}(rowid, terms) VALUES (?, ?)"
-_REMOVE = f"INSERT INTO {TABLE}({TABLE}, rowid, terms) VALUES ('delete', ?, ?)"
-_SPACE = "SELECT space, documents, terms, last, epoch FROM text_space WHERE mind = ?"
+SPACE = "SELECT space, documents, terms, last, epoch FROM text_space WHERE mind = ?"
 _NEW_SPACE = (
     "INSERT INTO text_space SELECT ?, coalesce(max(space), 0) + 1, 0, 0, 0, 0 FROM text_space "
     "RETURNING space, documents, terms, last, epoch"
@@ -50,7 +61,6 @@ _GROW = """
 """
 COUNT = f"SELECT doc FROM {VOCABULARY} WHERE term = ?"
 COUNT_ON = f"SELECT count(*) FROM {TABLE} WHERE {TABLE} MATCH ? AND rowid BETWEEN ? AND ?"
-_IS_THERE = f"SELECT 1 FROM {TABLE} WHERE {TABLE} MATCH ? AND rowid = ?"
 WITH_TERM = f"SELECT rowid AS place, ? AS weight FROM {TABLE} WHERE {TABLE} MATCH ? AND rowid BETWEEN ? AND ?"
 _BEST = f"""
     SELECT place >> {_LENGTH_BITS} & {MAX_NUMBER},
@@ -100,14 +110,27 @@ def write(connection: Any, changes: Sequence[Change]) -> None:
         LimitExceeded: there are more minds than an index can hold.
     """
     for adding, mind, run in runs(changes):
-        row = connection.execute(_SPACE, (mind,)).fetchone()
+        space = space_of(connection, mind)
         if adding:
-            _add(connection, Space(*row) if row else _new_space(connection, mind), run)
-        elif row:
-            _remove(connection, Space(*row), run)
+            _add(connection, space or new_space(connection, mind), run)
+        elif space:
+            gone = _place_of_all.remove(connection, space, run)
+            if gone:
+                _grow(connection, gone, -1, 1)
 
 
-def _new_space(connection: Any, mind: bytes) -> Space:
+def space_of(connection: Any, mind: bytes) -> Space | None:
+    """A mind's part of the index; None when it has none yet."""
+    row = connection.execute(SPACE, (mind,)).fetchone()
+    return Space(*row) if row else None
+
+
+def new_space(connection: Any, mind: bytes) -> Space:
+    """Make a mind's part of the index, without documents.
+
+    Raises:
+        LimitExceeded: there are more minds than an index can hold.
+    """
     space = Space(*connection.execute(_NEW_SPACE, (mind,)).fetchone())
     if space.space >= _MOST_SPACES:
         raise LimitExceeded(f"a file holds memories of at most {_MOST_SPACES - 1:,} minds; use a further store")
@@ -116,18 +139,11 @@ def _new_space(connection: Any, mind: bytes) -> Space:
 
 def _add(connection: Any, space: Space, changes: Sequence[Change]) -> None:
     late = [change for change in changes if change.number <= space.last]
-    again = [change for change in late if _is_there(connection, space, change)]
+    again = [change for change in late if _place_of_all.has(connection, space, change)]
     if again or len({change.number for change in changes}) < len(changes):
         raise Conflict("a document is in the index already", table=TABLE)
-    connection.executemany(_ADD, [_row(space, change) for change in changes])
+    _place_of_all.add(connection, space, changes)
     _grow(connection, changes, 1, 1 if late else 0)
-
-
-def _remove(connection: Any, space: Space, changes: Sequence[Change]) -> None:
-    there = {change.number: change for change in changes if _is_there(connection, space, change)}
-    if there:
-        connection.executemany(_REMOVE, [_row(space, change) for change in there.values()])
-        _grow(connection, list(there.values()), -1, 1)
 
 
 def _grow(connection: Any, changes: Sequence[Change], sign: int, epochs: int) -> None:
@@ -136,9 +152,29 @@ def _grow(connection: Any, changes: Sequence[Change], sign: int, epochs: int) ->
     connection.execute(_GROW, (sign * len(changes), sign * terms, last, epochs, changes[0].mind))
 
 
-def _is_there(connection: Any, space: Space, change: Change) -> bool:
-    place = _place(space, change.number, change.kept_length)
-    return connection.execute(_IS_THERE, (_quoted(space, change.terms[0]), place)).fetchone() is not None
+class Place:
+    """A table of FTS5 to which documents are written."""
+
+    def __init__(self, table: str) -> None:
+        self._add = f"INSERT INTO {table}(rowid, terms) VALUES (?, ?)"
+        self._remove = f"INSERT INTO {table}({table}, rowid, terms) VALUES ('delete', ?, ?)"
+        self._is_there = f"SELECT 1 FROM {table} WHERE {table} MATCH ? AND rowid = ?"
+
+    def has(self, connection: Any, space: Space, change: Change) -> bool:
+        place = _place(space, change.number, change.kept_length)
+        return connection.execute(self._is_there, (_quoted(space, change.terms[0]), place)).fetchone() is not None
+
+    def add(self, connection: Any, space: Space, changes: Sequence[Change]) -> None:
+        connection.executemany(self._add, [_row(space, change) for change in changes])
+
+    def remove(self, connection: Any, space: Space, changes: Sequence[Change]) -> list[Change]:
+        """Take away those that are there, each once; which they were."""
+        there = {change.number: change for change in changes if self.has(connection, space, change)}
+        connection.executemany(self._remove, [_row(space, change) for change in there.values()])
+        return list(there.values())
+
+
+_place_of_all = Place(TABLE)
 
 
 def _row(space: Space, change: Change) -> tuple[int, str]:

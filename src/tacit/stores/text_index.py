@@ -45,6 +45,10 @@ MAX_LENGTH = 255
 MAX_NUMBER = 2**36 - 1
 """The highest number of a document."""
 
+MAKING = b"+"
+"""The row of ``text_space`` that is there while an index is made anew, its ``epoch`` being the analyser's number. The
+one that tells how far a mind is has this before its id; ids of minds have 16 bytes."""
+
 _is_no_term = re.compile(r"[\x00-\x1f!-/:-@A-Z\[-`{-\x7f]").search
 _own = schema.text_space.c
 space_of_mind = select(*[column for column in _own if column.name != "mind"]).where(_own.mind == bindparam("mind"))
@@ -96,6 +100,16 @@ def changes_of(mind: bytes, entries: Iterable[TextEntry], *, adding: bool) -> li
         if not 0 < change.number <= MAX_NUMBER:
             raise InvalidInput(f"{change.number} is no number of a document; it must be 1 to {MAX_NUMBER:,}")
     return [change for change in changes if change.terms]
+
+
+def making_of(mind: bytes) -> bytes:
+    """The key of what ``text_space`` tells of a mind while its index is made anew."""
+    return MAKING + mind
+
+
+def is_of_making(column: str) -> str:
+    """The condition, in SQL, that a key of ``text_space`` is one of those."""
+    return f"length({column}) IN (1, 17)"
 
 
 def runs(changes: Iterable[Change]) -> Iterator[tuple[bool, bytes, list[Change]]]:

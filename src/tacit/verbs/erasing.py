@@ -9,7 +9,7 @@ import msgspec
 
 from tacit.errors import InvalidInput
 from tacit.experience import entrance
-from tacit.experience.erasing.receipt import Receipt, ReceiptCheck, check_receipt
+from tacit.experience.erasing.receipt import NO_RECEIPT, Receipt, ReceiptCheck, check_receipt
 from tacit.experience.erasing.target import target_of
 from tacit.ops.logging import operation
 from tacit.verbs.base import View
@@ -44,7 +44,8 @@ class Erasing(View):
             dry_run: only tell what would go, with the same counts.
 
         Returns:
-            a signed receipt without any content. Asked again, when nothing is left, it tells of what went before.
+            a signed receipt without any content. Asked again, when nothing is left, it is ``repeated``: it
+            tells of what went before.
 
         Raises:
             InvalidInput: not exactly one thing was named.
@@ -70,6 +71,6 @@ class Erasing(View):
             try:
                 receipt = msgspec.convert(receipt, Receipt)
             except msgspec.MsgspecError as error:
-                raise InvalidInput(f"this is not the receipt of an erasure: {error}") from error
+                raise InvalidInput(NO_RECEIPT) from error
         with self._reading("receipt.check") as snapshot:
             return check_receipt(snapshot, self.recorder.mind.id, receipt)

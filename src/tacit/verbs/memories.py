@@ -12,7 +12,7 @@ from tacit.clock import to_micros
 from tacit.errors import InvalidInput, shown
 from tacit.experience.episode import Json
 from tacit.experience.memory.check import said_from
-from tacit.experience.memory.memory import Memory, MemoryKind, Said
+from tacit.experience.memory.memory import Memory, MemoryKind, Said, memory_of_said, said_of
 from tacit.experience.memory.remember import Rememberer, Written
 from tacit.experience.memory.views import (
     MemoryFilter,
@@ -146,8 +146,9 @@ class Memories(PastMemories):
         fields = {name: value for name, value in locals().items() if name not in ("self", "key")}
         return as_memory(self.recorder, Rememberer(self.recorder).remember(said_from(fields), key=key).result())
 
-    def remember_many(self, memories: Iterable[Mapping[str, Any] | Said]) -> RememberReport:
-        """Remember many things; each a mapping of the keywords of :meth:`remember` (without ``key``).
+    def remember_many(self, memories: Iterable[Mapping[str, Any] | Said | Memory]) -> RememberReport:
+        """Remember many things; each a mapping of the keywords of :meth:`remember` (without ``key``), or a memory
+        that was read, also in another mind.
 
         All are checked before any is written, and written in batches of a thousand, each all or none.
 
@@ -159,7 +160,7 @@ class Memories(PastMemories):
         all_said = []
         for number, each in enumerate(memories, start=1):
             try:
-                all_said.append(each if isinstance(each, Said) else said_from(each))
+                all_said.append(_said(each))
             except InvalidInput as error:
                 raise type(error)(f"memory {number}: {error.message}", **error.context, number=number) from error
         report = RememberReport()
@@ -196,15 +197,18 @@ class Memories(PastMemories):
         return Rememberer(self.recorder).forget([parse_id(id) for id in ids], "asked").result()
 
 
+def _said(given: Mapping[str, Any] | Said | Memory) -> Said:
+    if isinstance(given, Memory):
+        return said_of(given)
+    return given if isinstance(given, Said) else said_from(given)
+
+
 def as_memory(recorder: Recorder, written: Written) -> Memory:
     """A memory that was just written. One with a subject may have been closed in the same moment by a newer one."""
     mind = recorder.mind.id
     if written.said is not None and not written.said.subject:
-        return Memory(
-            **msgspec.structs.asdict(written.said),
-            id=format_id(written.id),
-            mind=format_id(mind),
-            recorded_at=written.recorded_at,
+        return memory_of_said(
+            written.said, id=format_id(written.id), mind=format_id(mind), recorded_at=written.recorded_at
         )
     with recorder.journal.store.snapshot() as snapshot:
         return memory_history(snapshot, mind, written.id)[-1]

@@ -85,7 +85,12 @@ class Recalls(View):
 
 
 def _checked_query(query: object) -> str:
-    if not isinstance(query, str) or not query.strip():
+    if not isinstance(query, str):
+        raise InvalidInput(
+            f"recall needs a query in words, such as 'which seat does Ann like?', not {type(query).__name__}",
+            field="query",
+        )
+    if not query.strip():
         raise InvalidInput("recall needs a query: what is wanted to be known?", field="query")
     entrance.check_whole(query, "query")
     entrance.check_text(query, LONGEST_QUERY_BYTES, "query", "one question")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tacit.bench.store import open_with_vectors
 from tacit.errors import ModelError
+from tacit.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     import numpy
@@ -43,7 +44,7 @@ class TacitPeer:
 
     def __init__(self, folder: Path, given: Given) -> None:
         self._given = given
-        self._opening = open_with_vectors(folder / "tacit.db", GivenVectors(given))
+        self._opening = open_with_vectors(SqliteStore(folder / "tacit.db"), GivenVectors(given))
         self._opened = self._opening.__enter__()
         self._mind = self._opened.mind()
 

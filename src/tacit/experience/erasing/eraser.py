@@ -83,13 +83,15 @@ class Eraser:
             if done:
                 self._tell(mind, done)
             self._scrub()
-        if not done:
+        again = not done
+        if again:
             with self._journal.store.snapshot() as snapshot:
                 done = erasures(snapshot, mind.id, request)
             self._tell(mind, done)
         if not done and target.what in ("memory", "episode"):
             raise nothing_there(target)
-        return signed(self._receipt(mind, target, done), self._journal.node)
+        receipt = signed(self._receipt(mind, target, done), self._journal.node)
+        return msgspec.structs.replace(receipt, repeated=again and bool(done))
 
     def preview(self, mind: MindInfo, target: Target) -> Receipt:
         """What erasing would remove, with the same counts; nothing is changed.

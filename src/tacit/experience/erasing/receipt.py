@@ -21,6 +21,7 @@ from tacit.stores.port import Snapshot
 
 _TAG = b"tacit/erased/1".ljust(16, b"\x00")
 _MOST_TOLD = 100
+NO_RECEIPT = "this is not the receipt of an erasure; give what mind.erase returned, or its JSON as it was written"
 _node, _payload = schema.node, schema.payload
 _known = select(_node.c.origin).where(_node.c.origin == bindparam("origin"))
 _place = select(schema.event.c.position).where(
@@ -82,6 +83,9 @@ class Receipt(Data, frozen=True, kw_only=True, omit_defaults=False):
     """Ed25519, in hex, over the rest of the receipt; empty when nothing was done."""
     dry_run: bool = False
     """Whether this only tells what would go."""
+    repeated: bool = False
+    """Whether nothing was left to erase, so that this tells again what was erased at ``erased_at``. It is about the
+    call, not about what was erased, so it is not signed."""
 
     def to_json(self) -> bytes:
         """The receipt as JSON, to be kept."""
@@ -96,8 +100,8 @@ class Receipt(Data, frozen=True, kw_only=True, omit_defaults=False):
         """
         try:
             return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise InvalidInput(f"this is not the receipt of an erasure: {error}") from error
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise InvalidInput(NO_RECEIPT) from error
 
 
 class ReceiptCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,9 +118,9 @@ def signed(receipt: Receipt, node: Node) -> Receipt:
 
 
 def _message(receipt: Receipt) -> bytes:
-    """The signed bytes: a tag, and the receipt without its signature as canonical JSON."""
+    """The signed bytes: a tag, and the receipt as canonical JSON, without its signature and what is not signed."""
     fields: dict[str, Any] = msgspec.to_builtins(receipt)
-    del fields["signature"]
+    del fields["signature"], fields["repeated"]
     fields["erased_at"] = str(receipt.erased_at)
     return _TAG + canonical.encode(fields)
 

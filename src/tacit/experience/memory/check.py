@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tacit.clock import to_micros
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, shown
 from tacit.experience import entrance
 from tacit.experience.limits import Limits
 from tacit.experience.memory.memory import MEMORY_KINDS, Said
@@ -26,12 +26,15 @@ def said_from(fields: Mapping[str, Any]) -> Said:
     for name in _TIMES:
         moment: Any = given.get(name)
         if moment is not None and type(moment) is not int:
-            given[name] = to_micros(moment)
+            try:
+                given[name] = to_micros(moment)
+            except InvalidInput as error:
+                raise InvalidInput(f"{name}: {error.message}", **error.context, field=name) from error
     given["metadata"] = entrance.object_of(given.get("metadata"), "metadata")
     kind = given.get("kind", "note")
     if kind not in MEMORY_KINDS:
         known = ", ".join(MEMORY_KINDS)
-        raise InvalidInput(f"{kind!r} is no kind of memory; use one of {known}", field="kind")
+        raise InvalidInput(f"{shown(kind)} is no kind of memory; use one of {known}", field="kind")
     said: Said = entrance.build(Said, given, "memory")
     return said
 

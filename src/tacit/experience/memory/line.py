@@ -30,7 +30,7 @@ def line_of_memory(memory: Memory) -> bytes:
 
     It is the wording of now, with the time at which that came in; what was said before is not in it.
     """
-    told = {"id": memory.id, "recorded_at": memory.recorded_at, **msgspec.to_builtins(said_of(memory))}
+    told = {"id": memory.id, "recorded_at": memory.recorded_at_micros, **msgspec.to_builtins(said_of(memory))}
     return msgspec.json.encode({MEMORY_FIELD: told}) + b"\n"
 
 

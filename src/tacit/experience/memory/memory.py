@@ -16,6 +16,9 @@ Ending: TypeAlias = Literal["", "corrected", "superseded", "forgotten"]
 STANDING_KINDS: tuple[MemoryKind, ...] = ("instruction", "preference")
 """Kinds that hold whatever is asked: recall always considers them, though they rarely share a word with a question."""
 
+SAID_TIMES = frozenset({"occurred_at", "valid_from", "valid_to"})
+"""Fields that are µs since 1970 UTC in what is said, and datetimes in what is read, beside ``…_micros``."""
+
 
 class Said(Data, frozen=True):
     """What somebody wants to be remembered, as it is stored.
@@ -49,26 +52,70 @@ class Said(Data, frozen=True):
     metadata: dict[str, Json] = msgspec.field(default_factory=dict)
 
 
-class Memory(Said, frozen=True, kw_only=True):
-    """A memory as it is read back.
+class Memory(Data, frozen=True, kw_only=True):
+    """A memory as it is read back: what was said, with the times under the names that they have in all that is read.
 
-    ``recorded_at`` is when this wording came in; µs since 1970 UTC. ``ending`` says why it is no longer what is
-    remembered: it was corrected; a newer memory of the same subject, ``superseded_by``, took its place; or it was
-    forgotten. Empty: it holds.
+    ``recorded_at_micros`` is when this wording came in; times are µs since 1970 UTC, and datetimes under their names
+    without ``_micros``. ``ending`` says why it is no longer what is remembered: it was corrected; a newer memory of the
+    same subject, ``superseded_by``, took its place; or it was forgotten. Empty: it holds.
     """
 
+    text: str
+    kind: MemoryKind = "note"
+    user: str = ""
+    session: str = ""
+    agent: str = ""
+    speaker: str = ""
+    subject: str = ""
+    source_id: str = ""
+    occurred_at_micros: int | None = None
+    valid_from_micros: int | None = None
+    valid_to_micros: int | None = None
+    importance: float | None = None
+    metadata: dict[str, Json] = msgspec.field(default_factory=dict)
     id: str
     mind: str
-    recorded_at: int
+    recorded_at_micros: int
     ending: Ending = ""
     superseded_by: str = ""
 
     @property
+    def occurred_at(self) -> datetime | None:
+        """When it was said or happened, if somebody told."""
+        return _datetime(self.occurred_at_micros)
+
+    @property
+    def valid_from(self) -> datetime | None:
+        """Since when it is true, if somebody told."""
+        return _datetime(self.valid_from_micros)
+
+    @property
+    def valid_to(self) -> datetime | None:
+        """Until before when it is true, if somebody told."""
+        return _datetime(self.valid_to_micros)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When this wording came in."""
+        return from_micros(self.recorded_at_micros)
+
+    @property
     def when(self) -> datetime:
         """When it was said or happened; when it was recorded, if nobody told."""
-        return from_micros(self.recorded_at if self.occurred_at is None else self.occurred_at)
+        return self.recorded_at if self.occurred_at is None else self.occurred_at
 
 
 def said_of(memory: Memory) -> Said:
     """What was said, without what the store adds to it."""
-    return Said(**{name: getattr(memory, name) for name in Said.__struct_fields__})
+    told = {name: getattr(memory, f"{name}_micros" if name in SAID_TIMES else name) for name in Said.__struct_fields__}
+    return Said(**told)
+
+
+def memory_of_said(said: Said, *, id: str, mind: str, recorded_at: int) -> Memory:
+    """What was just said, as it is read back while it holds."""
+    told = {f"{name}_micros" if name in SAID_TIMES else name: getattr(said, name) for name in Said.__struct_fields__}
+    return Memory(**told, id=id, mind=mind, recorded_at_micros=recorded_at)
+
+
+def _datetime(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
