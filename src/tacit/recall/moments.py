@@ -7,6 +7,7 @@ and a question without a time in it must cost nothing. What is not understood is
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -23,6 +24,9 @@ _NUMBERS["a"] = _NUMBERS["an"] = 1
 _DAY = timedelta(days=1)
 TEXTS_READ = 20_000
 """Texts of which it is remembered what they tell: those that answer once are candidates again and again."""
+_YEARS_BACK = 3
+_MOST_SPANS = 4
+"""Of a question that names many times, so many are looked into."""
 _LONGEST = 1_000
 """Characters of a question that are looked at."""
 
@@ -126,6 +130,21 @@ def nearness(period: Period, moment: int) -> float:
         return 0.0
     away = start - moment if moment < start else moment - end
     return float(0.5 ** (1 + away / (end - start)))
+
+
+def spans_of(periods: Sequence[Period], now: int) -> list[tuple[int | None, int | None]]:
+    """The stretches of time that are meant, from … until before …, µs since 1970 UTC; None where one is open. Of a month
+    or a day of no year the last ones before now."""
+    year = datetime.fromtimestamp(now / 1e6, UTC).year
+    found: dict[tuple[int | None, int | None], None] = {}
+    for period in periods:
+        if period.month is None:
+            found[period.start, period.end] = None
+            continue
+        for dated in (_dated(year - back, period.month, period.day) for back in range(_YEARS_BACK)):
+            if dated.start is not None and dated.start <= now:
+                found[dated.start, dated.end] = None
+    return list(found)[:_MOST_SPANS]
 
 
 def _dated(year: int | None, month: int | None, day: int | None) -> Period:

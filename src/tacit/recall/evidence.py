@@ -1,0 +1,61 @@
+"""Whether a question has anything to do with what is remembered: where it has not, the best of it is no answer.
+
+The rule leaves out little. One word that the mind knows, one name or one time is enough to answer; so is a meaning that
+is no worse than chance would have it. What is judged is the question as a whole: that each hit has some evidence of its
+own, the scores tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log, sqrt
+from typing import TYPE_CHECKING, Literal
+
+from tacit.recall.pool import Statistics
+from tacit.recall.question import Question
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    Real = NDArray[numpy.float64]
+
+Evidence = Literal["some", "none", "unasked"]
+"""``some``: it is answered. ``none``: what holds whatever is asked is all that there is to say. ``unasked``: nothing is
+asked, for the question has neither a word that the mind knows nor one that the embedder knows."""
+
+LEAST_FAMILIARITY = 0.1
+"""Meaning keeps so much of its weight whatever the question is written in, so that it decides where words are equal."""
+_FEW = 64
+"""Among fewer memories the nearest of them says too little of chance."""
+_MARGIN = 1.0
+"""Deviations. Of questions that are about something, one in twenty has a nearest memory that lies by so much below what
+is expected of the best of random ones; of questions in no language, about one in twenty lies by so much above it."""
+
+
+def evidence_for(
+    question: Question,
+    signals: Mapping[str, Real],
+    places: NDArray[numpy.int64],
+    statistics: Statistics,
+    compared: bool,
+) -> Evidence:
+    """What a question has to do with the candidates at some places.
+
+    Args:
+        compared: whether the question has a vector that memories were compared with.
+    """
+    if not question.terms and not question.names:
+        return "unasked"
+    if question.names or question.periods or question.trend or signals["words"][places].any():
+        return "some"
+    if not compared or not signals["meaning"][places].any():
+        return "none"
+    many = statistics.compared or statistics.documents
+    known = statistics.familiarity > LEAST_FAMILIARITY
+    if many < _FEW:
+        return "some" if known else "unasked"
+    chance = sqrt(2 * log(many))  # what the best of so many draws from a normal distribution comes to
+    if float(signals["meaning"][places].max()) >= chance + (-_MARGIN if known else _MARGIN):
+        return "some"
+    return "none" if known else "unasked"
