@@ -133,8 +133,8 @@ def nearness(period: Period, moment: int) -> float:
 
 
 def spans_of(periods: Sequence[Period], now: int) -> list[tuple[int | None, int | None]]:
-    """The stretches of time that are meant, from … until before …, µs since 1970 UTC; None where one is open. Of a month
-    or a day of no year the last ones before now."""
+    """The stretches of time that are meant, from … until before …, µs since 1970 UTC; None where one is open. Of a
+    month or a day of no year the last ones before now."""
     year = datetime.fromtimestamp(now / 1e6, UTC).year
     found: dict[tuple[int | None, int | None], None] = {}
     for period in periods:

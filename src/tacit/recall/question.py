@@ -11,6 +11,7 @@ import msgspec
 
 from tacit.recall.moments import Period, asks_when, periods_in, trend_of
 from tacit.recall.wording import ROLES
+from tacit.stores.terms import EMOJI
 
 Analyse = Callable[[str], Sequence[str]]
 """Makes terms of a text, with repeats and in order: the same for what is remembered and for what is asked."""
@@ -36,7 +37,7 @@ _MARKS = (
 )
 """Signs that belong to the letters beside them and are none of ``\\w``: vowels of many scripts are such."""
 _LATIN = "0-9A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff"
-_WORD = re.compile(rf"[{_LATIN}][\w{_MARKS}]*|\w[\w{_MARKS}'ʼ׳]*")
+_WORD = re.compile(rf"[{_LATIN}][\w{_MARKS}]*|\w[\w{_MARKS}'ʼ׳]*|[{EMOJI}]")
 """A word of a question. In Latin letters an apostrophe ends one, so that what follows it can be told to be common; in
 other scripts it is a letter of the word."""
 
