@@ -127,11 +127,8 @@ class _Model:
             if any(map(str.isalnum, text[start:end])):
                 words.setdefault(word, []).append((token, end - start))
         letters = sum(size for pieces in words.values() for _, size in pieces)
-        whole = sum(
-            pieces[0][1]
-            for pieces in words.values()
-            if len(pieces) == 1 and pieces[0][1] > 1 and pieces[0][0] != _UNKNOWN
-        )
+        alone = [pieces[0] for pieces in words.values() if len(pieces) == 1]
+        whole = sum(size for token, size in alone if token != _UNKNOWN and (size > 1 or token.isascii()))
         return min(1.0, max(0.0, (whole / letters - _STRANGE) / (_FAMILIAR - _STRANGE))) if letters else 0.0
 
     def _run(self, tokens: list[list[int]]) -> Any:

@@ -28,9 +28,11 @@ LEAST_FAMILIARITY = 0.1
 """Meaning keeps so much of its weight whatever the question is written in, so that it decides where words are equal."""
 _FEW = 64
 """Among fewer memories the nearest of them says too little of chance."""
+_LEAST = 5
+"""Among fewer it is told at all from a text in a language that the embedder knows."""
 _MARGIN = 1.0
-"""Deviations. Of questions that are about something, one in twenty has a nearest memory that lies by so much below what
-is expected of the best of random ones; of questions in no language, about one in twenty lies by so much above it."""
+"""Deviations. Of questions in a language that the embedder knows, one in twenty has a nearest memory that lies by so
+much below what is expected of the best of random ones. What is in no language, or misspelt, has to reach that."""
 
 
 def evidence_for(
@@ -45,17 +47,28 @@ def evidence_for(
     Args:
         compared: whether the question has a vector that memories were compared with.
     """
-    if not question.terms and not question.names:
+    if not question.terms and not question.names and not question.periods:
         return "unasked"
     if question.names or question.periods or question.trend or signals["words"][places].any():
         return "some"
     if not compared or not signals["meaning"][places].any():
         return "none"
-    many = statistics.compared or statistics.documents
     known = statistics.familiarity > LEAST_FAMILIARITY
+    many = statistics.compared or statistics.documents
     if many < _FEW:
-        return "some" if known else "unasked"
-    chance = sqrt(2 * log(many))  # what the best of so many draws from a normal distribution comes to
-    if float(signals["meaning"][places].max()) >= chance + (-_MARGIN if known else _MARGIN):
-        return "some"
-    return "none" if known else "unasked"
+        is_near = known or _stands_out(signals["meaning"][places])
+    else:
+        chance = sqrt(2 * log(many))  # what the best of so many draws from a normal distribution comes to
+        is_near = float(signals["meaning"][places].max()) >= chance - _MARGIN * known
+    return "some" if is_near else "none" if known else "unasked"
+
+
+def _stands_out(meaning: Real) -> bool:
+    """Whether the nearest of a few lies as far above the others as the best of so many seldom does."""
+    others = sorted(meaning.tolist())
+    best = others.pop()
+    if len(others) < _LEAST:
+        return False
+    mean = sum(others) / len(others)
+    spread = sqrt(sum((other - mean) ** 2 for other in others) / len(others))
+    return bool(best - mean >= spread * sqrt(2 * log(len(meaning))))

@@ -95,6 +95,14 @@ def periods_in(question: str, now: int) -> tuple[Period, ...]:
     return tuple(period for period in turned if period != Period())
 
 
+def without_times(question: str) -> str:
+    """The question without the words that name a stretch of time."""
+    left = question[:_LONGEST].casefold()
+    for named in (_ISO, _DATED, _AGO, _NAMED, _YEAR):
+        left = named.sub(" ", left)
+    return left + question[_LONGEST:]
+
+
 def asks_when(question: str) -> bool:
     """Whether a time is asked for."""
     return bool(_ASKS_WHEN.search(question[:_LONGEST].casefold()))

@@ -84,7 +84,8 @@ def judged(
     places = numpy.array([place for place, item in enumerate(pool.items) if item.ranked], dtype=numpy.int64)
     if not len(places) or most < 1:
         return Judged([], "some")
-    recipe = recipe.with_meaning_by(max(LEAST_FAMILIARITY, statistics.familiarity))
+    familiarity = 0.0 if question.about_time else statistics.familiarity  # of a time alone a vector says nothing
+    recipe = recipe.with_meaning_by(max(LEAST_FAMILIARITY, familiarity))
     signals = signals_of(question, vectors, pool, statistics, recipe)
     evidence = evidence_for(question, signals, places, statistics, vectors is not None)
     if evidence == "none":

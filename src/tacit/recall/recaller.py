@@ -242,6 +242,7 @@ class _Recall:
                 _, numbers = self._nearest(vectors, self._asked.wanted, _FARTHER * max(_COMPARED, most))
             held = read_held(self._snapshot, self._mind, numbers, self._position)
             numbers = [number for number in numbers if number in held and self._is_of_the_time(held[number])]
+            self._meant = len(numbers)
         return [number for number, _ in self._compared(numbers, vectors.mean(axis=0))][:most]
 
     def _nearest(self, vectors: Real, wanted: MemoryFilter, most: int) -> tuple[int, list[int]]:
