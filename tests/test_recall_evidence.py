@@ -132,7 +132,7 @@ def test_meaning_weighs_less_in_a_language_that_the_embedder_does_not_know_and_t
     with open_mind(tmp_path / "store.db") as mind:
         mind.remember_many([{"text": "Alma adopted a dog"}, {"text": "اشترى أنطون دراجة من السوق أمس"}])
         mind.settle(120)
-        for query, share in (("Who adopted a dog?", 1.0), ("ماذا اشترى أنطون من السوق؟", 0.1)):
+        for query, share in (("Who adopted a dog?", 1.0), ("ماذا اشترى أنطون من السوق؟", 0.03)):
             hit = mind.recall(query)[0]
             weights = {reason.signal: reason.weight for reason in hit.why}
             assert weights["meaning"] == pytest.approx(share * DEFAULT.weights["meaning"])

@@ -25,7 +25,7 @@ BATCH_TEXTS = 64
 BATCH_TOKENS = 512
 """Texts times the longest of them in one run of the model. What the model holds in memory grows with it."""
 
-_STRANGE, _FAMILIAR = 0.4, 0.7
+_STRANGE, _FAMILIAR = 0.4, 0.6
 """The share of a text's letters that stand in whole words of the vocabulary: what is below the first is in no language
 that the model knows, what is above the second is."""
 _UNKNOWN = "[UNK]"

@@ -24,7 +24,7 @@ Evidence = Literal["some", "none", "unasked"]
 """``some``: it is answered. ``none``: what holds whatever is asked is all that there is to say. ``unasked``: nothing is
 asked, for the question has neither a word that the mind knows nor one that the embedder knows."""
 
-LEAST_FAMILIARITY = 0.1
+LEAST_FAMILIARITY = 0.03
 """Meaning keeps so much of its weight whatever the question is written in, so that it decides where words are equal."""
 _FEW = 64
 """Among fewer memories the nearest of them says too little of chance."""
