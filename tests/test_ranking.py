@@ -13,6 +13,7 @@ import pytest
 
 from tacit.errors import InvalidInput
 from tacit.recall.budget import packed, tokens_of
+from tacit.recall.evidence import LEAST_FAMILIARITY
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
 from tacit.recall.ranking import Ranked, rank
@@ -115,6 +116,8 @@ QUESTIONS = (
 def test_the_contributions_of_a_hit_are_exactly_its_score(text: str, recipe: Recipe) -> None:
     hits = ranked(text, chat(), recipe)
     assert len(hits) == (len(CHAT) if text else 0)
+    if "week" in text:  # a time is all that it is about, and of that a vector says nothing
+        recipe = recipe.with_meaning_by(LEAST_FAMILIARITY)
     for hit in hits:
         assert hit.score == sum(share.contribution for share in hit.why)
         assert all(share.contribution == share.weight * share.value for share in hit.why)

@@ -30,9 +30,10 @@ _FEW = 64
 """Among fewer memories the nearest of them says too little of chance."""
 _LEAST = 5
 """Among fewer it is told at all from a text in a language that the embedder knows."""
-_MARGIN = 1.0
-"""Deviations. Of questions in a language that the embedder knows, one in twenty has a nearest memory that lies by so
-much below what is expected of the best of random ones. What is in no language, or misspelt, has to reach that."""
+_MARGIN = 1.5
+"""Deviations. The nearest memory to a question in a language that the embedder knows lies by so much below what is
+expected of the best of random ones only where it has nothing to do with it. What is in no language, or misspelt, has
+to reach that."""
 
 
 def evidence_for(
