@@ -13,6 +13,7 @@ import pytest
 
 from tacit.errors import InvalidInput
 from tacit.recall.budget import packed, tokens_of
+from tacit.recall.evidence import LEAST_FAMILIARITY
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
 from tacit.recall.ranking import Ranked, rank
@@ -114,7 +115,9 @@ QUESTIONS = (
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_the_contributions_of_a_hit_are_exactly_its_score(text: str, recipe: Recipe) -> None:
     hits = ranked(text, chat(), recipe)
-    assert len(hits) == len(CHAT)
+    assert len(hits) == (len(CHAT) if text else 0)
+    if "week" in text:  # a time is all that it is about, and of that a vector says nothing
+        recipe = recipe.with_meaning_by(LEAST_FAMILIARITY)
     for hit in hits:
         assert hit.score == sum(share.contribution for share in hit.why)
         assert all(share.contribution == share.weight * share.value for share in hit.why)
@@ -373,7 +376,7 @@ def test_nothing_is_ranked_where_there_is_nothing() -> None:
     nothing = Statistics(documents=0, mean_length=0.0, frequencies={})
     assert rank(question, None, Pool([]), nothing) == []
     assert ranked("beagle", chat(), most=0) == []
-    assert len(rank(question, None, Pool(chat()), nothing)) == len(CHAT)
+    assert rank(question, None, Pool(chat()), nothing) == []
 
 
 @pytest.mark.requirement("RE-02")

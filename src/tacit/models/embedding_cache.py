@@ -68,6 +68,11 @@ class CachedEmbedder:
     def dimension(self) -> int:
         return self._embedder.dimension
 
+    def familiarity(self, text: str) -> float:
+        """How well the model behind knows the language of a text, 0 … 1; 1 for one that does not tell."""
+        tell = getattr(self._embedder, "familiarity", None)
+        return 1.0 if tell is None else float(tell(text))
+
     def forget(self) -> None:
         """Let go of what was embedded: something was erased, and nobody knows which of it was its."""
         self._cache.clear()

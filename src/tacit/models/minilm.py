@@ -25,6 +25,11 @@ BATCH_TEXTS = 64
 BATCH_TOKENS = 512
 """Texts times the longest of them in one run of the model. What the model holds in memory grows with it."""
 
+_STRANGE, _FAMILIAR = 0.4, 0.6
+"""The share of a text's letters that stand in whole words of the vocabulary: what is below the first is in no language
+that the model knows, what is above the second is."""
+_UNKNOWN = "[UNK]"
+
 
 class MiniLM:
     """all-MiniLM-L6-v2. A text is read up to its 256th token (or its 10,000th character, should that come first);
@@ -57,6 +62,12 @@ class MiniLM:
         """
         wanted = checked_texts(texts)
         return unit_vectors(self._model().embed(wanted, self._threads), len(wanted), DIMENSION, "all-MiniLM-L6-v2")
+
+    def familiarity(self, text: str) -> float:
+        """How far the model knows the language of a text, 0 … 1: by the share of its letters that stand in words which
+        the model's vocabulary has as a whole. Of questions in English these are two thirds to all, of such in other
+        languages, or in none, seldom more than a half. 1 as long as the model is not loaded."""
+        return 1.0 if self._loaded is None else self._loaded.familiarity(text)
 
     def _model(self) -> _Model:
         if self._loaded is None:
@@ -107,6 +118,18 @@ class _Model:
         with GATE.entered():
             ids: list[int] = self._tokenizer.encode(text[:LONGEST_CHARACTERS]).ids
             return ids
+
+    def familiarity(self, text: str) -> float:
+        with GATE.entered():
+            read = self._tokenizer.encode(text[:LONGEST_CHARACTERS], add_special_tokens=False)
+        words: dict[int | None, list[tuple[str, int]]] = {}
+        for word, token, (start, end) in zip(read.word_ids, read.tokens, read.offsets, strict=True):
+            if any(map(str.isalnum, text[start:end])):
+                words.setdefault(word, []).append((token, end - start))
+        letters = sum(size for pieces in words.values() for _, size in pieces)
+        alone = [pieces[0] for pieces in words.values() if len(pieces) == 1]
+        whole = sum(size for token, size in alone if token != _UNKNOWN and (size > 1 or token.isascii()))
+        return min(1.0, max(0.0, (whole / letters - _STRANGE) / (_FAMILIAR - _STRANGE))) if letters else 0.0
 
     def _run(self, tokens: list[list[int]]) -> Any:
         """The vectors of one batch, whose last text is its longest."""

@@ -207,7 +207,7 @@ def _period(question: Question, pool: Pool) -> Real:
         near = numpy.maximum(near, given)
     if not near.any():
         return near
-    return near * max(0.0, _log_odds(_TIMED_SHARE) - _log_odds(_share(near)))
+    return near * max(0.0, _log_odds(_TIMED_SHARE) - _log_odds(_share(near[~pool.of_the_time])))
 
 
 def _ranks(values: Sequence[float] | Real) -> Real:

@@ -70,6 +70,11 @@ class Meaning:
             return {}
         return {text: vector for text, vector in zip(texts, vectors, strict=True) if vector is not None}
 
+    def familiarity(self, text: str) -> float:
+        """How well the embedder knows the language of a text that it has embedded, 0 … 1; 1 if it does not tell."""
+        tell = getattr(self._embedder, "familiarity", None)
+        return 1.0 if tell is None else float(tell(text))
+
     def _is_there(self) -> bool:
         """Whether the embedder may be asked: it neither failed just now nor owes an answer."""
         overdue = self._overdue

@@ -7,6 +7,7 @@ and a question without a time in it must cost nothing. What is not understood is
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -21,6 +22,9 @@ _COUNTED = "one two three four five six seven eight nine ten"
 _NUMBERS = {word: number for number, word in enumerate(_COUNTED.split(), start=1)}
 _NUMBERS["a"] = _NUMBERS["an"] = 1
 _DAY = timedelta(days=1)
+_YEARS_BACK = 3
+_MOST_SPANS = 4
+"""Of a question that names many times, so many are looked into."""
 _LONGEST = 1_000
 """Characters of a question that are looked at."""
 
@@ -91,6 +95,14 @@ def periods_in(question: str, now: int) -> tuple[Period, ...]:
     return tuple(period for period in turned if period != Period())
 
 
+def without_times(question: str) -> str:
+    """The question without the words that name a stretch of time."""
+    left = question[:_LONGEST].casefold()
+    for named in (_ISO, _DATED, _AGO, _NAMED, _YEAR):
+        left = named.sub(" ", left)
+    return left + question[_LONGEST:]
+
+
 def asks_when(question: str) -> bool:
     """Whether a time is asked for."""
     return bool(_ASKS_WHEN.search(question[:_LONGEST].casefold()))
@@ -125,6 +137,21 @@ def nearness(period: Period, moment: int) -> float:
         return 0.0
     away = start - moment if moment < start else moment - end
     return float(0.5 ** (1 + away / (end - start)))
+
+
+def spans_of(periods: Sequence[Period], now: int) -> list[tuple[int | None, int | None]]:
+    """The stretches of time that are meant, from … until before …, µs since 1970 UTC; None where one is open. Of a
+    month or a day of no year the last ones before now."""
+    year = datetime.fromtimestamp(now / 1e6, UTC).year
+    found: dict[tuple[int | None, int | None], None] = {}
+    for period in periods:
+        if period.month is None:
+            found[period.start, period.end] = None
+            continue
+        for dated in (_dated(year - back, period.month, period.day) for back in range(_YEARS_BACK)):
+            if dated.start is not None and dated.start <= now:
+                found[dated.start, dated.end] = None
+    return list(found)[:_MOST_SPANS]
 
 
 def _dated(year: int | None, month: int | None, day: int | None) -> Period:

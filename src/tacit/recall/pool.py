@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,6 +56,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         spoken: how many of them each name of the question said, or are about it; missing: as among the candidates.
         cosine: mean and standard deviation of the cosine between the question and
             a random sample of the mind; None: estimated from the candidates, which is less exact.
+        compared: among how many memories the nearest in meaning were looked for; 0: among all of them.
+        familiarity: how well the embedder knows what the question is written in, 0 … 1: its meaning weighs so much.
     """
 
     documents: int
@@ -63,6 +65,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     frequencies: Mapping[str, int]
     spoken: Mapping[str, int] = {}
     cosine: tuple[float, float] | None = None
+    compared: int = 0
+    familiarity: float = 1.0
 
 
 class Pool:
@@ -73,9 +77,16 @@ class Pool:
     for each; where ``embedded`` is False it is nil.
     """
 
-    def __init__(self, items: Sequence[Candidate], around: Mapping[str, Sequence[str | None]] | None = None) -> None:
+    def __init__(
+        self,
+        items: Sequence[Candidate],
+        around: Mapping[str, Sequence[str | None]] | None = None,
+        of_the_time: Collection[str] = (),
+    ) -> None:
         """``around`` has the ids of the neighbours by OFFSETS of those items that have any. Without it, neighbours are
         those next to each other among the items of a session, which is right where whole sessions are given.
+        ``of_the_time`` has the ids of those that are there only because they fall into a time that the question names:
+        they do not show how rare that is.
 
         Raises:
             InvalidInput: two items have one id.
@@ -88,6 +99,7 @@ class Pool:
             raise InvalidInput("two candidates have one id", field="items")
         self.around: Whole = numpy.full((len(self.items), len(OFFSETS)), -1, dtype=numpy.int64)
         self.embedded = numpy.array([item.vector is not None for item in self.items], dtype=numpy.bool_)
+        self.of_the_time = numpy.array([item.id in of_the_time for item in self.items], dtype=numpy.bool_)
         self.vectors = _stacked([item.vector for item in self.items])
         if around is None:
             self._by_session()

@@ -9,8 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from tacit.recall.moments import Period, asks_when, periods_in, trend_of
+from tacit.recall.moments import Period, asks_when, periods_in, trend_of, without_times
 from tacit.recall.wording import ROLES
+from tacit.stores.terms import EMOJI
 
 Analyse = Callable[[str], Sequence[str]]
 """Makes terms of a text, with repeats and in order: the same for what is remembered and for what is asked."""
@@ -28,6 +29,12 @@ _FILLING = (
 )
 _COMMON = _ASKING | frozenset(_FILLING.split())
 """English words that questions are full of. In other languages, and beyond these, rarity decides what a word weighs."""
+_WHATEVER = (
+    "happen happens happened happening go goes going went on talk talked talking speak spoke say said discuss discussed"
+    " news anything everything something thing things event events new"
+)
+_OF_ANYTHING = frozenset(_WHATEVER.split())
+"""Words that ask for whatever there was."""
 _OPENING_WORDS = 3
 _MARKS = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711-\u074a"
@@ -36,7 +43,7 @@ _MARKS = (
 )
 """Signs that belong to the letters beside them and are none of ``\\w``: vowels of many scripts are such."""
 _LATIN = "0-9A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff"
-_WORD = re.compile(rf"[{_LATIN}][\w{_MARKS}]*|\w[\w{_MARKS}'ʼ׳]*")
+_WORD = re.compile(rf"[{_LATIN}][\w{_MARKS}]*|\w[\w{_MARKS}'ʼ׳]*|[{EMOJI}]")
 """A word of a question. In Latin letters an apostrophe ends one, so that what follows it can be told to be common; in
 other scripts it is a letter of the word."""
 
@@ -50,6 +57,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         names: terms that name people who speak in this mind, or whom its memories are about.
         bare: the question without its opening and without names, as a text: a statement that answers it reads more
             like this. Its vector is taken beside that of the whole question.
+        about_time: nothing is asked but what there was in the time that it names; then it has no terms.
         periods: stretches of time that it names.
         asks_when: whether a time is asked for.
         trend: 1 where the newest is asked for, -1 where the oldest.
@@ -62,6 +70,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     periods: tuple[Period, ...] = ()
     asks_when: bool = False
     trend: Literal[-1, 0, 1] = 0
+    about_time: bool = False
 
 
 def read_question(text: str, analyse: Analyse, names: Collection[str], now: int) -> Question:
@@ -82,17 +91,28 @@ def read_question(text: str, analyse: Analyse, names: Collection[str], now: int)
         if term in names and term not in ROLES
     }
     about = [term for word, made in words if word.casefold() not in _COMMON for term in made if term not in named]
-    if not about:  # nothing but names and common words: then these have to do
+    periods = periods_in(text, now)
+    about_time = bool(periods) and _is_about_anything(text, named, analyse)
+    if about_time:
+        about = []
+    elif not about:  # nothing but names and common words: then these have to do
         about = [term for _, made in words for term in made if term not in named] or sorted(named)
     return Question(
         text=text,
         terms=tuple(dict.fromkeys(about)),
         names=tuple(sorted(named)),
         bare=_bare(text, analyse, named) or text,
-        periods=periods_in(text, now),
+        periods=periods,
         asks_when=asks_when(text),
         trend=trend_of(text),
+        about_time=about_time,
     )
+
+
+def _is_about_anything(text: str, named: Collection[str], analyse: Analyse) -> bool:
+    """Whether a question names nothing but a time, and perhaps people."""
+    words = _WORD.findall(_composed(without_times(text)).casefold())
+    return all(word in _COMMON or word in _OF_ANYTHING or set(analyse(word)) <= set(named) for word in words)
 
 
 def _composed(text: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tacit.recall.diversity import in_order
+from tacit.recall.evidence import LEAST_FAMILIARITY, Evidence, evidence_for
 from tacit.recall.features import signals_of
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question
@@ -37,6 +38,13 @@ class Ranked(msgspec.Struct, frozen=True):
     why: tuple[Share, ...]
 
 
+class Judged(NamedTuple):
+    """The best, and whether there is evidence that they answer."""
+
+    best: list[Ranked]
+    evidence: Evidence
+
+
 def rank(
     question: Question,
     vectors: Real | None,
@@ -46,8 +54,22 @@ def rank(
     recipe: Recipe = DEFAULT,
     most: int = 10,
 ) -> list[Ranked]:
-    """The best candidates, best first. The order in which they were found has no part in it; where two score alike, the
-    newer comes first.
+    """The best candidates, best first; see :func:`judged`."""
+    return judged(question, vectors, pool, statistics, recipe=recipe, most=most).best
+
+
+def judged(
+    question: Question,
+    vectors: Real | None,
+    pool: Pool,
+    statistics: Statistics,
+    *,
+    recipe: Recipe = DEFAULT,
+    most: int = 10,
+) -> Judged:
+    """The best candidates, best first, and what the question has to do with them. The order in which they were found
+    has no part in it; where two score alike, the newer comes first. Where the question has nothing to do with any, only
+    what holds whatever is asked is left, and where nothing is asked, nothing.
 
     Args:
         question: what is asked.
@@ -61,8 +83,15 @@ def rank(
 
     places = numpy.array([place for place, item in enumerate(pool.items) if item.ranked], dtype=numpy.int64)
     if not len(places) or most < 1:
-        return []
+        return Judged([], "some")
+    familiarity = 0.0 if question.about_time else statistics.familiarity  # of a time alone a vector says nothing
+    recipe = recipe.with_meaning_by(max(LEAST_FAMILIARITY, familiarity))
     signals = signals_of(question, vectors, pool, statistics, recipe)
+    evidence = evidence_for(question, signals, places, statistics, vectors is not None)
+    if evidence == "none":
+        places = places[signals["standing"][places] > 0]
+    if evidence == "unasked" or not len(places):
+        return Judged([], evidence)
     weighed = [name for name in SIGNALS if name in signals and recipe.weights.get(name)]
     scores = numpy.zeros(len(pool.items))
     for name in weighed:  # in the order in which ``why`` is added up
@@ -74,7 +103,7 @@ def rank(
         if repetition:
             values["repetition"] = repetition
         found.append(_ranked(pool.items[place], values, recipe))
-    return found
+    return Judged(found, evidence)
 
 
 def _ranked(candidate: Candidate, values: dict[str, float], recipe: Recipe) -> Ranked:

@@ -22,11 +22,13 @@ from tacit.journal.read import head_position
 from tacit.recall.answer import Hit, Recollection
 from tacit.recall.budget import packed, tokens_of
 from tacit.recall.diversity import repeating
+from tacit.recall.evidence import Evidence
 from tacit.recall.meaning import Meaning
 from tacit.recall.memory_vectors import memory_vectors_kept_as, read_vectors
+from tacit.recall.moments import spans_of
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
-from tacit.recall.ranking import Ranked, rank
+from tacit.recall.ranking import Ranked, judged
 from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
 from tacit.recall.rows import Held, newest_of_the_time, read_around, read_held, read_rows
@@ -59,6 +61,12 @@ _COMPARED = 128
 """Memories whose codes are most like the question, that are compared with it exactly."""
 _FEW = 64
 """Among fewer memories it is told from the candidates how alike a random one is to the question."""
+_OF_THE_TIME = 50
+"""Memories of each time named that are looked at because of it."""
+_WITHOUT_EVIDENCE: dict[Evidence, str] = {
+    "none": "nothing that is remembered has to do with the question: only what holds whatever is asked is told",
+    "unasked": "the question has no word that is known here, so nothing was recalled",
+}
 _TEXTS_READ = 20_000
 """Texts that have been read are remembered: those that answer once are candidates again and again."""
 
@@ -80,6 +88,8 @@ class _Found(NamedTuple):
 
     numbers: list[int]
     best: list[int]
+    of_the_time: set[int]
+    """Those that are candidates only because they fall into a time that the question names."""
 
 
 class Recaller:
@@ -150,30 +160,33 @@ class _Recall:
         self._recipe = recipe
         self._now = now
         self._known: dict[int, NDArray[numpy.float16]] = {}  # vectors that were read
+        self._meant = 0  # memories among which the nearest in meaning were looked for
         self._held: dict[int, MemoryRow | None] = {}  # rows that were read, and that there is none
         self._within = [label_of(field, value) for field in LABELLED if (value := getattr(asked.wanted, field, ""))]
 
     def answer(self, question: Question, vectors: Real | None) -> Recollection:
         found = self._candidates(question, vectors)
         rows, ranked, around = self._rows(found)
-        pool = self._pool(rows, ranked, around, vectors)
+        pool = self._pool(rows, ranked, around, vectors, found.of_the_time)
         statistics = self._statistics(question, vectors)
         most = self._asked.k if self._asked.max_tokens is None else max(self._asked.k, len(ranked))
-        best = rank(question, vectors, pool, statistics, recipe=self._recipe, most=most)
+        best, evidence = judged(question, vectors, pool, statistics, recipe=self._recipe, most=most)
         if self._asked.threshold is not None:
             best = [hit for hit in best if hit.score >= self._asked.threshold]
         if self._asked.max_tokens is not None:
             best = packed(best, self._asked.max_tokens)
-        return self._told(best[: self._asked.k], pool, rows, len(ranked), vectors)
+        return self._told(best[: self._asked.k], pool, rows, len(ranked), vectors, evidence)
 
     # ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _candidates(self, question: Question, vectors: Real | None) -> _Found:
         by_words = self._by_words([*question.terms, *map(name_label, question.names)], self._most(BY_WORDS))
         by_meaning = self._by_meaning(vectors, self._most(BY_MEANING))
+        of_the_time = self._of_the_time(question, vectors)
         standing = self._standing()
         best = [*by_words[:_WITH_NEIGHBOURS], *by_meaning[:_WITH_NEIGHBOURS]]
-        return _Found(list(dict.fromkeys([*by_words, *by_meaning, *standing])), list(dict.fromkeys(best)))
+        found = dict.fromkeys([*by_words, *by_meaning, *standing])
+        return _Found([*found, *(of_the_time - found.keys())], list(dict.fromkeys(best)), of_the_time - found.keys())
 
     def _most(self, least: int) -> int:
         return max(least, _TIMES_WANTED * self._asked.k)
@@ -226,24 +239,49 @@ class _Recall:
         return found
 
     def _by_meaning(self, vectors: Real | None, most: int) -> list[int]:
-        if vectors is None or self._meaning is None:
+        if vectors is None:
             return []
+        meant, numbers = self._nearest(vectors, self._asked.wanted, max(_COMPARED, most))
+        self._meant = meant
+        if self._asked.valid_at is not None:  # the index knows of no such times: it is looked farther down
+            if meant > len(numbers):
+                _, numbers = self._nearest(vectors, self._asked.wanted, _FARTHER * max(_COMPARED, most))
+            held = read_held(self._snapshot, self._mind, numbers, self._position)
+            numbers = [number for number in numbers if number in held and self._is_of_the_time(held[number])]
+            self._meant = len(numbers)
+        return [number for number, _ in self._compared(numbers, vectors.mean(axis=0))][:most]
+
+    def _nearest(self, vectors: Real, wanted: MemoryFilter, most: int) -> tuple[int, list[int]]:
+        """How many memories with a vector meet a filter, and those of them whose codes are most like the question."""
+        if self._meaning is None:
+            return 0, []
         import numpy
 
         mean = vectors.mean(axis=0)
         length = float(numpy.linalg.norm(mean))
         if not length:
-            return []
+            return 0, []
         meant = self._index.among(
-            self._snapshot,
-            self._mind,
-            self._meaning.model,
-            len(mean),
-            wanted=self._asked.wanted,
-            position=self._position,
+            self._snapshot, self._mind, self._meaning.model, len(mean), wanted=wanted, position=self._position
         )
-        numbers = meant.nearest((mean / length).astype(numpy.float32), max(_COMPARED, most))
-        return [number for number, _ in self._compared(numbers.tolist(), mean)][:most]
+        many = len(meant.numbers) if meant.chosen is None else int(numpy.count_nonzero(meant.chosen))
+        return many, meant.nearest((mean / length).astype(numpy.float32), most).tolist() if many else []
+
+    def _of_the_time(self, question: Question, vectors: Real | None) -> set[int]:
+        """Of each time that the question names, those nearest in meaning, or the newest where meaning is not compared:
+        where a time is nearly all that is asked about, few of it are among the best by words or by meaning."""
+        found: set[int] = set()
+        for after, before in spans_of(question.periods, self._now):
+            wanted = _narrowed(self._asked.wanted, after, before)
+            if vectors is not None:
+                found.update(self._nearest(vectors, wanted, _OF_THE_TIME)[1])
+            elif self._snapshot.indexed(self._mind)[0] <= POSTINGS:
+                found.update(
+                    newest_of_the_time(
+                        self._snapshot, self._mind, wanted, self._asked.valid_at, self._position, _OF_THE_TIME
+                    )
+                )
+        return found
 
     def _compared(self, numbers: Sequence[int], asked: NDArray[numpy.float64]) -> list[tuple[int, float]]:
         """The memories of those numbers with their likeness, the most alike first; their vectors are kept for later."""
@@ -314,6 +352,7 @@ class _Recall:
         ranked: set[int],
         around: dict[int, tuple[int | None, ...]],
         vectors: Real | None,
+        of_the_time: set[int],
     ) -> Pool:
         if vectors is not None:
             self._read_vectors([number for number in rows if number not in self._known], vectors.shape[1])
@@ -323,7 +362,9 @@ class _Recall:
             for number, others in around.items()
             if number in rows
         }
-        return Pool(items, beside)
+        others = ranked - of_the_time
+        shown = others.union(*(around[number] for number in others if number in around))
+        return Pool(items, beside, {str(number) for number in rows if number not in shown} if of_the_time else ())
 
     def _candidate(self, row: MemoryRow, vector: NDArray[numpy.float16] | None, ranked: bool) -> Candidate:
         return Candidate(
@@ -336,7 +377,7 @@ class _Recall:
             session=row.session,
             speaker=row.speaker,
             number=row.since,
-            occurred_at=row.occurred_at,
+            occurred_at=row.recorded_at if row.occurred_at is None else row.occurred_at,
             importance=None if row.importance is None else row.importance / IMPORTANCE_PARTS,
             valid=_is_valid(row, self._now if self._asked.valid_at is None else self._asked.valid_at),
             vector=vector,
@@ -353,6 +394,8 @@ class _Recall:
             frequencies={term: counts[term] for term in question.terms if term in counts},
             spoken={name: counts[label] for label, name in names.items() if label in counts},
             cosine=self._background(vectors),
+            compared=self._meant,
+            familiarity=1.0 if vectors is None or self._meaning is None else self._meaning.familiarity(question.text),
         )
 
     def _background(self, vectors: Real | None) -> tuple[float, float] | None:
@@ -369,12 +412,18 @@ class _Recall:
     # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _told(
-        self, best: Sequence[Ranked], pool: Pool, rows: dict[int, MemoryRow], considered: int, vectors: Real | None
+        self,
+        best: Sequence[Ranked],
+        pool: Pool,
+        rows: dict[int, MemoryRow],
+        considered: int,
+        vectors: Real | None,
+        evidence: Evidence,
     ) -> Recollection:
         doubles = repeating([each.candidate for each in best], pool)
         hits = tuple(self._hit(each, double, rows) for each, double in zip(best, doubles, strict=True))
         lag = self._lag()
-        notes = []
+        notes = [_WITHOUT_EVIDENCE[evidence]] if evidence in _WITHOUT_EVIDENCE else []
         if vectors is None and self._recipe.weights.get("meaning"):
             notes.append("the embedder is away or busy: this answer goes by words alone")
         elif lag and vectors is not None:
@@ -430,6 +479,15 @@ def _read(text: str) -> Reading:
 @lru_cache(_TEXTS_READ)
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(terms_of(text))
+
+
+def _narrowed(wanted: MemoryFilter, after: int | None, before: int | None) -> MemoryFilter:
+    """A filter, within a stretch of time as well."""
+    afters = [moment for moment in (wanted.occurred_after, after) if moment is not None]
+    befores = [moment for moment in (wanted.occurred_before, before) if moment is not None]
+    return msgspec.structs.replace(
+        wanted, occurred_after=max(afters, default=None), occurred_before=min(befores, default=None)
+    )
 
 
 def _is_valid(row: MemoryRow | Held, moment: int) -> bool:

@@ -72,6 +72,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         weights = {**self.weights, **dict.fromkeys(signals, 0.0)}
         return msgspec.structs.replace(self, name=f"{self.name} without {', '.join(signals)}", weights=weights)
 
+    def with_meaning_by(self, share: float) -> Recipe:
+        """The recipe with so much of the weight of what the meaning says, 0 … 1."""
+        if share == 1:
+            return self
+        changed = {name: share * self.weights[name] for name in _OF_MEANING if name in self.weights}
+        return msgspec.structs.replace(self, weights={**self.weights, **changed})
+
+
+_OF_MEANING = ("meaning", "expected_meaning", "meaning_around")
+
 
 _MEANING = {"meaning": _NATS_A_DEVIATION, "expected_meaning": _NATS_A_DEVIATION}
 DEFAULT = Recipe(

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, update
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
-ANALYSER = 1
+ANALYSER = 2
 """The number of the analyser in ``terms``: one more for every change of what it makes of any text."""
 OWN = "text_index."
 """What the names of counters begin with that tell of the index of words, and count nothing."""

@@ -8,6 +8,7 @@ wherever it was written the same way, whatever the database. No word is left out
 - Words in Latin letters are stemmed as English, those in Cyrillic as Russian (Snowball: M. F. Porter, 2001).
 - Scripts without spaces, and Korean, become overlapping pairs of characters; Chinese characters also stand alone, as
   many a word is a single one.
+- An emoji is a term.
 - Arabic words lose their article, conjunction and the commonest endings (light10: Larkey, Ballesteros & Connell, 2002).
   A Hebrew word also stands without the letter that may be a preposition, an article or a conjunction.
 
@@ -40,8 +41,10 @@ _UNSPACED = (
 )
 _MARKS_IN_WORDS = "\u0900-\u0963\u0966-\u0dff"  # of the scripts of India, whose vowels are marks
 _ASCII_WORDS = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*").findall
+EMOJI = "\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
+"""Signs that are a term each, as a text may hold nothing else; not those that only tell another one's colour."""
 _WORDS = re.compile(
-    rf"[^\W_{_UNSPACED}]+(?:['’{_MARKS_IN_WORDS}]+[^\W_{_UNSPACED}]+)*[{_MARKS_IN_WORDS}]*|[{_UNSPACED}]+"
+    rf"[^\W_{_UNSPACED}]+(?:['’{_MARKS_IN_WORDS}]+[^\W_{_UNSPACED}]+)*[{_MARKS_IN_WORDS}]*|[{_UNSPACED}]+|[{EMOJI}]"
 ).findall
 _ACCENTS = re.compile(
     "[\u0300-\u0305\u0307-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]|(?<!и)\u0306"
@@ -52,6 +55,7 @@ _ALIKE = str.maketrans(  # written one way or the other
     {"ى": "ي", "ی": "ي", "ة": "ه", "ک": "ك", "ı": "i", "ʼ": "'", "׳": "'"}
 )
 _APOSTROPHES = str.maketrans("", "", "'’")
+_CONTRACTED = frozenset({"d", "ll", "m", "n", "re", "t", "ve"})
 _ARABIC_ARTICLES = ("وال", "بال", "كال", "فال", "ال", "لل")
 _ARABIC_ENDINGS = ("ها", "ان", "ات", "ون", "ين", "يه", "ه", "ي")
 _HEBREW_PREFIXES = frozenset("הובכלמש")
@@ -135,14 +139,17 @@ _terms_of_words = _TermsOfWords()
 
 
 def _of_latin(word: str) -> tuple[str, ...]:
-    """The stem; what follows an apostrophe is a word of its own when it is long, and is left out when it is an s."""
+    """The stem. What follows an apostrophe is a word of its own, as in Turkish, unless it is short and what stands
+    before is short too, or it belongs to an English verb (o'clock, don't); an s is left out."""
     if "'" not in word:
         return (_stemmer("english")(word),)
     words = [""]
     for part in word.split("'"):
-        if len(part) > 2 or not words[-1]:
+        if part == "s" and words[-1]:
+            continue
+        if len(part) > 2 or not words[-1] or (len(words[-1]) > 2 and part not in _CONTRACTED):
             words.append(part)
-        elif part != "s":
+        else:
             words[-1] += part
     stem = _stemmer("english")
     return tuple([stem(part) for part in words if part])
