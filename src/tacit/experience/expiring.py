@@ -28,9 +28,7 @@ _episode, _step, _event, _payload = schema.episode, schema.step, schema.event, s
 _of_episode = (_episode.c.mind == bindparam("mind"), _episode.c.id == bindparam("episode"))
 _finished = (
     select(_episode.c.id, _episode.c.task_type, _episode.c.domain, _event.c.recorded_at)
-    .select_from(
-        _episode.join(_event, and_(_event.c.mind == _episode.c.mind, _event.c.position == _episode.c.since))
-    )
+    .select_from(_episode.join(_event, and_(_event.c.mind == _episode.c.mind, _event.c.position == _episode.c.since)))
     .where(
         _episode.c.mind == bindparam("mind"),
         _episode.c.until.is_(None),
@@ -51,7 +49,9 @@ _resumed = select(_event.c.position).where(
 _steps = select(_step.c.position).where(_step.c.mind == bindparam("mind"), _step.c.episode == bindparam("episode"))
 _size = (
     select(_event.c.id, func.octet_length(_payload.c.body))
-    .select_from(_event.join(_payload, and_(_payload.c.mind == _event.c.mind, _payload.c.position == _event.c.position)))
+    .select_from(
+        _event.join(_payload, and_(_payload.c.mind == _event.c.mind, _payload.c.position == _event.c.position))
+    )
     .where(_event.c.mind == bindparam("mind"), _event.c.position == bindparam("position"))
 )
 _position = select(_event.c.position).where(_event.c.mind == bindparam("mind"), _event.c.id == bindparam("id"))
@@ -119,12 +119,13 @@ class Content(NamedTuple):
     at: dict[int, tuple[bytes, int]]
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
+        """Bytes of the payloads together."""
         return sum(size for _, size in self.at.values())
 
     def told(self, episode: bytes, why: str) -> ExpiredEpisode:
         """As the report says it."""
-        return ExpiredEpisode(id=format_id(episode), why=why, events=len(self.at), bytes=self.bytes)
+        return ExpiredEpisode(id=format_id(episode), why=why, events=len(self.at), bytes=self.size)
 
 
 def content_of(snapshot: Snapshot, mind: bytes, episode: bytes) -> Content:
@@ -158,11 +159,11 @@ def _due(snapshot: Snapshot, mind: bytes, retention: EpisodeRetention, now: int)
         else:
             if retention.bytes is not None:
                 content = content_of(snapshot, mind, id)
-                full = full or size + content.bytes > retention.bytes
+                full = full or size + content.size > retention.bytes
                 if full:  # an older one that would still fit goes, too: what is kept has no gaps
                     yield content.told(id, "bytes")
                     continue
-                size += content.bytes
+                size += content.size
             of_kind[kind] += 1
             kept += 1
 

@@ -240,7 +240,8 @@ class MindCheck:
         return "" if events.payload_digest(salt, body) == digest else "its payload does not match its digest"
 
     def _is_erased(self, id: Any) -> bool:
-        """Whether the journal says that it was erased or has expired; a damaged one says nothing, and is found damaged where it is."""
+        """Whether the journal says that it was erased or has expired; a damaged one says nothing, and is found where it
+        is."""
         if self._erased is None:
             try:
                 gone = erased_events(self._snapshot, self._mind)

@@ -217,15 +217,13 @@ def _apply(transaction: Transaction, event: Event, folders: Sequence[Projection]
         projection.apply(transaction, event, payload, len(body))
 
 
-def _apply_what_stayed(
-    transaction: Transaction, event: Event, expired: Expired, folders: Sequence[Projection]
-) -> None:
+def _apply_what_stayed(transaction: Transaction, event: Event, expired: Expired, folders: Sequence[Projection]) -> None:
     """Fold, in the place of an event whose payload expired, the event by which it did: later ones build on it."""
     if not expired.stands_in:
         return
     recorded = event_by_id(transaction, event.mind, expired.by)
-    assert recorded is not None and recorded.payload is not None
-    payload = {**recorded.payload, "at": format_id(event.id)}
+    assert recorded is not None
+    payload = {**(recorded.payload or {}), "at": format_id(event.id)}
     for projection in folders:
         projection.apply(transaction, recorded.event, payload, 0)
 

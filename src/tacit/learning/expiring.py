@@ -1,4 +1,4 @@
-"""Lets episodes expire: their payloads go, and what was learned from them stays, in the journal and in what is made of it.
+"""Lets episodes expire: their payloads go, and what was learned from them stays.
 
 The event says, besides the summary (see ``tacit.experience.expiring``), what the episode has contributed to the
 statistics (``counts``), its lesson (``trace``), which advice it was begun with (``exposure``), and the mark by which it
@@ -92,9 +92,7 @@ def _expire_one(
         told = earlier.payload
         if told is None:
             return None
-        return ExpiredEpisode(
-            id=format_id(episode), why=told["why"], events=len(told["events"]), bytes=told["bytes"]
-        )
+        return ExpiredEpisode(id=format_id(episode), why=told["why"], events=len(told["events"]), bytes=told["bytes"])
     row = current_row(snapshot, mind.id, episode)
     if row is None or row.status == "open":
         return None
@@ -110,7 +108,8 @@ def _expire_one(
 
 def _payload(snapshot: Snapshot, mind: MindInfo, episode: bytes, content: Content, why: str) -> dict[str, Any]:
     row, whole = current_row(snapshot, mind.id, episode), load_episode(snapshot, mind.id, episode)
-    assert row is not None and row.outcome_at is not None
+    assert row is not None
+    assert row.outcome_at is not None  # it is finished
     opened = event_at(snapshot, mind.id, row.opened)
     assert opened.payload is not None  # or it could not have been loaded
     ended, as_of = event_at(snapshot, mind.id, row.outcome_at), event_at(snapshot, mind.id, row.since)
@@ -121,7 +120,7 @@ def _payload(snapshot: Snapshot, mind: MindInfo, episode: bytes, content: Conten
         "ended": format_id(ended.event.id),
         "as_of": format_id(as_of.event.id),
         "events": sorted(format_id(id) for id, _ in content.at.values()),
-        "bytes": content.bytes,
+        "bytes": content.size,
         "mark": mark_of_episode(snapshot, mind, opened, opened.payload).hex(),
         "counts": contribution(whole),
         "trace": msgspec.to_builtins(trace_of(whole)),

@@ -327,7 +327,10 @@ class RetentionSettings(Group):
     instruction_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("instructions"))
     note_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("notes"))
     episodes: int = Field(
-        default=0, ge=0, le=10**9, description="Most finished episodes of a mind that are kept whole; the oldest expire."
+        default=0,
+        ge=0,
+        le=10**9,
+        description="Most finished episodes of a mind that stay whole; the oldest expire.",
     )
     episodes_per_kind: int = Field(
         default=0,
@@ -342,7 +345,7 @@ class RetentionSettings(Group):
         default=0,
         ge=0,
         le=36_500,
-        description="Days after which finished episodes expire, counted from when they ended here or were last changed.",
+        description="Days after which finished episodes expire, counted from when they came in or were last changed.",
     )
     half_life_days: float = Field(
         default=90,

@@ -37,7 +37,9 @@ _end = (
     .values(until=bindparam("position"))
 )
 _stands = select(_lesson.c.since).where(
-    _lesson.c.mind == bindparam("mind"), _lesson.c.episode == bindparam("episode"), func.coalesce(_lesson.c.until, 0) == 0
+    _lesson.c.mind == bindparam("mind"),
+    _lesson.c.episode == bindparam("episode"),
+    func.coalesce(_lesson.c.until, 0) == 0,
 )
 _forget = delete(_lesson).where(_lesson.c.mind == bindparam("of"), _lesson.c.episode == bindparam("which"))
 _began = (

@@ -175,7 +175,6 @@ class ExposureProjection:
         if row is not None:
             transaction.execute(_judge, of=event.mind, which=bytes(row[0]), turned_out=outcome, at=event.position)
 
-
     def _expired(self, transaction: Transaction, event: Event, payload: dict[str, Any]) -> None:
         """In a replay alone is there anything to do: it stands where the episode was begun, and where it ended."""
         given, at, episode = payload.get("exposure"), payload.get("at"), event.causation
