@@ -1,4 +1,4 @@
-"""Retention of episodes: what is beyond the bounds goes, what was learned from it stays, and a dry run tells the same."""
+"""Retention of episodes: what is beyond the bounds goes, what was learned stays, and a dry run tells the same."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_nothing_of_the_steps_is_left_and_reading_says_that_it_expired(mind: tac
     assert WORD in dump(mind)
     assert [each.id for each in mind.maintain().expired] == [gone]
     assert WORD not in dump(mind)
-    with pytest.raises(Expired, match="expired at .* by count.* 3 steps") as caught:
+    with pytest.raises(Expired, match=r"expired at .* by count.* 3 steps") as caught:
         mind.get(gone)
     assert caught.value.code == "expired"
     assert caught.value.context["description"] == "Change the seat"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import tacit
 from command_line import CommandLine
 from tacit.clock import ManualClock
 from tacit.ids import parse_id
+from tacit.journal.expiring import EPISODE_EXPIRED
 from tacit.stores import schema
+from tacit.stores.sqlite import SqliteStore
 from test_retention import DAY, assert_sound, attempt, recorded, whole
 from trials import open_mind
 
@@ -115,10 +118,8 @@ def counted(mind: tacit.Mind) -> dict[str, int]:
     mind.settle(only="tally")
     of_mind = schema.statistic.c.mind == parse_id(mind.id)
     with mind.recorder.journal.store.snapshot() as snapshot:
-        return {
-            key: count
-            for key, count in snapshot.rows(select(schema.statistic.c.key, schema.statistic.c.count).where(of_mind))
-        }
+        rows = snapshot.rows(select(schema.statistic.c.key, schema.statistic.c.count).where(of_mind))
+    return {str(key): int(count) for key, count in rows}
 
 
 @settings(max_examples=60, deadline=None)
@@ -170,6 +171,21 @@ with open_mind({location!r}, consumers__enabled=False, retention__episodes=10) a
 """
 
 
+def _wait_for(path: Path, expired: int) -> None:
+    """Until so many episodes have expired."""
+    deadline = time.monotonic() + 60
+    with contextlib.closing(SqliteStore(path, create=False)) as store:
+        while time.monotonic() < deadline:
+            with store.snapshot() as snapshot:
+                if (
+                    len(snapshot.rows(select(schema.event.c.id).where(schema.event.c.kind == EPISODE_EXPIRED)))
+                    >= expired
+                ):
+                    return
+            time.sleep(0.01)
+    raise AssertionError("nothing expires")
+
+
 @pytest.mark.disk
 def test_a_run_that_is_killed_half_way_leaves_whole_batches_and_the_next_finishes(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
@@ -183,7 +199,7 @@ def test_a_run_that_is_killed_half_way_leaves_whole_batches_and_the_next_finishe
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "begun\n"
-        time.sleep(0.25)
+        _wait_for(path, 200)
         other.send_signal(signal.SIGKILL)
         other.wait(30)
     with open_mind(path, consumers__enabled=False, retention__episodes=10) as mind:

@@ -35,6 +35,8 @@ from tacit.stores.port import Snapshot, Transaction
 
 BATCH_EVENTS = 500
 """A batch is full with so many events: it takes a fraction of a second, and everybody else's writes wait for it."""
+_EPISODE_EVENTS = 10
+"""What an episode takes beside its own, in events: its views, and what was learned."""
 
 
 class LearnedProjection:
@@ -76,7 +78,7 @@ def _batches(due: Iterable[ExpiredEpisode]) -> Iterator[list[ExpiredEpisode]]:
     events = 0
     for one in due:
         batch.append(one)
-        events += one.events
+        events += one.events + _EPISODE_EVENTS
         if events >= BATCH_EVENTS:
             yield batch
             batch, events = [], 0
