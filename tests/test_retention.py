@@ -12,15 +12,16 @@ import pytest
 from sqlalchemy import delete, select
 
 import tacit
-from tacit.clock import ManualClock
+from tacit.clock import ManualClock, SystemClock
 from tacit.errors import Conflict, Erased, Expired, InvalidInput
-from tacit.ids import parse_id
+from tacit.ids import SystemEntropy, parse_id
 from tacit.journal import expiring
 from tacit.journal.read import all_events
 from tacit.journal.replay import differing_views, replay, scratch_store
 from tacit.journal.verify import verify
 from tacit.learning.advising.book import Book
 from tacit.opening import projections, view_consumers
+from tacit.ops.restore import restore_backup
 from tacit.stores import schema
 from tacit.stores.port import Store
 from trials import open_mind
@@ -391,6 +392,24 @@ def test_relations_stay_and_go_with_what_is_erased(mind: tacit.Mind) -> None:
     mind.erase(episode=gone)
     assert mind.get(other).relations == ()
     assert_sound(mind)
+
+
+def test_backups_of_before_and_after_are_restored_whole_and_without_what_was_erased(tmp_path: Path) -> None:
+    with open_mind(tmp_path / "store.db", retention__episodes=1) as mind:
+        ids = [attempt(mind, f"Change seat {number}") for number in range(3)]
+        before = mind.backup(tmp_path / "before.backup")
+        mind.maintain()
+        after = mind.backup(tmp_path / "after.backup")
+        mind.erase(episode=ids[0])
+    for made, kept in ((before, [(ids[1], False), (ids[2], False)]), (after, [(ids[1], True), (ids[2], False)])):
+        target = tmp_path / f"{kept[0][1]}.db"
+        restore_backup(Path(made.path), str(target), clock=SystemClock(), entropy=SystemEntropy())
+        with open_mind(target, retention__episodes=1) as mind:
+            assert [(each.id, each.expired) for each in reversed(mind.episodes())] == kept
+            mind.maintain()
+            assert whole(mind) == ids[2:]
+            mind.settle(only="tally")
+            assert_sound(mind)
 
 
 # ── the journal ──────────────────────────────────────────────────────────────────────────────────────────────────────

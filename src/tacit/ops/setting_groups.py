@@ -316,8 +316,7 @@ _AGE = "Days after which {} are forgotten, counted from when they came in or wer
 
 
 class RetentionSettings(Group):
-    """How much a mind keeps; 0 is no bound. `tacit maintain` forgets the memories that are beyond it, and lets episodes
-    expire: their steps go, and what was learned from them stays."""
+    """How much a mind keeps; 0 is no bound. `tacit maintain` forgets memories and drops steps of episodes beyond it."""
 
     memories: int = Field(default=0, ge=0, le=10**9, description="Most memories of a mind.")
     memory_bytes: int = Field(default=0, ge=0, le=10**12, description="Most bytes of the texts of a mind's memories.")
