@@ -24,7 +24,7 @@ from tacit.opening import projections, view_consumers
 from tacit.ops.restore import restore_backup
 from tacit.stores import schema
 from tacit.stores.port import Store
-from trials import open_mind
+from trials import kinds_of, open_mind
 
 pytestmark = pytest.mark.requirement("JR-09")
 
@@ -290,14 +290,14 @@ def test_the_same_attempt_again_is_a_duplicate_and_is_not_stored(mind: tacit.Min
     for number in range(1, 4):
         recorded(mind, number)
     mind.maintain()
-    events = len(dump(mind))
+    events = kinds_of(mind)
     assert recorded(mind, 0) == first
     again = mind.episode("live", key="live")
     assert again.id == live.id
     again.step(tool="look_up", key="one")
     with pytest.raises(Conflict, match="completed"):
         again.step(tool="look_up", key="two")
-    assert len(dump(mind)) == events
+    assert kinds_of(mind) == events
 
 
 def test_an_import_counts_what_expired_as_there_already(mind: tacit.Mind, tmp_path: Path) -> None:
