@@ -27,6 +27,7 @@ PROMISED = {
     "Conflict": ("conflict", 4, False),
     "AlreadyCompleted": ("already_completed", 4, False),
     "Erased": ("erased", 11, False),
+    "Expired": ("expired", 3, False),
     "PermissionDenied": ("permission_denied", 5, False),
     "ReadOnly": ("read_only", 5, False),
     "QuotaExceeded": ("quota_exceeded", 6, False),

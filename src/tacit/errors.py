@@ -5,6 +5,7 @@
     │   ├── LimitExceeded        … because it is too large, too long or too deep
     │   └── InvalidSetting       … and it is a setting
     ├── NotFound                 no such mind, episode, event or file
+    │   └── Expired              an episode of which only what was learned is kept
     ├── Conflict                 the same key or id already holds something else
     │   └── AlreadyCompleted     a second, different completion of an episode
     ├── Erased                   it was erased, and is not taken in again
@@ -110,6 +111,12 @@ class NotFound(TacitError):
 
     code = "not_found"
     exit_code = 3
+
+
+class Expired(NotFound):
+    """The content of an episode is kept no longer; the context says since when, and what is known of it."""
+
+    code = "expired"
 
 
 class Conflict(TacitError):

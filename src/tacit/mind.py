@@ -58,7 +58,8 @@ class PastMind(PastMemories, Recalls):
         """
         mind, wanted = self.recorder.mind.id, parse_id(id)
         with self._reading("episode.get") as snapshot:
-            key = ("episode", mind, wanted, min(self._position, head_position(snapshot, mind)))
+            # the head, also of a past that is read: what it holds may have been erased, or expired, since
+            key = ("episode", mind, wanted, self._position, head_position(snapshot, mind))
             kept = self._shared.cache.get(key)
             if kept is not None:
                 return msgspec.msgpack.decode(kept, type=Episode)

@@ -18,6 +18,7 @@ from tacit.clock import Clock, SystemClock
 from tacit.errors import InvalidInput, TacitError, beside
 from tacit.experience.erasing.eraser import Eraser
 from tacit.experience.erasing.marks import Refusal
+from tacit.experience.expiring import EpisodeRetention, ExpiryProjection
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
@@ -37,6 +38,7 @@ from tacit.journal.notary import Cadence
 from tacit.journal.taking import helper_of
 from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
+from tacit.learning.expiring import LearnedProjection
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import Vectors
 from tacit.learning.patterns.mining import MiningPolicy
@@ -139,6 +141,7 @@ class OpenStore:
             backups=self.backups,
             buffering=_buffering(settings),
             retention=_retention(settings),
+            episode_retention=_episode_retention(settings),
             cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
             recaller=Recaller(meaning, VectorIndex()),
             uses=Uses(),
@@ -255,7 +258,7 @@ def _apply_ledger(journal: Journal, ledger: Ledger, scrubber: Scrubber) -> None:
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
     views: list[Projection] = [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
-    views.append(ErasureProjection())
+    views += [ErasureProjection(), ExpiryProjection(), LearnedProjection()]
     return views if limits is None else [Refusal(), *views]
 
 
@@ -319,6 +322,16 @@ def _retention(settings: Settings) -> Retention:
         memory_bytes=kept.memory_bytes or None,
         days={kind: bound for kind, bound in days.items() if bound},
         half_life_days=kept.half_life_days,
+    )
+
+
+def _episode_retention(settings: Settings) -> EpisodeRetention:
+    kept = settings.retention
+    return EpisodeRetention(
+        episodes=kept.episodes or None,
+        per_kind=kept.episodes_per_kind or None,
+        bytes=kept.episode_bytes or None,
+        days=kept.episode_days or None,
     )
 
 

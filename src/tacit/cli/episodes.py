@@ -139,7 +139,7 @@ def show_summaries(out: Output, found: list[EpisodeSummary], limit: int) -> None
     rows = [
         (
             each.id,
-            each.status,
+            f"{each.status}, expired" if each.expired else each.status,
             moment(each.started_at),
             each.steps,
             each.task_type or each.domain,

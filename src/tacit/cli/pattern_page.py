@@ -9,6 +9,7 @@ import msgspec
 
 from tacit.cli.output import Output, brief, counted, moment, percent
 from tacit.cli.pictures import span
+from tacit.errors import Expired
 from tacit.learning.advising.items import why
 from tacit.learning.assessment.statistics import Share, share
 from tacit.learning.patterns.heuristics import Heuristic
@@ -49,11 +50,18 @@ def grounds_of(mind: PastMind, book: Book, found: Pattern) -> Grounds:
         instances = read_instances(snapshot, mind.recorder.mind.id, book.position, found)
 
     def shown(some: Iterable[Instance]) -> list[Shown]:
-        episodes = ((each, mind.get(each.episode)) for each in some)
-        return [Shown(each.episode, each.well, one.status, one.task.description) for each, one in episodes]
+        return [Shown(each.episode, each.well, *_status_and_task(mind, each.episode)) for each in some]
 
     heuristic = next((each for each in (*book.heuristics, *book.retired) if each.id == found.id), None)
     return Grounds(found, why(found), heuristic, shown(instances.with_it), shown(instances.without_it))
+
+
+def _status_and_task(mind: PastMind, id: str) -> tuple[str, str]:
+    try:
+        episode = mind.get(id)
+    except Expired as error:  # the summary says as much
+        return error.context["outcome"], error.context["description"]
+    return episode.status, episode.task.description
 
 
 def show_why(out: Output, told: Grounds) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from tacit.cli.episodes import AsOf, mind_at, moment_of
 from tacit.cli.options import argument, option
-from tacit.cli.output import Output, brief, moment
+from tacit.cli.output import Output, brief, counted, moment
 from tacit.cli.session import Session
 from tacit.cli.verb import verb
 from tacit.cli.waiting import PATIENCE, WaitForVectors, embed
@@ -98,9 +98,10 @@ def _facts(hit: Hit) -> list[str]:
 def _add_maintain(app: typer.Typer) -> None:
     @verb(app, "maintain")
     def maintain(session: Session, dry_run: DryRun = False) -> None:
-        """Forget memories that are beyond the settings 'retention': too old, or the least useful of too many.
+        """Keep a mind within the settings 'retention': forget memories, and let finished episodes expire.
 
-        Nothing is erased: 'tacit memory history ID' still tells of what was forgotten.
+        Memories go that are too old, or the least useful of too many; 'tacit memory history ID' still tells of them. Of
+        episodes that are too old or too many the steps go for good; a summary stays, and what was learned from them.
         """
         with session.open_mind() as mind:
             report = mind.maintain(dry_run=dry_run)
@@ -108,13 +109,21 @@ def _add_maintain(app: typer.Typer) -> None:
 
 
 def show_report(out: Output, report: MaintenanceReport) -> None:
-    """What was forgotten."""
-    done = "would be forgotten" if report.dry_run else "forgotten"
+    """What was forgotten, and what has expired."""
+    would = "would be " if report.dry_run else ""
     count = len(report.forgotten)
-    out.line(f"{count:,} {'memory' if count == 1 else 'memories'} {done}.")
+    out.line(f"{count:,} {'memory' if count == 1 else 'memories'} {would}forgotten.")
     rows = [(each.id, each.why, f"{each.usefulness:.2f}") for each in report.forgotten]
     if rows:
         out.table(("id", "why", "usefulness"), rows)
+    if not report.expired:
+        return
+    size = sum(each.bytes for each in report.expired)
+    did = "would expire" if report.dry_run else "expired"
+    out.line(f"{counted(len(report.expired), 'episode')} {did}: {size:,} bytes of what was recorded.")
+    out.table(
+        ("id", "why", "events", "bytes"), [(each.id, each.why, each.events, each.bytes) for each in report.expired]
+    )
 
 
 def _add_cache(app: typer.Typer) -> None:

@@ -96,6 +96,11 @@ class EpisodeRow(msgspec.Struct, frozen=True):
     outcome_at: int | None
     folded: str | None
 
+    @property
+    def is_expired(self) -> bool:
+        """Whether only a summary is kept: it stands in an event that came later than what it tells."""
+        return self.opened > self.since
+
 
 class EpisodeProjection:
     """Keeps the views of episodes. With ``limits`` it also refuses what would exceed them; a replay has none."""

@@ -8,12 +8,14 @@ from typing import Any, get_args
 import msgspec
 from sqlalchemy import Select, and_, bindparam, exists, func, or_, select
 
-from tacit.errors import InvalidInput, NotFound
+from tacit.clock import from_micros
+from tacit.errors import Expired, InvalidInput, NotFound
 from tacit.experience.episode import Data, Episode, EpisodeStatus, Outcome, Relation, Step, Task
 from tacit.experience.fold import EpisodeRow
 from tacit.ids import format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.event import Recorded
+from tacit.journal.expiring import expiry_of
 from tacit.journal.read import event_at
 from tacit.stores import schema
 from tacit.stores.folding import folded
@@ -78,6 +80,8 @@ class EpisodeSummary(Data, frozen=True):
     task_type: str = ""
     domain: str = ""
     steps: int = 0
+    expired: bool = False
+    """Whether it is kept no longer, but for this and what was learned from it."""
 
 
 class EpisodeFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,8 +151,9 @@ def load_episode(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW
 
     Raises:
         NotFound: it did not exist then, or its content was erased.
+        Expired: its content is kept no longer.
     """
-    row = find_row(snapshot, mind, id, position)
+    row = _row_at(snapshot, mind, id, position)
     opened = _payload(event_at(snapshot, mind, row.opened))
     at = {row.opened: opened}
     task = _event_payload(snapshot, mind, row.task_at, at)["task"]
@@ -169,6 +174,36 @@ def load_episode(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW
         step_events=(*(format_id(id) for _ in first_steps), *(format_id(bytes(event)) for _, event, _, _ in live)),
         started_at_micros=row.started_at,
         ended_at_micros=row.ended_at,
+    )
+
+
+def _row_at(snapshot: Snapshot, mind: bytes, id: bytes, position: int) -> EpisodeRow:
+    """The row of an episode that is kept whole."""
+    try:
+        row = find_row(snapshot, mind, id, position)
+    except NotFound:
+        if position < NOW and (expiry := expiry_of(snapshot, mind, id)) is not None:
+            raise expired(expiry) from None  # of the time before it ended nothing stayed
+        raise
+    if row.is_expired:
+        raise expired(event_at(snapshot, mind, row.opened))
+    return row
+
+
+def expired(expiry: Recorded) -> Expired:
+    """The error for an episode that expired by this event."""
+    payload, at = expiry.payload or {}, expiry.event.recorded_at
+    assert expiry.event.causation is not None
+    id, outcome = format_id(expiry.event.causation), payload["outcome"]["kind"]
+    return Expired(
+        f"episode {id} expired at {from_micros(at):%Y-%m-%d %H:%M:%S} UTC (settings 'retention', by {payload['why']}): "
+        f"a {outcome} of {len(payload['tools']):,} steps, of which only what was learned from them is kept",
+        episode=id,
+        expired_at=at,
+        why=payload["why"],
+        description=payload["task"]["description"],
+        outcome=outcome,
+        tools=payload["tools"],
     )
 
 
@@ -221,7 +256,7 @@ def _listing(wanted: EpisodeFilter, *, present: bool) -> Select[Any]:
     )
     statement = select(
         episode.id, episode.status, episode.description, episode.task_type, episode.domain, episode.started_at,
-        episode.ended_at, _steps_of,
+        episode.ended_at, _steps_of, episode.opened > episode.since,
     ).where(episode.mind == bindparam("mind"), when)  # fmt: skip
     for column, value in (
         (episode.status, wanted.status),
@@ -267,7 +302,7 @@ def _uses_tool(tool: str) -> Any:
 
 
 def _summary(row: Sequence[Any]) -> EpisodeSummary:
-    id, status, description, task_type, domain, started_at, ended_at, steps = row
+    id, status, description, task_type, domain, started_at, ended_at, steps, is_expired = row
     return EpisodeSummary(
         id=format_id(bytes(id)),
         status=status,
@@ -277,6 +312,7 @@ def _summary(row: Sequence[Any]) -> EpisodeSummary:
         started_at=started_at,
         ended_at=ended_at,
         steps=steps or 0,
+        expired=bool(is_expired),
     )
 
 

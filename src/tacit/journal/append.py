@@ -20,6 +20,7 @@ from tacit.ids import Entropy, new_id
 from tacit.journal import canonical
 from tacit.journal import event as events
 from tacit.journal.event import Event
+from tacit.journal.expiring import is_expired
 from tacit.stores import schema
 from tacit.stores.port import Row, Transaction
 
@@ -356,9 +357,10 @@ class Appender:
             return None
         earlier = Event(*row)
         stored = self.transaction.row(_body_at, mind=mind, position=earlier.position)
-        if stored is None:
+        if stored is None and not is_expired(self.transaction, earlier):
             raise Erased("this was erased, and is not taken in again", kind=prepared.kind)
-        if earlier.kind != prepared.kind or bytes(stored[0]) != prepared.body:
+        # of what expired nothing is left to compare with
+        if earlier.kind != prepared.kind or (stored is not None and bytes(stored[0]) != prepared.body):
             raise Conflict(
                 "the same key was used before for something else; use a new key, or repeat the call unchanged",
                 kind=prepared.kind,

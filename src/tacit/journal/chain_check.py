@@ -19,6 +19,7 @@ from tacit.journal import event as events
 from tacit.journal.chain import Chain
 from tacit.journal.checkpoint_check import CheckpointCheck
 from tacit.journal.erasing import erased_events
+from tacit.journal.expiring import expired_events
 from tacit.journal.problems import NOT_DAMAGE, Findings
 from tacit.stores import schema
 from tacit.stores.port import Row, Snapshot
@@ -239,10 +240,12 @@ class MindCheck:
         return "" if events.payload_digest(salt, body) == digest else "its payload does not match its digest"
 
     def _is_erased(self, id: Any) -> bool:
-        """Whether the journal says so; a damaged one says nothing, and is found damaged where it is."""
+        """Whether the journal says that it was erased or has expired; a damaged one says nothing, and is found where it
+        is."""
         if self._erased is None:
             try:
-                self._erased = erased_events(self._snapshot, self._mind)
+                gone = erased_events(self._snapshot, self._mind)
+                self._erased = gone | expired_events(self._snapshot, self._mind).keys()
             except NOT_DAMAGE:
                 raise
             except Exception:  # noqa: BLE001 - whatever a damaged payload makes of it

@@ -26,6 +26,7 @@ from tacit.journal.append import Appended, Appender, Prepared, Projection
 from tacit.journal.consumer import EventConsumer
 from tacit.journal.erasing import erased_events
 from tacit.journal.event import Event
+from tacit.journal.expiring import EPISODE_EXPIRED, Expired, expired_events
 from tacit.journal.journal import by_kind
 from tacit.journal.order import TotalOrder
 from tacit.journal.read import event_by_id, events_after
@@ -182,6 +183,7 @@ def _fold(target: Store, mind: bytes, folders: Mapping[str, Sequence[Projection]
     """Fold a mind's events batch by batch, each in one transaction; how many each batch had."""
     with target.snapshot() as snapshot:
         order, erased = TotalOrder(snapshot, mind), erased_events(snapshot, mind)
+        expired = expired_events(snapshot, mind)
     while True:
         with target.transaction() as transaction:
             events = order.take(transaction, _BATCH)
@@ -189,7 +191,11 @@ def _fold(target: Store, mind: bytes, folders: Mapping[str, Sequence[Projection]
                 _set_head(transaction, mind)
                 return
             for event in events:
-                if event.id not in erased:  # erasing left the views as if it had never been
+                if event.id in erased:  # erasing left the views as if it had never been
+                    continue
+                if event.id in expired:
+                    _apply_what_stayed(transaction, event, expired[event.id], folders.get(EPISODE_EXPIRED, ()))
+                else:
                     _apply(transaction, event, folders.get(event.kind, ()))
         yield len(events)
 
@@ -209,6 +215,17 @@ def _apply(transaction: Transaction, event: Event, folders: Sequence[Projection]
     payload = canonical.decode(body)
     for projection in folders:
         projection.apply(transaction, event, payload, len(body))
+
+
+def _apply_what_stayed(transaction: Transaction, event: Event, expired: Expired, folders: Sequence[Projection]) -> None:
+    """Fold, in the place of an event whose payload expired, the event by which it did: later ones build on it."""
+    if not expired.stands_in:
+        return
+    recorded = event_by_id(transaction, event.mind, expired.by)
+    assert recorded is not None
+    payload = {**(recorded.payload or {}), "at": format_id(event.id)}
+    for projection in folders:
+        projection.apply(transaction, recorded.event, payload, 0)
 
 
 def _set_head(transaction: Transaction, mind: bytes) -> None:

@@ -25,6 +25,7 @@ from tacit.journal.read import event_by_id, head_position
 from tacit.learning.advising.advice import Advice, Item
 from tacit.learning.advising.advisor import Models, Question, advise
 from tacit.learning.advising.book import Book, book_head, read_book
+from tacit.learning.advising.expired_evidence import with_expiry
 from tacit.learning.advising.nearest import Shelf
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import has_vectors
@@ -195,6 +196,7 @@ class Counsel:
             ground.asked_at = time.monotonic()
             book, models = ground.catch_up(snapshot, mind, min(position, reached))
             found = advise(question, book, ground.shelf, models, vectors, hidden)
+            found = with_expiry(snapshot, mind, found)
             notes = (*found.notes, *behind_note(snapshot, mind, position, lag))
         return msgspec.structs.replace(found, lag=lag, notes=notes)
 

@@ -316,7 +316,7 @@ _AGE = "Days after which {} are forgotten, counted from when they came in or wer
 
 
 class RetentionSettings(Group):
-    """How much of what is remembered a mind keeps; 0 is no bound. `tacit maintain` forgets what is beyond."""
+    """How much a mind keeps; 0 is no bound. `tacit maintain` forgets memories and drops steps of episodes beyond it."""
 
     memories: int = Field(default=0, ge=0, le=10**9, description="Most memories of a mind.")
     memory_bytes: int = Field(default=0, ge=0, le=10**12, description="Most bytes of the texts of a mind's memories.")
@@ -325,6 +325,27 @@ class RetentionSettings(Group):
     preference_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("preferences"))
     instruction_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("instructions"))
     note_days: float = Field(default=0, ge=0, le=36_500, description=_AGE.format("notes"))
+    episodes: int = Field(
+        default=0,
+        ge=0,
+        le=10**9,
+        description="Most finished episodes of a mind that stay whole; the oldest expire.",
+    )
+    episodes_per_kind: int = Field(
+        default=0,
+        ge=0,
+        le=10**9,
+        description="Most finished episodes of one task type and domain that are kept whole.",
+    )
+    episode_bytes: int = Field(
+        default=0, ge=0, le=10**15, description="Most bytes of the payloads of a mind's finished episodes."
+    )
+    episode_days: float = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="Days after which finished episodes expire, counted from when they came in or were last changed.",
+    )
     half_life_days: float = Field(
         default=90,
         ge=0.01,

@@ -9,6 +9,7 @@ import msgspec
 
 from tacit.cache import AnswerCache
 from tacit.experience.erasing.eraser import Eraser
+from tacit.experience.expiring import EpisodeRetention
 from tacit.experience.live import Buffering
 from tacit.experience.recorder import Recorder
 from tacit.experience.views import NOW
@@ -29,6 +30,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     backups: Backups
     buffering: Buffering
     retention: Retention
+    episode_retention: EpisodeRetention
     cache: AnswerCache
     eraser: Eraser
     recaller: Recaller

@@ -89,5 +89,7 @@ def _episodes(snapshot: Snapshot, mind: bytes) -> Generator[Episode, None, None]
     after = ""
     while page := list_episodes(snapshot, mind, EpisodeFilter(), limit=_PAGE, after=after):
         for summary in page:
+            if summary.expired:
+                continue  # nobody could make an episode of what is left
             yield load_episode(snapshot, mind, parse_id(summary.id))
         after = page[-1].id

@@ -6,10 +6,12 @@ import msgspec
 
 from tacit.errors import InvalidInput, shown
 from tacit.experience import entrance
+from tacit.experience.expiring import ExpiredEpisode, due_episodes
 from tacit.experience.memory.memory import Memory
 from tacit.experience.memory.remember import BATCH, Rememberer
 from tacit.experience.memory.views import list_forgotten
 from tacit.ids import parse_id
+from tacit.learning.expiring import expire
 from tacit.recall.forgetting import Forgotten, due
 from tacit.verbs.base import View
 
@@ -18,7 +20,9 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was done, or with ``dry_run`` what would be."""
 
     forgotten: tuple[Forgotten, ...] = ()
-    """In the order in which they went: first what was too old, then the least useful."""
+    """Memories, in the order in which they went: first what was too old, then the least useful."""
+    expired: tuple[ExpiredEpisode, ...] = ()
+    """Episodes, the oldest first."""
     dry_run: bool = False
 
 
@@ -26,21 +30,27 @@ class Upkeep(View):
     """Upkeep."""
 
     def maintain(self, *, dry_run: bool = False) -> MaintenanceReport:
-        """Forget what is beyond the settings ``retention.*``. Nothing is erased: the history of each stays readable.
+        """Forget memories, and let finished episodes expire, that are beyond the settings ``retention.*``.
+
+        Nothing is erased: the history of a memory stays readable; of an episode a summary stays, and all that was
+        learned from it, while its steps are gone for good. Open episodes never expire.
 
         Args:
-            dry_run: only tell what would be forgotten, which is what the next real run forgets.
+            dry_run: only tell what would go, which is what the next real run lets go of.
         """
         entrance.check_flag(dry_run, "dry_run")
+        mind, now = self.recorder.mind, self.recorder.journal.clock.now()
         with self._reading("mind.maintain") as snapshot:
-            found = due(snapshot, self.recorder.mind.id, self._shared.retention, self.recorder.journal.clock.now())
+            found = due(snapshot, mind.id, self._shared.retention, now)
+            expired = due_episodes(snapshot, mind.id, self._shared.episode_retention, now)
         if not dry_run:
             rememberer = Rememberer(self.recorder)
             for first in range(0, len(found), BATCH):
                 for why in dict.fromkeys(each.why for each in found[first : first + BATCH]):
                     ids = [parse_id(each.id) for each in found[first : first + BATCH] if each.why == why]
                     rememberer.forget(ids, why).result()
-        return MaintenanceReport(forgotten=tuple(found), dry_run=dry_run)
+            expired = expire(self.recorder.journal, mind, expired)
+        return MaintenanceReport(forgotten=tuple(found), expired=tuple(expired), dry_run=dry_run)
 
     def forgotten(self, *, limit: int = 100) -> list[Memory]:
         """Memories that were forgotten, by usefulness, by age or on request; the last to go first.

@@ -11,6 +11,8 @@ from sqlalchemy import Select, Table, and_, bindparam, select, text
 
 from tacit.experience import kinds
 from tacit.experience.memory import kinds as memory_kinds
+from tacit.ids import parse_id
+from tacit.journal.expiring import expiry_of
 from tacit.journal.forgetting import PLACE, Doomed, Fresh, Rows
 from tacit.journal.minds import MindInfo
 from tacit.stores import schema
@@ -120,6 +122,9 @@ class EpisodeKeeper:
         positions |= {at for (at,) in snapshot.rows(_resumed, mind=mind, episode=episode)}
         doomed.add_at(snapshot, mind, sorted(int(at) for at in positions if at is not None))
         doomed.add(snapshot.rows(_steps, mind=mind, episode=episode))
+        if (expiry := expiry_of(snapshot, mind, episode)) is not None:  # the views know no longer what it was made of
+            told = (expiry.payload or {})["events"]
+            doomed.add_ids(snapshot, mind, (expiry.event.id, *map(parse_id, told)))
 
     def count(self, snapshot: Snapshot, mind: MindInfo, doomed: Doomed) -> Counter[str]:
         found: Counter[str] = Counter()

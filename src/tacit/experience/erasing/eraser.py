@@ -22,6 +22,7 @@ from tacit.journal.erasing import (
     Erasure,
     erasure_of,
     erasures,
+    has_payload,
     hex_of,
     ids_of,
     new_marks,
@@ -129,7 +130,8 @@ class Eraser:
             counts.update(keeper.count(snapshot, mind, doomed))
         mark_all(snapshot, mind, doomed)
         counts["tombstone"] = len(new_marks(snapshot, mind.id, doomed.marks))
-        counts["payload"] = len(doomed.events)
+        # of what expired there is none any more
+        counts["payload"] = sum(has_payload(snapshot, mind.id, place.position) for place in doomed.events.values())
         return counts
 
     def _receipt(self, mind: MindInfo, target: Target, done: Sequence[Recorded]) -> Receipt:

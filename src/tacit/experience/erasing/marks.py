@@ -30,6 +30,7 @@ from tacit.ids import format_id, keyed_id
 from tacit.journal import canonical
 from tacit.journal.erasing import CONTENT_ERASED, has_tombstones, is_refused
 from tacit.journal.event import Event, Recorded
+from tacit.journal.expiring import expiry_of
 from tacit.journal.forgetting import Doomed
 from tacit.journal.minds import MindInfo
 from tacit.journal.read import event_at, event_by_id
@@ -93,10 +94,13 @@ def mark_all(snapshot: Snapshot, mind: MindInfo, doomed: Doomed) -> None:
     for id in doomed.episodes:
         opened = event_by_id(snapshot, mind.id, id)
         if opened is not None and opened.payload is not None:
-            doomed.marks.add(_mark_of_episode(snapshot, mind, opened, opened.payload))
+            doomed.marks.add(mark_of_episode(snapshot, mind, opened, opened.payload))
+        elif (expiry := expiry_of(snapshot, mind.id, id)) is not None:
+            doomed.marks.add(bytes.fromhex((expiry.payload or {})["mark"]))
 
 
-def _mark_of_episode(snapshot: Snapshot, mind: MindInfo, opened: Recorded, payload: dict[str, Any]) -> bytes:
+def mark_of_episode(snapshot: Snapshot, mind: MindInfo, opened: Recorded, payload: dict[str, Any]) -> bytes:
+    """The mark that an episode leaves behind; ``payload`` is that of the event that opened it."""
     steps: Sequence[Mapping[str, Any]] = payload.get("steps", ())
     if opened.event.kind == kinds.EPISODE_STARTED:
         try:

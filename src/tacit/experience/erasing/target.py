@@ -64,7 +64,7 @@ _rest = (
     .order_by(_event.c.position)
     .limit(bindparam("most"))
 )
-_METADATA = {"user": ("user", "user_id"), "session": ("session", "session_id")}
+METADATA = {"user": ("user", "user_id"), "session": ("session", "session_id")}
 """Under these names the metadata of a task says for whom, and in which session, it was done."""
 
 
@@ -122,8 +122,8 @@ def roots_of(snapshot: Snapshot, mind: bytes, target: Target) -> Roots:
         for statements in (_episodes, _memories)
     ]
     episodes, memories = found
-    if target.what in _METADATA:
-        episodes = sorted(set(_by_metadata(snapshot, mind, _METADATA[target.what], value)))
+    if target.what in METADATA:
+        episodes = sorted(set(_by_metadata(snapshot, mind, METADATA[target.what], value)))
     return Roots(episodes, memories, rest=target.what == "everything")
 
 

@@ -38,6 +38,8 @@ class Evidence(msgspec.Struct, frozen=True):
     event_id: str
     kind: EvidenceKind
     weight: float
+    expired: bool = False
+    """Whether it is kept no longer: what was learned from it holds, and it can not be read any more."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):

@@ -116,6 +116,16 @@ def subtract(transaction: Transaction, mind: bytes, episode: bytes) -> bool:
     return True
 
 
+def replace_contribution(transaction: Transaction, mind: bytes, new: Contribution) -> None:
+    """Set what an episode contributes, and move the statistics by the difference.
+
+    Expiring calls this in the transaction that removes the payloads: the counts stay, whoever may have to count them.
+    """
+    deltas: dict[str, int] = defaultdict(int)
+    _set(transaction, mind, new, deltas)
+    _change(transaction, mind, deltas)
+
+
 def stored_contribution(snapshot: Snapshot, mind: bytes, episode: bytes) -> dict[str, int]:
     """The counts that an episode has added to the statistics; empty when it has added none (yet)."""
     row = snapshot.row(_stored, mind=mind, episode=episode)

@@ -36,6 +36,11 @@ _end = (
     )
     .values(until=bindparam("position"))
 )
+_stands = select(_lesson.c.since).where(
+    _lesson.c.mind == bindparam("mind"),
+    _lesson.c.episode == bindparam("episode"),
+    func.coalesce(_lesson.c.until, 0) == 0,
+)
 _forget = delete(_lesson).where(_lesson.c.mind == bindparam("of"), _lesson.c.episode == bindparam("which"))
 _began = (
     select(_lesson.c.episode, _lesson.c.since, _lesson.c.body)
@@ -142,6 +147,12 @@ class Lessons(EventConsumer):
 def forget_lessons(transaction: Transaction, mind: bytes, episode: bytes) -> int:
     """Remove all that was kept of an episode; how many rows there were. Erasing calls this in its transaction."""
     return transaction.execute(_forget, of=mind, which=episode)
+
+
+def keep_lesson(transaction: Transaction, mind: bytes, episode: bytes, since: int, trace: Trace) -> None:
+    """Keep the lesson of an episode that expires, unless it is there already. It holds from its event on, as ever."""
+    if transaction.row(_stands, mind=mind, episode=episode) is None:
+        transaction.insert(_lesson, ((mind, episode, since, None, _encode(trace)),))
 
 
 def newest_heads(

@@ -15,6 +15,7 @@ from functools import partial
 import msgspec
 
 from tacit import heap
+from tacit.errors import Expired
 from tacit.experience.episode import Episode
 from tacit.experience.views import load_episode
 from tacit.journal.erasing import last_erasure
@@ -133,13 +134,12 @@ class Student:
         apart = max(1, len(fresh) // _MOST_FORECASTS)
         return _loaded(snapshot, mind, fresh[::apart], check)
 
-    def _fitting(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fitting:
+    def _fitting(self, snapshot: Snapshot, mind: bytes, desk: Desk, check: Check) -> Fitting | None:
         newest = newest_heads(snapshot, mind, desk.position, FIT_EPISODES)
-        return Fitting(
-            known=desk.known,
-            model=self._model,
-            episodes=[episode for episode, _ in _loaded(snapshot, mind, newest, check)],
-        )
+        episodes = [episode for episode, _ in _loaded(snapshot, mind, newest, check)]
+        if newest and not episodes:
+            return None  # all of them expired: what was fitted to them stays
+        return Fitting(known=desk.known, model=self._model, episodes=episodes)
 
     def examples(self, snapshot: Snapshot, given: Assignment) -> list[Example]:
         """Tasks and their tools, of as many of the newest episodes as the ranker of tools learns from."""
@@ -197,7 +197,10 @@ def _loaded(
     found: list[tuple[Episode, int]] = []
     size = 0
     for id, since in checked(reversed(heads), check):
-        episode = load_episode(snapshot, mind, id, since)
+        try:
+            episode = load_episode(snapshot, mind, id, since)
+        except Expired:
+            continue  # its lesson is known, and its words are not
         size += len(pickle.dumps(episode))
         if size > _MOST_BYTES and found:
             break

@@ -16,9 +16,11 @@ from sqlalchemy import and_, bindparam, func, select, update
 
 from tacit.errors import Conflict, NotFound
 from tacit.experience import kinds
+from tacit.experience.expiring import position_of
 from tacit.experience.views import NOW
 from tacit.ids import format_id, parse_id
 from tacit.journal.event import Event
+from tacit.journal.expiring import EPISODE_EXPIRED
 from tacit.learning.trials.trial import Draw, judge
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
@@ -126,6 +128,7 @@ class ExposureProjection:
             kinds.EPISODE_STARTED,
             kinds.EPISODE_RECORDED,
             kinds.EPISODE_COMPLETED,
+            EPISODE_EXPIRED,
         }
     )
 
@@ -138,6 +141,8 @@ class ExposureProjection:
             transaction.insert(_demotion, ((event.mind, payload["item"], event.position),))
         elif event.kind == kinds.EPISODE_COMPLETED:
             self._ended(transaction, event, payload["outcome"]["kind"])
+        elif event.kind == EPISODE_EXPIRED:
+            self._expired(transaction, event, payload)
         elif (given := payload.get("exposure")) is not None:
             self._begun(transaction, event, parse_id(given), payload.get("outcome"))
 
@@ -169,6 +174,19 @@ class ExposureProjection:
         row = transaction.row(_by_episode, mind=event.mind, episode=event.causation)
         if row is not None:
             transaction.execute(_judge, of=event.mind, which=bytes(row[0]), turned_out=outcome, at=event.position)
+
+    def _expired(self, transaction: Transaction, event: Event, payload: dict[str, Any]) -> None:
+        """In a replay alone is there anything to do: it stands where the episode was begun, and where it ended."""
+        given, at, episode = payload.get("exposure"), payload.get("at"), event.causation
+        if given is None or at is None or episode is None:
+            return
+        exposure = parse_id(given)
+        if at == format_id(episode):
+            transaction.execute(_begin, of=event.mind, which=exposure, by=episode)
+        if at == payload["ended"]:
+            position = position_of(transaction, event.mind, at)
+            outcome = payload["outcome"]["kind"]
+            transaction.execute(_judge, of=event.mind, which=exposure, turned_out=outcome, at=position)
 
 
 def check_judgement(snapshot: Snapshot, mind: bytes, exposure: bytes, outcome: str) -> None:
