@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import delete, select
 
 import tacit
+import vector_world
 from embedding_provider import Provider
 from memories import numbers, remember, texts_of
 from tacit.experience.memory.check import said_from
@@ -33,8 +34,9 @@ from tacit.recall.code_blocks import all_blocks
 from tacit.recall.memory_vectors import (
     MemoryVectors,
     forget_memory_vectors,
+    former_models,
     memory_vectors_kept_as,
-    serving_model,
+    reached_by_models,
 )
 from tacit.recall.vector_index import VectorIndex
 from tacit.recall.wording import wording
@@ -71,7 +73,8 @@ def nearest(
     """What the memories say that mean most nearly what a text does."""
     asked = model.embed([text])[0]
     with reading(mind) as snapshot:
-        found = (index or VectorIndex()).search(
+        found = vector_world.nearest(
+            index or VectorIndex(),
             snapshot,
             mind.recorder.mind.id,
             model.fingerprint,
@@ -275,7 +278,8 @@ def test_after_a_change_of_the_model_the_former_one_serves_until_the_new_one_has
         consumer, served, position = MemoryVectors(model), list[str](), 0
         while True:
             with reading(mind) as snapshot:
-                served.append(serving_model(snapshot, id, model.fingerprint))
+                ahead = former_models(reached_by_models(snapshot, id), model.fingerprint)
+                served.append(ahead[0] if ahead else model.fingerprint)
                 head = head_position(snapshot, id)
                 taken = consumer.take(snapshot, id, Span(position, head, 10, True, False))
             serving = embedder_by(served[-1])

@@ -100,6 +100,8 @@ def _add_maintain(app: typer.Typer) -> None:
     def maintain(session: Session, dry_run: DryRun = False) -> None:
         """Forget memories that are beyond the settings 'retention': too old, or the least useful of too many.
 
+        Vectors of embedders that were set before are removed once the one that is set now has made as many.
+
         Nothing is erased: 'tacit memory history ID' still tells of what was forgotten.
         """
         with session.open_mind() as mind:
@@ -112,6 +114,9 @@ def show_report(out: Output, report: MaintenanceReport) -> None:
     done = "would be forgotten" if report.dry_run else "forgotten"
     count = len(report.forgotten)
     out.line(f"{count:,} {'memory' if count == 1 else 'memories'} {done}.")
+    if report.former_vectors:
+        removed = "would be removed" if report.dry_run else "removed"
+        out.line(f"{report.former_vectors:,} vectors of former embedders {removed}.")
     rows = [(each.id, each.why, f"{each.usefulness:.2f}") for each in report.forgotten]
     if rows:
         out.table(("id", "why", "usefulness"), rows)

@@ -68,6 +68,11 @@ class CachedEmbedder:
     def dimension(self) -> int:
         return self._embedder.dimension
 
+    @property
+    def remote(self) -> bool:
+        """Whether the embedder behind it is asked over a network."""
+        return getattr(self._embedder, "remote", False)
+
     def forget(self) -> None:
         """Let go of what was embedded: something was erased, and nobody knows which of it was its."""
         self._cache.clear()

@@ -264,6 +264,13 @@ class LearningSettings(Group):
         },
     )
 
+    embedder_wait_seconds: float = Field(
+        default=3,
+        ge=0.01,
+        le=60,
+        description="A question waits so many seconds for the embedder at most; then it is answered by words alone.",
+    )
+
     @field_validator("embedder", mode="after")
     @classmethod
     def _an_embedder(cls, value: str) -> str:

@@ -6,7 +6,7 @@ closed or erased is in no answer, however far an index is behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,19 +17,18 @@ from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow
 from tacit.experience.memory.memory import STANDING_KINDS
 from tacit.experience.memory.views import MemoryFilter
 from tacit.ids import format_id
-from tacit.journal.consumer import consumer_position
 from tacit.journal.read import head_position
 from tacit.recall.answer import Hit, Recollection
 from tacit.recall.budget import packed, tokens_of
 from tacit.recall.diversity import repeating
-from tacit.recall.meaning import Meaning
-from tacit.recall.memory_vectors import memory_vectors_kept_as, read_vectors
+from tacit.recall.memory_vectors import reached_by_models, read_vectors
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
 from tacit.recall.ranking import Ranked, rank
 from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
 from tacit.recall.rows import Held, newest_of_the_time, read_around, read_held, read_rows
+from tacit.recall.serving import Served, Serving
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
@@ -84,9 +83,14 @@ class _Found(NamedTuple):
 class Recaller:
     """What recalls from the minds of one store. Safe to use from many threads."""
 
-    def __init__(self, meaning: Meaning | None, index: VectorIndex) -> None:
-        self._meaning = meaning
+    def __init__(self, serving: Serving, index: VectorIndex) -> None:
+        self._serving = serving
         self._index = index
+
+    @property
+    def serving(self) -> Serving:
+        """Which embedder answers."""
+        return self._serving
 
     def recall(self, store: Store, mind: bytes, position: int, asked: Asked, now: int) -> Recollection:
         """What matters for a question, as of a position of the journal.
@@ -99,11 +103,11 @@ class Recaller:
         with store.snapshot() as snapshot:
             position = min(position, head_position(snapshot, mind))
             question = self._read(snapshot, mind, asked.query, now)
-        vectors = self._vectors(question, recipe)  # outside: an embedder may take its time
+            reached = reached_by_models(snapshot, mind)
+        served = self._serving.of(reached, position)  # outside: an embedder may take its time
+        vectors = self._vectors(served, question, recipe)
         with store.snapshot() as snapshot:
-            return _Recall(self._index, self._meaning, snapshot, mind, position, asked, recipe, now).answer(
-                question, vectors
-            )
+            return _Recall(self._index, served, snapshot, mind, position, asked, recipe, now).answer(question, vectors)
 
     def _read(self, snapshot: Snapshot, mind: bytes, query: str, now: int) -> Question:
         terms = list(dict.fromkeys(terms_of(query)))
@@ -111,12 +115,12 @@ class Recaller:
         names = {labels[label] for label in snapshot.count_terms(mind, list(labels))}
         return read_question(query, terms_of, names, now)
 
-    def _vectors(self, question: Question, recipe: Recipe) -> Real | None:
-        if self._meaning is None or not recipe.weights.get("meaning"):
+    def _vectors(self, served: Served, question: Question, recipe: Recipe) -> Real | None:
+        if served.meaning is None or not recipe.weights.get("meaning"):
             return None
         import numpy
 
-        found = self._meaning.of(list(dict.fromkeys((question.text, question.bare))))
+        found = served.meaning.of(list(dict.fromkeys((question.text, question.bare))))
         vectors = [found[text] for text in (question.text, question.bare) if text in found]
         return numpy.stack(vectors).astype(numpy.float64) if vectors else None
 
@@ -127,7 +131,7 @@ class _Recall:
     def __init__(
         self,
         index: VectorIndex,
-        meaning: Meaning | None,
+        served: Served,
         snapshot: Snapshot,
         mind: bytes,
         position: int,
@@ -136,7 +140,8 @@ class _Recall:
         now: int,
     ) -> None:
         self._index = index
-        self._meaning = meaning
+        self._served = served
+        self._meaning = served.meaning
         self._snapshot = snapshot
         self._mind = mind
         self._position = position
@@ -362,11 +367,6 @@ class _Recall:
         doubles = repeating([each.candidate for each in best], pool)
         hits = tuple(self._hit(each, double, rows) for each, double in zip(best, doubles, strict=True))
         lag = self._lag()
-        notes = []
-        if vectors is None and self._recipe.weights.get("meaning"):
-            notes.append("the embedder is away or busy: this answer goes by words alone")
-        elif lag and vectors is not None:
-            notes.append(f"vectors are {lag:,} events behind: what came since is found by its words alone")
         return Recollection(
             hits=hits,
             recipe=self._recipe.name,
@@ -374,14 +374,24 @@ class _Recall:
             lag=lag,
             considered=considered,
             tokens=sum(hit.tokens for hit in hits),
-            notes=tuple(notes),
+            notes=tuple(self._notes(lag, vectors)),
         )
 
     def _lag(self) -> int:
-        if self._meaning is None:
-            return 0
-        kept_as = memory_vectors_kept_as(self._meaning.model)
-        return max(0, self._position - consumer_position(self._snapshot, self._mind, kept_as))
+        return 0 if self._meaning is None else max(0, self._position - self._served.reached)
+
+    def _notes(self, lag: int, vectors: Real | None) -> Iterator[str]:
+        if not self._recipe.weights.get("meaning"):
+            return
+        if vectors is None:
+            yield "the embedder is away or busy: this answer goes by words alone"
+            return
+        far = self._served.wanted_reached
+        if far is not None and self._meaning is not None:
+            former, head = self._meaning.model.partition(":")[0], self._position
+            yield f"the former embedder ({former}) still serves: the new one has read {far:,} of {head:,} events"
+        if lag:
+            yield f"vectors are {lag:,} events behind: what came since is found by its words alone"
 
     def _hit(self, ranked: Ranked, doubles: Sequence[int], rows: dict[int, MemoryRow]) -> Hit:
         row = rows[ranked.candidate.number]

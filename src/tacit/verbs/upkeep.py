@@ -10,7 +10,9 @@ from tacit.experience.memory.memory import Memory
 from tacit.experience.memory.remember import BATCH, Rememberer
 from tacit.experience.memory.views import list_forgotten
 from tacit.ids import parse_id
+from tacit.learning.lessons.vectors import TASKS
 from tacit.recall.forgetting import Forgotten, due
+from tacit.recall.former import MEMORIES, drop, former_vectors
 from tacit.verbs.base import View
 
 
@@ -19,6 +21,8 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
 
     forgotten: tuple[Forgotten, ...] = ()
     """In the order in which they went: first what was too old, then the least useful."""
+    former_vectors: int = 0
+    """Vectors of embedders that were set before, and which the one that is set now has caught up with."""
     dry_run: bool = False
 
 
@@ -28,8 +32,11 @@ class Upkeep(View):
     def maintain(self, *, dry_run: bool = False) -> MaintenanceReport:
         """Forget what is beyond the settings ``retention.*``. Nothing is erased: the history of each stays readable.
 
+        Vectors of embedders that were set before are removed once the one that is set now has made as many, and no
+        process uses them.
+
         Args:
-            dry_run: only tell what would be forgotten, which is what the next real run forgets.
+            dry_run: only tell what would be forgotten and removed, which is what the next real run does.
         """
         entrance.check_flag(dry_run, "dry_run")
         with self._reading("mind.maintain") as snapshot:
@@ -40,7 +47,24 @@ class Upkeep(View):
                 for why in dict.fromkeys(each.why for each in found[first : first + BATCH]):
                     ids = [parse_id(each.id) for each in found[first : first + BATCH] if each.why == why]
                     rememberer.forget(ids, why).result()
-        return MaintenanceReport(forgotten=tuple(found), dry_run=dry_run)
+        removed = self._former_vectors(dry_run)
+        return MaintenanceReport(forgotten=tuple(found), former_vectors=removed, dry_run=dry_run)
+
+    def _former_vectors(self, dry_run: bool) -> int:
+        """Remove the vectors of former embedders, or only count them."""
+        meaning = self._shared.recaller.serving.wanted
+        if meaning is None:
+            return 0
+        journal, mind = self.recorder.journal, self.recorder.mind.id
+        with self._reading("mind.maintain") as snapshot:
+            found = [
+                former
+                for kind in (MEMORIES, TASKS)
+                for former in former_vectors(snapshot, mind, kind, meaning.model, journal.clock.now())
+            ]
+        if dry_run:
+            return sum(former.vectors for former in found)
+        return sum(drop(journal, mind, former, meaning.model) for former in found)
 
     def forgotten(self, *, limit: int = 100) -> list[Memory]:
         """Memories that were forgotten, by usefulness, by age or on request; the last to go first.
