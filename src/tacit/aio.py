@@ -232,6 +232,7 @@ class PastMind(_Threaded):
     memory_history = _threaded("memory_history", blocking.PastMind)
     memories = _threaded("memories", blocking.PastMind)
     recall = _threaded("recall", blocking.PastMind)
+    embedder_answers = _threaded("embedder_answers", blocking.PastMind)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from datetime import UTC, datetime
@@ -111,7 +112,7 @@ class ModelServer:
         try:
             timeout = httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_SECONDS))
             with httpx.Client(timeout=timeout) as client:
-                for attempt in retrying(policy, self._wait_after):
+                for attempt in retrying(policy, self._wait_after, level=logging.DEBUG):  # the last one is told
                     with attempt:
                         return client.post(self.url, content=body, headers=headers).raise_for_status()
         except httpx.HTTPStatusError as error:
