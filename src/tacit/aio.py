@@ -289,7 +289,7 @@ class Mind(PastMind):
 _THREADED = (
     "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics",
     "reward", "reflection", "export", "backup", "feedback", "remember_many", "import_memories", "correct", "forget",
-    "maintain", "forgotten", "erase", "check_receipt",
+    "maintain", "forgotten", "erase", "check_receipt", "warm_up",
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))

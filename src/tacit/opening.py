@@ -135,6 +135,7 @@ class OpenStore:
         settings = self.settings
         patience = settings.learning.embedder_wait_seconds
         meaning = None if embedder is None else Meaning(embedder, patience=patience)
+        cache = AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds)
         return Shared(
             counsel=Counsel(
                 meaning,
@@ -145,8 +146,8 @@ class OpenStore:
             backups=self.backups,
             buffering=_buffering(settings),
             retention=_retention(settings),
-            cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
-            recaller=Recaller(Serving(meaning, former_embedder), VectorIndex()),
+            cache=cache,
+            recaller=Recaller(Serving(meaning, former_embedder), VectorIndex(), cache),
             uses=Uses(),
             eraser=eraser,
         )
@@ -173,8 +174,9 @@ class OpenStore:
         with self.store.snapshot() as snapshot:
             return list_minds(snapshot)
 
-    def cache_use(self) -> CacheUse:
-        """How the caches of all processes that have had this store open have done, to some seconds ago."""
+    def cache_use(self) -> dict[str, CacheUse]:
+        """How the caches of all processes that have had this store open have done, to some seconds ago: of episodes
+        that were read, and of answers of recall."""
         with self.store.snapshot() as snapshot:
             return use_of(read_counters(snapshot))
 

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tacit import numerics
+from tacit.cache import ALWAYS, RECALL, AnswerCache
 from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow
 from tacit.experience.memory.memory import STANDING_KINDS
-from tacit.experience.memory.views import MemoryFilter
+from tacit.experience.memory.views import MemoryFilter, list_memories
 from tacit.ids import format_id
-from tacit.journal.read import head_position
 from tacit.recall.answer import Hit, Recollection
 from tacit.recall.budget import packed, tokens_of
 from tacit.recall.diversity import repeating
-from tacit.recall.memory_vectors import reached_by_models, read_vectors
+from tacit.recall.memory_vectors import read_vectors
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
 from tacit.recall.ranking import Ranked, rank
 from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
 from tacit.recall.rows import Held, newest_of_the_time, read_around, read_held, read_rows
-from tacit.recall.serving import Served, Serving
+from tacit.recall.serving import Served, Serving, stand_of
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
@@ -57,6 +57,8 @@ _COMPARED = 256
 """Memories whose codes are most like the question, that are compared with it exactly."""
 _FEW = 64
 """Among fewer memories it is told from the candidates how alike a random one is to the question."""
+_WARMING_LETTERS = 200
+"""Of the newest memory, which is asked about to warm up."""
 _TEXTS_READ = 20_000
 """Texts that have been read are remembered: those that answer once are candidates again and again."""
 
@@ -83,9 +85,10 @@ class _Found(NamedTuple):
 class Recaller:
     """What recalls from the minds of one store. Safe to use from many threads."""
 
-    def __init__(self, serving: Serving, index: VectorIndex) -> None:
+    def __init__(self, serving: Serving, index: VectorIndex, cache: AnswerCache) -> None:
         self._serving = serving
         self._index = index
+        self._cache = cache
 
     @property
     def serving(self) -> Serving:
@@ -95,19 +98,53 @@ class Recaller:
     def recall(self, store: Store, mind: bytes, position: int, asked: Asked, now: int) -> Recollection:
         """What matters for a question, as of a position of the journal.
 
+        The answer to the same question is kept until anything is written to the mind, more memories get vectors, or
+        time changes it: a time that the question names by now ("last week"), or the truth of a memory that it is about.
+
         Raises:
             InvalidInput: there is no such recipe.
         """
-        recipe = recipe_of(asked.recipe)
         numerics.prepare(numerics.NUMPY)
+        recipe = recipe_of(asked.recipe)
         with store.snapshot() as snapshot:
-            position = min(position, head_position(snapshot, mind))
+            stand = stand_of(snapshot, mind)
             question = self._read(snapshot, mind, asked.query, now)
-            reached = reached_by_models(snapshot, mind)
-        served = self._serving.of(reached, position)  # outside: an embedder may take its time
+        position = min(position, stand.head)
+        self._cache.note_erasure(mind, stand.erasure)
+        key = (RECALL, mind, position, stand, msgspec.msgpack.encode((asked, question)))
+        kept = self._cache.get(key, now)
+        if kept is not None:
+            return msgspec.msgpack.decode(kept, type=Recollection)
+        served = self._serving.of(dict(stand.reached), position)  # outside: an embedder may take its time
         vectors = self._vectors(served, question, recipe)
         with store.snapshot() as snapshot:
-            return _Recall(self._index, served, snapshot, mind, position, asked, recipe, now).answer(question, vectors)
+            recall = _Recall(self._index, served, snapshot, mind, position, asked, recipe, now)
+            found = recall.answer(question, vectors)
+            whole = stand_of(snapshot, mind) == stand and not _lacks_vectors(served, recipe, vectors)
+        if whole:
+            self._cache.put(key, msgspec.msgpack.encode(found), (now, recall.good_until))
+        return found
+
+    def warm_up(self, store: Store, mind: bytes, now: int) -> tuple[bool, int]:
+        """Load what a question needs, by asking for what came last; whether there is an embedder that answers, and how
+        many memories are compared by meaning."""
+        numerics.prepare(numerics.NUMPY)
+        with store.snapshot() as snapshot:
+            stand = stand_of(snapshot, mind)
+            newest = list_memories(snapshot, mind, MemoryFilter(), limit=1)
+            query = newest[0].text[:_WARMING_LETTERS] if newest else "anything"
+            question = self._read(snapshot, mind, query, now)
+        served, asked, recipe = (
+            self._serving.of(dict(stand.reached), stand.head),
+            Asked(query=query),
+            recipe_of("default"),
+        )
+        vectors = self._vectors(served, question, recipe)
+        with store.snapshot() as snapshot:
+            _Recall(self._index, served, snapshot, mind, stand.head, asked, recipe, now).answer(question, vectors)
+            if vectors is None or served.meaning is None:
+                return False, 0
+            return True, len(self._index.among(snapshot, mind, served.meaning.model, vectors.shape[1]).numbers)
 
     def _read(self, snapshot: Snapshot, mind: bytes, query: str, now: int) -> Question:
         terms = list(dict.fromkeys(terms_of(query)))
@@ -148,12 +185,16 @@ class _Recall:
         self._asked = asked
         self._recipe = recipe
         self._now = now
+        self.good_until = ALWAYS[1]
+        """Until when the answer holds, if nothing is written: then something becomes true or untrue."""
         self._known: dict[int, NDArray[numpy.float16]] = {}  # vectors that were read
         self._within = [label_of(field, value) for field in LABELLED if (value := getattr(asked.wanted, field, ""))]
 
     def answer(self, question: Question, vectors: Real | None) -> Recollection:
         found = self._candidates(question, vectors)
         rows, ranked, around = self._rows(found)
+        if self._asked.valid_at is None:
+            self.good_until = _next_change(rows.values(), self._now)
         pool = self._pool(rows, ranked, around, vectors)
         statistics = self._statistics(question, vectors)
         most = self._asked.k if self._asked.max_tokens is None else max(self._asked.k, len(ranked))
@@ -428,6 +469,17 @@ def _read(text: str) -> Reading:
 @lru_cache(_TEXTS_READ)
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(terms_of(text))
+
+
+def _next_change(rows: Iterable[MemoryRow], now: int) -> int:
+    """When the first of these memories becomes true, or ceases to be, by the passing of time alone."""
+    moments = (moment for row in rows for moment in (row.valid_from, row.valid_to))
+    return min((moment for moment in moments if moment is not None and moment > now), default=ALWAYS[1])
+
+
+def _lacks_vectors(served: Served, recipe: Recipe, vectors: Real | None) -> bool:
+    """Whether the embedder was away: when it is back the answer is another one."""
+    return vectors is None and served.meaning is not None and bool(recipe.weights.get("meaning"))
 
 
 def _is_valid(row: MemoryRow | Held, moment: int) -> bool:
