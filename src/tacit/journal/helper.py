@@ -23,6 +23,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from tacit import heap
 from tacit.errors import StoreError
 from tacit.stores.forking import GATE
 from tacit.stores.port import Store
@@ -251,6 +252,8 @@ def main() -> None:
                     failure = f"{type(error).__name__}: {error}"
                     answer = _Answer(failure=failure, cannot_read=isinstance(error, StoreError))
             answers.send(answer)
+            del question, answer  # until the next question, which may come in minutes, nothing is held
+            heap.release()
 
 
 class _Out:

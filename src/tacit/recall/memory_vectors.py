@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import BindParameter, Delete, bindparam, delete, select
@@ -59,7 +60,8 @@ _there = select(_memory.c.since).where(
     _memory.c.since >= bindparam("first"),
     _memory.c.since <= bindparam("last"),
 )
-_some: list[BindParameter[int]] = [bindparam(f"number{place}") for place in range(READ_AT_ONCE)]
+_PLACES = tuple(f"number{place}" for place in range(READ_AT_ONCE))
+_some: list[BindParameter[int]] = [bindparam(name) for name in _PLACES]
 _read = select(_vector.c.number, _vector.c.body).where(
     _vector.c.mind == bindparam("mind"), _vector.c.model == bindparam("model"), _vector.c.number.in_(_some)
 )
@@ -189,7 +191,7 @@ def _shares(numbers: Sequence[int]) -> Iterator[dict[str, int]]:
     """Numbers as the values of a statement that takes ``READ_AT_ONCE``; the last one fills the places left."""
     for first in range(0, len(numbers), READ_AT_ONCE):
         part = [int(number) for number in numbers[first : first + READ_AT_ONCE]]
-        yield {f"number{place}": part[min(place, len(part) - 1)] for place in range(READ_AT_ONCE)}
+        yield dict(zip(_PLACES, chain(part, repeat(part[-1])), strict=False))
 
 
 def _remove(transaction: Transaction, statement: Delete, numbers: Sequence[int], **of: Any) -> int:

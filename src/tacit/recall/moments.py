@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
 _YEAR_ROUND = "january february march april may june july august september october november december"
 MONTHS = tuple(_YEAR_ROUND.split())
-_MONTH = rf"(?:{'|'.join(MONTHS)}|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
+_SHORT_MONTHS = ["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"]
+_MONTH = rf"(?:{'|'.join(MONTHS)}|(?:{'|'.join(_SHORT_MONTHS)})\b\.?)"
 _UNITS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _COUNTED = "one two three four five six seven eight nine ten"
 _NUMBERS = {word: number for number, word in enumerate(_COUNTED.split(), start=1)}
 _NUMBERS["a"] = _NUMBERS["an"] = 1
 _DAY = timedelta(days=1)
-TEXTS_READ = 20_000
-"""Texts of which it is remembered what they tell: those that answer once are candidates again and again."""
 _LONGEST = 1_000
 """Characters of a question that are looked at."""
 
@@ -46,11 +44,13 @@ _NEWEST = re.compile(
     r"\b(?:latest|newest|most recent(?:ly)?|recently|lately|last time|currently|current|nowadays|these days|now)\b"
 )
 _OLDEST = re.compile(r"\b(?:first|earliest|oldest|originally|initially|at the beginning|in the beginning)\b")
-_TOLD = re.compile(
-    r"\b(?:yesterday|today|tonight|tomorrow|ago|recently|last|next|since|weekend|week|month|years?|mon|tues|wednes|thurs|fri|satur|sun)(?:day)?\b"
-    rf"|\b{_MONTH}\b|\b(?:19|20)\d\d\b|\b\d{{1,2}}[:/.]\d\d\b",
-    re.IGNORECASE,
+_WORDS = re.compile(r"\w+").findall
+_SOON = "yesterday today tonight tomorrow ago recently last next since weekend week month year years"
+_DAYS = "mon tues wednes thurs fri satur sun"
+_TOLD_WORDS = frozenset(
+    [*MONTHS, *_SHORT_MONTHS, *_SOON.split(), *_DAYS.split(), *(f"{day}day" for day in _DAYS.split())]
 )
+_TOLD_NUMBERS = re.compile(r"\b(?:(?:19|20)\d\d|\d{1,2}[:/.]\d\d)\b")
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -105,10 +105,9 @@ def trend_of(question: str) -> Literal[-1, 0, 1]:
     return 1 if newest else -1
 
 
-@lru_cache(TEXTS_READ)
 def tells_time(text: str) -> bool:
     """Whether a text says when something was or will be."""
-    return bool(_TOLD.search(text))
+    return not _TOLD_WORDS.isdisjoint(_WORDS(text.lower())) or bool(_TOLD_NUMBERS.search(text))
 
 
 def nearness(period: Period, moment: int) -> float:

@@ -26,7 +26,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 def read(text: str, terms: Sequence[str]) -> Reading:
     """Read a text, whose terms are given with their repeats."""
-    return Reading(Counter(terms), len(terms), asking(text), tells_time(text))
+    counts = dict(Counter(terms))  # of a plain dictionary of numbers the garbage collector keeps no record
+    return Reading(counts, len(terms), asking(text), tells_time(text))
 
 
 def asking(text: str) -> float:

@@ -41,19 +41,19 @@ if TYPE_CHECKING:
     Real = NDArray[numpy.float64]
 
 MOST_HITS = 1_000
-BY_WORDS = 100
+BY_WORDS = 64
 """Memories that are looked at because of their words, at least."""
-BY_MEANING = 100
+BY_MEANING = 64
 """Memories that are looked at because of their meaning, at least."""
 _TIMES_WANTED = 3
 """So many times as many hits as are wanted are looked at by each, if that is more."""
 _STANDING = 50
 """Standing instructions and preferences that are always looked at, the newest."""
-_WITH_NEIGHBOURS = 32
+_WITH_NEIGHBOURS = 24
 """Of the best by words and by meaning, so many bring their neighbours with them as answers."""
 _FARTHER = 8
 """So many times as many are taken by words where those that were taken hold no longer, or are of another time."""
-_COMPARED = 256
+_COMPARED = 128
 """Memories whose codes are most like the question, that are compared with it exactly."""
 _FEW = 64
 """Among fewer memories it is told from the candidates how alike a random one is to the question."""
@@ -188,6 +188,7 @@ class _Recall:
         self.good_until = ALWAYS[1]
         """Until when the answer holds, if nothing is written: then something becomes true or untrue."""
         self._known: dict[int, NDArray[numpy.float16]] = {}  # vectors that were read
+        self._held: dict[int, MemoryRow | None] = {}  # rows that were read, and that there is none
         self._within = [label_of(field, value) for field in LABELLED if (value := getattr(asked.wanted, field, ""))]
 
     def answer(self, question: Question, vectors: Real | None) -> Recollection:
@@ -220,7 +221,7 @@ class _Recall:
     def _by_words(self, terms: Sequence[str], most: int) -> list[int]:
         found: dict[int, None] = {}
         for within in self._within_kinds():
-            found |= dict.fromkeys(self._held(terms, most, within))
+            found |= dict.fromkeys(self._best_held(terms, most, within))
         if len(found) < most and self._asks_for_a_time() and self._are_frequent(terms):
             found |= dict.fromkeys(
                 newest_of_the_time(
@@ -237,14 +238,15 @@ class _Recall:
         """Whether the index looks at a part only of the memories with these words: those of a time may be the rest."""
         return min(self._snapshot.count_terms(self._mind, terms).values(), default=0) > POSTINGS
 
-    def _held(self, terms: Sequence[str], most: int, within: Sequence[str]) -> list[int]:
+    def _best_held(self, terms: Sequence[str], most: int, within: Sequence[str]) -> list[int]:
         """The best by words of those that may answer. The index also has what holds no longer, and knows of no times:
         where that takes the places of what is asked for, it is looked farther down."""
-        wanted = most
+        wanted, upto = most, self._position
         while True:
-            found = self._snapshot.find_terms(self._mind, terms, wanted, within=within, upto=self._position)
+            found = self._snapshot.find_terms(self._mind, terms, wanted, within=within, upto=upto)
             numbers = [number for number, _ in found]
-            held = read_held(self._snapshot, self._mind, numbers, self._position)
+            # the first time whole rows are read: most of them will be wanted
+            held = self._read_rows(numbers) if wanted == most else read_held(self._snapshot, self._mind, numbers, upto)
             meant = [number for number in numbers if number in held and self._is_of_the_time(held[number])]
             if len(meant) >= most or len(numbers) < wanted or wanted >= POSTINGS:
                 return meant[:most]
@@ -260,7 +262,7 @@ class _Recall:
         for kind in STANDING_KINDS:
             if not wanted or kind in wanted:
                 label = label_of("kind", kind)
-                found += self._held([label], _STANDING, self._within)
+                found += self._best_held([label], _STANDING, self._within)
         return found
 
     def _by_meaning(self, vectors: Real | None, most: int) -> list[int]:
@@ -317,7 +319,11 @@ class _Recall:
         return rows | self._read_rows(_all_in(around) - rows.keys()), ranked, around
 
     def _read_rows(self, numbers: Iterable[int]) -> dict[int, MemoryRow]:
-        return read_rows(self._snapshot, self._mind, numbers, self._position)
+        """The memories of those numbers that hold, each read once."""
+        wanted = list(numbers)
+        unread = [number for number in wanted if number not in self._held]
+        self._held |= dict.fromkeys(unread) | read_rows(self._snapshot, self._mind, unread, self._position)
+        return {number: row for number in wanted if (row := self._held[number]) is not None}
 
     def _read_around(self, rows: Iterable[MemoryRow]) -> dict[int, tuple[int | None, ...]]:
         """The numbers of the neighbours of those that are in a session."""

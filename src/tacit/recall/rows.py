@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, ScalarSelect, bindparam, or_, select
@@ -18,7 +19,8 @@ _AT_ONCE = 128
 """Memories that one statement reads."""
 
 _memory = schema.memory
-_some: list[BindParameter[int]] = [bindparam(f"number{place}") for place in range(_AT_ONCE)]
+_PLACES = tuple(f"number{place}" for place in range(_AT_ONCE))
+_some: list[BindParameter[int]] = [bindparam(name) for name in _PLACES]
 _held = select(_memory.c.until, *[_memory.c[name] for name in _TIMES]).where(
     _memory.c.mind == bindparam("mind"), _memory.c.since.in_(_some)
 )
@@ -126,4 +128,4 @@ def _shares(numbers: Sequence[int]) -> Iterator[dict[str, int]]:
     """Numbers as the values of a statement; the last one fills the places left."""
     for first in range(0, len(numbers), _AT_ONCE):
         part = numbers[first : first + _AT_ONCE]
-        yield {f"number{place}": part[min(place, len(part) - 1)] for place in range(_AT_ONCE)}
+        yield dict(zip(_PLACES, chain(part, repeat(part[-1])), strict=False))

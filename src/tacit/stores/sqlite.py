@@ -317,7 +317,7 @@ class SqliteStore:
         with translated(self.location):
             connection.execute("BEGIN")
             try:
-                yield Cursor(connection, self.location, self._term_counts)
+                yield Cursor(connection, self.location, self._term_counts, steady=True)
             finally:
                 connection.execute("ROLLBACK")  # nothing to commit; and COMMIT fails on a damaged file
 

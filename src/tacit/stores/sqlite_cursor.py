@@ -23,12 +23,22 @@ COMPILER = Compiler(dialect.dialect(paramstyle="qmark"))
 class Cursor:
     """A snapshot or a transaction on one connection."""
 
-    __slots__ = ("_changes", "_connection", "_location", "_term_counts")
+    __slots__ = ("_changes", "_connection", "_counted", "_location", "_spaces", "_term_counts")
 
-    def __init__(self, connection: Any, location: str, term_counts: sqlite_text.TermCounts | None = None) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        location: str,
+        term_counts: sqlite_text.TermCounts | None = None,
+        *,
+        steady: bool = False,
+    ) -> None:
         self._connection = connection
         self._location = location
         self._term_counts = term_counts  # only of what is committed
+        # where nothing changes as long as this lasts, each term is counted once
+        self._counted: dict[tuple[bytes, str], int] | None = {} if steady else None
+        self._spaces: dict[bytes, text_index.Space | None] | None = {} if steady else None
         self._changes: list[text_index.Change] = []  # of the index of words, not yet written
 
     def rows(self, statement: Executable, **values: Any) -> list[Row]:
@@ -112,18 +122,30 @@ class Cursor:
             return [] if search is None else sqlite_text.find(self._connection, space, search, most)
 
     def count_terms(self, mind: bytes, terms: Sequence[str]) -> dict[str, int]:
-        space = self._space(mind)
+        space, counted = self._space(mind), self._counted
+        if space is None:
+            return {}
+        unknown = terms if counted is None else [term for term in terms if (mind, term) not in counted]
         with translated(self._location):
-            return sqlite_text.counts(self._connection, space, terms, self._term_counts) if space else {}
+            found = sqlite_text.counts(self._connection, space, unknown, self._term_counts)
+        if counted is None:
+            return found
+        counted.update({(mind, term): found.get(term, 0) for term in unknown})
+        return {term: count for term in terms if (count := counted[mind, term])}
 
     def indexed(self, mind: bytes) -> tuple[int, int]:
         space = self._space(mind)
         return (space.documents, space.terms) if space else (0, 0)
 
     def _space(self, mind: bytes) -> text_index.Space | None:
+        if self._spaces is not None and mind in self._spaces:
+            return self._spaces[mind]
         self.write_changes()
         row = self.row(text_index.space_of_mind, mind=mind)
-        return None if row is None else text_index.Space(*row)
+        space = None if row is None else text_index.Space(*row)
+        if self._spaces is not None:
+            self._spaces[mind] = space
+        return space
 
     def pragma(self, name: str) -> list[Row]:
         """The rows of one of SQLite's own questions."""

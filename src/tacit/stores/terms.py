@@ -20,7 +20,6 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
 from typing import Any
@@ -65,9 +64,8 @@ def terms_of(text: str) -> list[str]:
     Each holds letters, digits and marks of any script, none of ASCII but ``a`` … ``z`` and ``0`` … ``9``, and is at
     most ``MAX_TERM_CHARS`` long.
     """
-    if text.isascii():
-        return list(chain.from_iterable(map(_of_word, _ASCII_WORDS(text.lower()))))
-    return list(chain.from_iterable(map(_of_word, _WORDS(_plain(text)))))
+    words = _ASCII_WORDS(text.lower()) if text.isascii() else _WORDS(_plain(text))
+    return list(chain.from_iterable(map(_terms_of_words.__getitem__, words)))
 
 
 LABELLED = ("kind", "user", "session", "agent", "speaker", "subject")
@@ -104,12 +102,6 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", _ACCENTS.sub("", apart)).translate(_ALIKE)
 
 
-def _of_word(word: str) -> tuple[str, ...]:
-    if len(word) > MAX_TERM_CHARS and not _is_unspaced(word):
-        word = word[:MAX_TERM_CHARS]
-    return _cached(word) if len(word) <= MAX_TERM_CHARS else _analysed(word)
-
-
 def _analysed(word: str) -> tuple[str, ...]:
     if word.isascii():
         return _of_latin(word)
@@ -126,7 +118,20 @@ def _analysed(word: str) -> tuple[str, ...]:
     return _of_latin(word.replace("’", "'"))
 
 
-_cached = lru_cache(maxsize=_CACHED_WORDS)(_analysed)
+class _TermsOfWords(dict[str, tuple[str, ...]]):
+    """The terms of words that were met lately. A plain dictionary finds a known word in a tenth of the time that a
+    function takes to be called; when it is full, it begins anew."""
+
+    def __missing__(self, word: str) -> tuple[str, ...]:
+        if len(word) > MAX_TERM_CHARS:
+            return _analysed(word if _is_unspaced(word) else word[:MAX_TERM_CHARS])
+        if len(self) >= _CACHED_WORDS:
+            self.clear()
+        found = self[word] = _analysed(word)
+        return found
+
+
+_terms_of_words = _TermsOfWords()
 
 
 def _of_latin(word: str) -> tuple[str, ...]:
