@@ -21,6 +21,7 @@ from tacit.ids import format_id
 from tacit.recall.answer import Hit, Recollection
 from tacit.recall.budget import packed, tokens_of
 from tacit.recall.diversity import repeating
+from tacit.recall.lasting import lacks_vectors, next_change, stand_of
 from tacit.recall.memory_vectors import read_vectors
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
@@ -28,7 +29,7 @@ from tacit.recall.ranking import Ranked, rank
 from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
 from tacit.recall.rows import Held, newest_of_the_time, read_around, read_held, read_rows
-from tacit.recall.serving import Served, Serving, stand_of
+from tacit.recall.serving import Served, Serving
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores.port import Snapshot, Store
 from tacit.stores.terms import LABELLED, label_of, name_label, terms_of
@@ -120,7 +121,7 @@ class Recaller:
         with store.snapshot() as snapshot:
             recall = _Recall(self._index, served, snapshot, mind, position, asked, recipe, now)
             found = recall.answer(question, vectors)
-            whole = stand_of(snapshot, mind) == stand and not _lacks_vectors(served, recipe, vectors)
+            whole = stand_of(snapshot, mind) == stand and not lacks_vectors(served, recipe, vectors is not None)
         if whole:
             self._cache.put(key, msgspec.msgpack.encode(found), (now, recall.good_until))
         return found
@@ -195,7 +196,7 @@ class _Recall:
         found = self._candidates(question, vectors)
         rows, ranked, around = self._rows(found)
         if self._asked.valid_at is None:
-            self.good_until = _next_change(rows.values(), self._now)
+            self.good_until = next_change(rows.values(), self._now)
         pool = self._pool(rows, ranked, around, vectors)
         statistics = self._statistics(question, vectors)
         most = self._asked.k if self._asked.max_tokens is None else max(self._asked.k, len(ranked))
@@ -475,17 +476,6 @@ def _read(text: str) -> Reading:
 @lru_cache(_TEXTS_READ)
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(terms_of(text))
-
-
-def _next_change(rows: Iterable[MemoryRow], now: int) -> int:
-    """When the first of these memories becomes true, or ceases to be, by the passing of time alone."""
-    moments = (moment for row in rows for moment in (row.valid_from, row.valid_to))
-    return min((moment for moment in moments if moment is not None and moment > now), default=ALWAYS[1])
-
-
-def _lacks_vectors(served: Served, recipe: Recipe, vectors: Real | None) -> bool:
-    """Whether the embedder was away: when it is back the answer is another one."""
-    return vectors is None and served.meaning is not None and bool(recipe.weights.get("meaning"))
 
 
 def _is_valid(row: MemoryRow | Held, moment: int) -> bool:

@@ -6,30 +6,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tacit.journal.erasing import last_erasure
-from tacit.journal.read import head_position
 from tacit.recall.embedder import TextEmbedder
 from tacit.recall.meaning import Meaning
-from tacit.recall.memory_vectors import former_models, reached_by_models
-from tacit.stores.port import Snapshot
+from tacit.recall.memory_vectors import former_models
 
 OpenFormer = Callable[[str], TextEmbedder | None]
 """Opens the embedder of a fingerprint that a store names; None for one that must not or cannot be opened."""
-
-
-class Stand(NamedTuple):
-    """Where a mind stands: its newest event, its last erasure, and how many events each model has seen. An answer is
-    the same as long as this is, but for what time itself changes."""
-
-    head: int
-    erasure: int
-    reached: tuple[tuple[str, int], ...]
-
-
-def stand_of(snapshot: Snapshot, mind: bytes) -> Stand:
-    """Where a mind stands in a snapshot."""
-    reached = tuple(sorted(reached_by_models(snapshot, mind).items()))
-    return Stand(head_position(snapshot, mind), last_erasure(snapshot, mind), reached)
 
 
 class Served(NamedTuple):
