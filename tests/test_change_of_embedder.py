@@ -109,6 +109,26 @@ def test_a_former_embedder_behind_a_server_is_never_asked(provider: Provider, tm
     assert len(provider.asked) == asked
 
 
+def test_a_former_embedder_behind_a_server_answers_where_somebody_has_named_it(
+    provider: Provider, tmp_path: Path
+) -> None:
+    with opened(tmp_path / "a.db", provider.embedder) as mind:
+        remember(mind, *TEXTS)
+        mind.settle(60)
+    with opened(tmp_path / "a.db", "hashing", learning__former_embedder=provider.embedder) as mind:
+        asked = len(provider.asked)
+        found = mind.recall("physician")
+        assert found.notes[0].startswith("the former embedder (openai) still serves: the new one has read 0 of ")
+        assert found.meaning
+        assert len(provider.asked) > asked
+        mind.settle(60)
+        asked = len(provider.asked)
+        assert mind.recall("physician").notes == ()
+        assert len(provider.asked) == asked
+    with pytest.raises(tacit.InvalidInput, match="former_embedder"):
+        opened(tmp_path / "a.db", "hashing", learning__former_embedder="nonsense")
+
+
 def test_maintain_removes_what_former_embedders_left_once_they_serve_nobody(location: str) -> None:
     former, wanted = MiniLM().fingerprint, HashingEmbedder().fingerprint
     with opened(location, "minilm") as mind:

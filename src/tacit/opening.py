@@ -147,7 +147,11 @@ class OpenStore:
             buffering=_buffering(settings),
             retention=_retention(settings),
             cache=cache,
-            recaller=Recaller(Serving(meaning, former_embedder), VectorIndex(), cache),
+            recaller=Recaller(
+                Serving(meaning, partial(former_embedder, named=settings.learning.former_embedder)),
+                VectorIndex(),
+                cache,
+            ),
             uses=Uses(),
             eraser=eraser,
         )
@@ -305,12 +309,14 @@ def shared_embedder(name: str) -> TextEmbedder | None:
 
 
 @cache
-def former_embedder(fingerprint: str) -> TextEmbedder | None:
-    """The embedder of a fingerprint that a store names, one for the whole process; None unless it comes with Tacit."""
+def former_embedder(fingerprint: str, named: str = "") -> TextEmbedder | None:
+    """The embedder of a fingerprint that a store names, one for the whole process; None unless it comes with Tacit, or
+    is the one of that name, which somebody has set."""
     from tacit.models.embedders import embedder_by
 
     try:
-        return _remembering(embedder_by(fingerprint))
+        own = shared_embedder(named) if named else None
+        return own if own is not None and own.fingerprint == fingerprint else _remembering(embedder_by(fingerprint))
     except ModelError as error:
         _log.warning("the former embedder %s cannot be opened: %s", fingerprint, error)
         return None
