@@ -302,7 +302,7 @@ def shared_embedder(name: str) -> TextEmbedder | None:
     from tacit.models.embedders import is_server, open_embedder
 
     # few attempts: whoever makes vectors tries again, and whoever asks a question must not wait
-    embedder = open_embedder(name, attempts=_ATTEMPTS, pause=_PAUSE_SECONDS)
+    embedder = open_embedder(name, attempts=_ATTEMPTS, pause=_PAUSE_SECONDS, retry_level=logging.DEBUG)
     if embedder is not None and is_server(name):
         embedder = CircuitBreaker(embedder)
     return _remembering(embedder)

@@ -43,6 +43,7 @@ class ModelServer:
         attempts: calls at most, the first included.
         pause: seconds before the second call; it doubles from there.
         longest_pause: seconds; a server that asks for a longer pause is not called again.
+        retry_level: of the lines in the log that say that a call is repeated.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ModelServer:
         attempts: int = 4,
         pause: float = 0.5,
         longest_pause: float = 20.0,
+        retry_level: int = logging.WARNING,
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise InvalidInput("the url of a model server starts with http:// or https://", field="url")
@@ -70,6 +72,7 @@ class ModelServer:
         self._attempts = attempts
         self._pause = pause
         self._longest_pause = longest_pause
+        self._retry_level = retry_level
 
     def ask(self, body: dict[str, Any], answer: type[Answer], what: str) -> Answer:
         """The server's answer to ``body``, read as ``answer``; errors call that ``what``, such as "a chat completion".
@@ -112,7 +115,7 @@ class ModelServer:
         try:
             timeout = httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_SECONDS))
             with httpx.Client(timeout=timeout) as client:
-                for attempt in retrying(policy, self._wait_after, level=logging.DEBUG):  # the last one is told
+                for attempt in retrying(policy, self._wait_after, level=self._retry_level):
                     with attempt:
                         return client.post(self.url, content=body, headers=headers).raise_for_status()
         except httpx.HTTPStatusError as error:
