@@ -30,6 +30,8 @@ _TAKEN_IN = 2
 """A block takes in the one before it that is no larger than so many times itself."""
 _PAGE = 64
 """Blocks that are read at a time."""
+_MANY = 64
+"""Blocks that take long enough to read that it is worth while to share the work."""
 
 _code = schema.code
 _of = (_code.c.mind == bindparam("mind"), _code.c.model == bindparam("model"))
@@ -44,6 +46,8 @@ _around = (
 )
 _from = select(*_columns).where(*_of, _code.c.block >= bindparam("first")).order_by(_code.c.block).limit(_PAGE)
 _changed = select(*_columns).where(*_of, _code.c.revision > bindparam("after")).order_by(_code.c.revision).limit(_PAGE)
+_numbers = select(_code.c.block).where(*_of, _code.c.block >= 0).order_by(_code.c.block)
+_body = select(_code.c.body).where(*_of, _code.c.block == bindparam("which"))
 _revision = select(func.max(_code.c.revision)).where(*_of)
 _count = select(func.sum(_code.c.size)).where(*_of, _code.c.width == bindparam("wide"))
 _models = select(_code.c.model).where(_code.c.mind == bindparam("mind")).distinct()
@@ -93,6 +97,18 @@ def all_blocks(snapshot: Snapshot, mind: bytes, model: str) -> Iterator[Block]:
     while rows := snapshot.rows(_from, mind=mind, model=model, first=first):
         yield from (_block(row) for row in rows)
         first = int(rows[-1][0]) + 1
+
+
+def shares_of_blocks(snapshot: Snapshot, mind: bytes, model: str, count: int) -> list[list[int]]:
+    """The numbers of all blocks in so many shares; none when there are few."""
+    numbers = [int(number) for (number,) in snapshot.rows(_numbers, mind=mind, model=model)]
+    share = -(-len(numbers) // count)
+    return [numbers[first : first + share] for first in range(0, len(numbers), share)] if len(numbers) >= _MANY else []
+
+
+def read_block(snapshot: Snapshot, mind: bytes, model: str, block: int) -> None:
+    """Read a block for nothing but to have it in the system's memory."""
+    snapshot.row(_body, mind=mind, model=model, which=block)
 
 
 def changed_blocks(snapshot: Snapshot, mind: bytes, model: str, after: int) -> list[Block]:

@@ -117,7 +117,7 @@ class Recaller:
         if kept is not None:
             return msgspec.msgpack.decode(kept, type=Recollection)
         served = self._serving.of(dict(stand.reached), position)  # outside: an embedder may take its time
-        vectors = self._vectors(served, question, recipe)
+        vectors = self._vectors(store, mind, served, question, recipe)
         with store.snapshot() as snapshot:
             recall = _Recall(self._index, served, snapshot, mind, position, asked, recipe, now)
             found = recall.answer(question, vectors)
@@ -135,12 +135,9 @@ class Recaller:
             newest = list_memories(snapshot, mind, MemoryFilter(), limit=1)
             query = newest[0].text[:_WARMING_LETTERS] if newest else "anything"
             question = self._read(snapshot, mind, query, now)
-        served, asked, recipe = (
-            self._serving.of(dict(stand.reached), stand.head),
-            Asked(query=query),
-            recipe_of("default"),
-        )
-        vectors = self._vectors(served, question, recipe)
+        served = self._serving.of(dict(stand.reached), stand.head)
+        asked, recipe = Asked(query=query), recipe_of("default")
+        vectors = self._vectors(store, mind, served, question, recipe)
         with store.snapshot() as snapshot:
             _Recall(self._index, served, snapshot, mind, stand.head, asked, recipe, now).answer(question, vectors)
             if vectors is None or served.meaning is None:
@@ -153,14 +150,17 @@ class Recaller:
         names = {labels[label] for label in snapshot.count_terms(mind, list(labels))}
         return read_question(query, terms_of, names, now)
 
-    def _vectors(self, served: Served, question: Question, recipe: Recipe) -> Real | None:
+    def _vectors(self, store: Store, mind: bytes, served: Served, question: Question, recipe: Recipe) -> Real | None:
         if served.meaning is None or not recipe.weights.get("meaning"):
             return None
         import numpy
 
         found = served.meaning.of(list(dict.fromkeys((question.text, question.bare))))
         vectors = [found[text] for text in (question.text, question.bare) if text in found]
-        return numpy.stack(vectors).astype(numpy.float64) if vectors else None
+        if not vectors:
+            return None
+        self._index.prepare(store, mind, served.meaning.model, len(vectors[0]))
+        return numpy.stack(vectors).astype(numpy.float64)
 
 
 class _Recall:

@@ -12,7 +12,8 @@ from tacit.errors import StoreError
 from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
 from tacit.recall.mind_index import Meant, MindIndex
-from tacit.stores.port import Snapshot
+from tacit.recall.read_ahead import read_ahead
+from tacit.stores.port import Snapshot, Store
 
 MOST_BYTES = 512_000_000
 """What indexes may take in memory. One of a million memories with vectors of 384 numbers takes some 140 MB."""
@@ -62,6 +63,11 @@ class VectorIndex:
             meant = index.meant(wanted, min(position, index.catch_up(snapshot)))
         self._make_room()
         return meant
+
+    def prepare(self, store: Store, mind: bytes, model: str, dimension: int) -> None:
+        """Have a mind that nobody asked about lately read ahead; for whoever is about to call ``among``."""
+        if not self._place((mind, model, dimension)).size_bytes:
+            read_ahead(store, mind, model)
 
     def _place(self, key: _Key) -> _Place:
         with self._lock:
