@@ -6,7 +6,7 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ import pytest
 from sqlalchemy import delete, select
 
 import tacit
+import vector_world
 from embedding_provider import Provider
-from memories import numbers, remember, texts_of
+from memories import embed_some, numbers, remember, texts_of
 from tacit.experience.memory.check import said_from
 from tacit.experience.memory.remember import Rememberer
 from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
-from tacit.journal.append import Appender
 from tacit.journal.consumer import Span, consumer_position
 from tacit.journal.read import head_position
 from tacit.models.embedders import embedder_by
@@ -30,11 +30,13 @@ from tacit.models.embedding_server import EmbeddingServer
 from tacit.models.hashing import HashingEmbedder
 from tacit.models.minilm import MiniLM
 from tacit.recall.code_blocks import all_blocks
+from tacit.recall.embedder import embed_each
 from tacit.recall.memory_vectors import (
     MemoryVectors,
     forget_memory_vectors,
+    former_models,
     memory_vectors_kept_as,
-    serving_model,
+    reached_by_models,
 )
 from tacit.recall.vector_index import VectorIndex
 from tacit.recall.wording import wording
@@ -71,7 +73,8 @@ def nearest(
     """What the memories say that mean most nearly what a text does."""
     asked = model.embed([text])[0]
     with reading(mind) as snapshot:
-        found = (index or VectorIndex()).search(
+        found = vector_world.nearest(
+            index or VectorIndex(),
             snapshot,
             mind.recorder.mind.id,
             model.fingerprint,
@@ -222,7 +225,10 @@ def test_a_text_that_is_refused_costs_no_other_its_vector(
         assert len(said) == 1
 
 
-@pytest.mark.parametrize("numbers_of_a_vector", ["0, 0, 0, 0, 0, 0, 0, 0", "1, 2, 3", "1e999, 1, 1, 1, 1, 1, 1, 1"])
+@pytest.mark.parametrize(
+    "numbers_of_a_vector",
+    ["0, 0, 0, 0, 0, 0, 0, 0", "1, 2, 3", "1e999, 1, 1, 1, 1, 1, 1, 1", "NaN, 1, 1, 1, 1, 1, 1, 1"],
+)
 def test_vectors_that_cannot_be_used_are_never_stored(
     provider: Provider, tmp_path: Path, numbers_of_a_vector: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,6 +247,26 @@ def test_vectors_that_cannot_be_used_are_never_stored(
         provider.script = []
         mind.settle(60)
         assert len(embedded(mind, model.fingerprint)) == 2
+
+
+@pytest.mark.parametrize("bad", [0.0, float("nan"), float("inf")])
+def test_vectors_of_an_embedder_of_ones_own_that_cannot_be_used_are_never_stored(bad: float) -> None:
+    class Careless(HashingEmbedder):
+        def embed(self, texts: Sequence[str]) -> Any:
+            vectors = super().embed(texts)
+            for row, text in enumerate(texts):
+                if "poison" in text:
+                    vectors[row] = bad
+            return vectors
+
+    class Short(HashingEmbedder):
+        def embed(self, texts: Sequence[str]) -> Any:
+            return super().embed(texts)[1:]
+
+    found = embed_each(Careless(8), ["paint the ship", "carry the poison away", "sell the boat"])
+    assert [vector is None for vector in found] == [False, True, False]
+    with pytest.raises(tacit.ModelError, match="answered 0 vectors for 1 texts"):
+        embed_each(Short(8), ["paint the ship", "sell the boat"])
 
 
 @pytest.mark.requirement("RE-06")
@@ -271,41 +297,24 @@ def test_after_a_change_of_the_model_the_former_one_serves_until_the_new_one_has
         remember(mind, *texts)
         mind.settle(60)
     with open_mind(path, learning__embedder="none") as mind:
-        store, id, writer = mind.recorder.journal.store, mind.recorder.mind.id, mind.recorder.journal.writer
-        consumer, served, position = MemoryVectors(model), list[str](), 0
+        store, id = mind.recorder.journal.store, mind.recorder.mind.id
+        served, position = list[str](), 0
         while True:
             with reading(mind) as snapshot:
-                served.append(serving_model(snapshot, id, model.fingerprint))
+                ahead = former_models(reached_by_models(snapshot, id), model.fingerprint)
+                served.append(ahead[0] if ahead else model.fingerprint)
                 head = head_position(snapshot, id)
-                taken = consumer.take(snapshot, id, Span(position, head, 10, True, False))
             serving = embedder_by(served[-1])
             assert serving is not None
             assert len(nearest(mind, "ship number 7", 40, model=serving, index=index)) == 40
             if position == head:
                 break
-            assert taken is not None
-            _consume(writer, consumer, id, taken)
-            position = taken.position
+            position = embed_some(mind, model, position, 10)
         assert served == [former.fingerprint] * (len(served) - 1) + [model.fingerprint]
         assert len(served) > 4
         with store.snapshot() as snapshot:
             assert consumer_position(snapshot, id, memory_vectors_kept_as(former.fingerprint)) == head
         assert len(embedded(mind, former.fingerprint)) == len(embedded(mind)) == 40
-
-
-def _consume(writer: Any, consumer: MemoryVectors, mind: bytes, taken: Any) -> None:
-    """A batch, as whoever has the lease does it."""
-    effects = taken.think() if taken.think else None
-    row = schema.consumer
-
-    def apply(appender: Appender) -> None:
-        if effects is not None:
-            consumer.apply(appender, mind, effects)
-        transaction = appender.transaction
-        transaction.execute(delete(row).where(row.c.mind == mind, row.c.name == consumer.kept_as))
-        transaction.insert(row, ((mind, consumer.kept_as, taken.position, 1, "", 0),))
-
-    writer.run(apply)
 
 
 def test_only_embedders_that_come_along_are_opened_by_what_a_store_says() -> None:

@@ -139,6 +139,7 @@ BAD_VALUES: dict[str, list[Any]] = {
     "encryption.key_file": ["no/such/file", 5],
     "masking.enabled": ["perhaps", 2],
     "learning.embedder": ["", "word2vec", "openai:model", 5],
+    "learning.former_embedder": ["word2vec", "openai:model", 5],
     "log.level": ["LOUD", 10],
     "log.format": ["xml"],
     "log.file": [3],

@@ -20,14 +20,27 @@ from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
 from tacit.models.hashing import HashingEmbedder
 from tacit.models.minilm import MiniLM
-from tacit.recall import hamming, vector_index
+from tacit.recall import hamming
 from tacit.recall.code_blocks import MOST, all_blocks
 from tacit.recall.codes import codes_of, likeness, name_hash, projected, record_type, width_of
-from tacit.recall.memory_vectors import forget_all_memory_vectors, forget_memory_vectors
+from tacit.recall.memory_vectors import forget_memory_vectors
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores import schema
 from tacit.stores.port import Store
-from vector_world import DIMENSION, MIND, MODEL, World, a_filter, exactly, memory, opened, unit, vector
+from vector_world import (
+    COMPARED,
+    DIMENSION,
+    MIND,
+    MODEL,
+    World,
+    a_filter,
+    exactly,
+    memory,
+    nearest,
+    opened,
+    unit,
+    vector,
+)
 
 pytestmark = pytest.mark.requirement("RE-02")
 
@@ -56,7 +69,7 @@ def test_whatever_came_ended_and_was_erased_the_answer_is_that_of_comparing_all(
             asked = unit(world.generator.standard_normal((1, DIMENSION)))[0]
             wanted, position = a_filter(chance), chance.choice([NOW, NOW, chance.randrange(world.position + 1)])
             with store.snapshot() as snapshot:
-                found = index.search(snapshot, MIND, MODEL, asked, most=1_000, wanted=wanted, position=position)
+                found = nearest(index, snapshot, MIND, MODEL, asked, most=1_000, wanted=wanted, position=position)
                 expected = exactly(snapshot, asked, wanted, min(position, world.position))
             assert {one.number for one in found} == set(expected)
             assert all(one.cosine == pytest.approx(expected[one.number], abs=1e-3) for one in found)
@@ -113,7 +126,7 @@ def test_real_vectors_are_found_by_their_codes_as_by_comparing_all() -> None:
         world.come(len(texts), vectors=vectors)
         with store.snapshot() as snapshot:
             for question in model.embed(asked):
-                found = index.search(snapshot, MIND, MODEL, question, most=most)
+                found = nearest(index, snapshot, MIND, MODEL, question, most=most)
                 best = numpy.argsort(-(vectors @ question))[:most] + 1  # the numbers that they were given
                 right += len(set(best.tolist()) & {one.number for one in found})
     assert len(texts) > 3_000
@@ -130,7 +143,7 @@ def test_counts_of_words_are_found_by_their_codes_too() -> None:
     vectors, questions = model.embed(texts), projected(model.embed(asked))
     codes = codes_of(projected(vectors))
     for question, text in zip(questions, asked, strict=True):
-        likest = numpy.argsort(-likeness(codes, question))[: vector_index.RESCORED]
+        likest = numpy.argsort(-likeness(codes, question))[:COMPARED]
         best = numpy.argsort(-(vectors @ model.embed([text])[0]))[:most]
         right += len(set(best.tolist()) & set(likest.tolist()))
     assert right / (most * len(asked)) >= 0.9
@@ -210,12 +223,12 @@ def test_when_all_of_a_mind_is_erased_the_index_is_empty_and_goes_on_with_what_c
 
         def found(mind: bytes = MIND) -> set[int]:
             with store.snapshot() as snapshot:
-                return {one.number for one in index.search(snapshot, mind, MODEL, asked, most=100)}
+                return {one.number for one in nearest(index, snapshot, mind, MODEL, asked, most=100)}
 
         assert len(found()) == 30
         with store.transaction() as transaction:
             transaction.execute(delete(memory).where(memory.c.mind == MIND))
-            assert forget_all_memory_vectors(transaction, MIND) == 30
+            assert forget_memory_vectors(transaction, MIND, range(1, 31)) == 30
         assert found() == set()
         assert found() == set()
         assert found(other.mind) == set(other.numbers())
@@ -239,7 +252,7 @@ def test_what_holds_again_because_its_successor_was_erased_is_found_again(embedd
                 world.reopen(old)
                 expected = {old, third, *(world.come(more) if more else ())}
             with store.snapshot() as snapshot:
-                found = {one.number for one in index.search(snapshot, MIND, MODEL, asked, most=9)}
+                found = {one.number for one in nearest(index, snapshot, MIND, MODEL, asked, most=9)}
             assert found == expected
 
 
@@ -258,7 +271,7 @@ def test_whoever_embeds_anew_replaces_what_is_there_and_fills_what_was_left_out(
                     transaction.execute(delete(vector))
                     world.embed(transaction, rows)
             with store.snapshot() as snapshot:
-                found = index.search(snapshot, MIND, MODEL, asked, most=1_000)
+                found = nearest(index, snapshot, MIND, MODEL, asked, most=1_000)
                 expected = exactly(snapshot, asked, MemoryFilter(), NOW)
             assert {one.number for one in found} == set(expected)
             assert set(left_out) <= set(expected) or not again
@@ -283,7 +296,7 @@ def test_when_a_model_of_the_same_name_has_another_dimension_older_vectors_are_l
         for numbers, dimension in ((narrow, DIMENSION), (wide, 130), (narrow, DIMENSION), ([], 300)):
             asked = numpy.ones(dimension, dtype=numpy.float32)
             with store.snapshot() as snapshot:
-                found = index.search(snapshot, MIND, MODEL, asked, most=100)
+                found = nearest(index, snapshot, MIND, MODEL, asked, most=100)
             assert sorted(one.number for one in found) == numbers
 
 
@@ -297,12 +310,12 @@ def test_a_thread_with_an_older_snapshot_is_answered_as_of_that(tmp_path: Any) -
         world = World(store, random.Random(8))
         there = world.come(5)
         with store.snapshot() as older:
-            assert len(index.search(older, MIND, MODEL, asked, most=9)) == 5
+            assert len(nearest(index, older, MIND, MODEL, asked, most=9)) == 5
             world.end(there[:2])
             world.come(3)
             with store.snapshot() as newer:
-                assert len(index.search(newer, MIND, MODEL, asked, most=9)) == 6
-            found = index.search(older, MIND, MODEL, asked, most=9)
+                assert len(nearest(index, newer, MIND, MODEL, asked, most=9)) == 6
+            found = nearest(index, older, MIND, MODEL, asked, most=9)
             assert sorted(one.number for one in found) == there
 
 
@@ -318,7 +331,7 @@ def test_threads_that_ask_while_memories_come_and_go_each_get_what_holds_for_the
             while not stop.is_set():
                 asked = unit(generator.standard_normal((1, DIMENSION)))[0]
                 with store.snapshot() as snapshot:
-                    found = {one.number for one in index.search(snapshot, MIND, MODEL, asked, most=5_000)}
+                    found = {one.number for one in nearest(index, snapshot, MIND, MODEL, asked, most=5_000)}
                     expected = set(exactly(snapshot, asked, MemoryFilter(), NOW))
                 if not expected - erased <= found <= expected:  # what was erased since is not shown any more
                     wrong.append(f"{sorted(found ^ expected)}")
@@ -348,11 +361,11 @@ def test_indexes_take_no_more_room_than_they_may_and_minds_asked_lately_stay() -
             World(store, random.Random(mind[0]), mind).come(400)
         index = VectorIndex()
         with store.snapshot() as snapshot:
-            index.search(snapshot, minds[0], MODEL, asked, most=3)
+            nearest(index, snapshot, minds[0], MODEL, asked, most=3)
             alone = index.size_bytes
             index = VectorIndex(most_bytes=int(2.5 * alone))
             for mind in [*minds, minds[0], minds[0]]:
-                assert len(index.search(snapshot, mind, MODEL, asked, most=3)) == 3
+                assert len(nearest(index, snapshot, mind, MODEL, asked, most=3)) == 3
                 assert index.size_bytes <= 2.5 * alone
         assert index.size_bytes == 2 * alone
 

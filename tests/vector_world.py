@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 from numpy.typing import NDArray
@@ -14,9 +14,11 @@ from sqlalchemy import delete, select, update
 from tacit.experience.memory.fold import MemoryRow
 from tacit.experience.memory.memory import MEMORY_KINDS
 from tacit.experience.memory.views import MemoryFilter, conditions
+from tacit.experience.views import NOW
 from tacit.recall.code_blocks import put_codes
 from tacit.recall.codes import NAMES, records_of
-from tacit.recall.memory_vectors import forget_memory_vectors
+from tacit.recall.memory_vectors import forget_memory_vectors, read_vectors
+from tacit.recall.vector_index import VectorIndex
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Store, Transaction
 from tacit.stores.sqlite import MEMORY, SqliteStore
@@ -140,3 +142,34 @@ def a_filter(chance: random.Random) -> MemoryFilter:
         if chance.random() < 0.3:
             given[name] = chance.randrange(100)
     return MemoryFilter(**given)
+
+
+COMPARED = 256
+"""Memories of the nearest codes that recall compares exactly, at least."""
+
+
+class Nearest(NamedTuple):
+    """A memory's number, and the cosine of its vector and the one that was asked about."""
+
+    number: int
+    cosine: float
+
+
+def nearest(
+    index: VectorIndex,
+    snapshot: Snapshot,
+    mind: bytes,
+    model: str,
+    asked: NDArray[Any],
+    *,
+    most: int,
+    wanted: MemoryFilter = MemoryFilter(),  # noqa: B008 - it is frozen
+    position: int = NOW,
+) -> list[Nearest]:
+    """What recall finds by meaning: the nearest codes, and of these the nearest vectors; the most alike first."""
+    meant = index.among(snapshot, mind, model, len(asked), wanted=wanted, position=position)
+    numbers = meant.nearest(asked, max(COMPARED, 4 * most))
+    there, vectors = read_vectors(snapshot, mind, model, numbers.tolist(), len(asked))
+    cosines = vectors.astype(numpy.float32) @ asked
+    order = numpy.lexsort((-there, -cosines))[:most]
+    return [Nearest(int(there[place]), float(cosines[place])) for place in order]

@@ -232,6 +232,7 @@ class PastMind(_Threaded):
     memory_history = _threaded("memory_history", blocking.PastMind)
     memories = _threaded("memories", blocking.PastMind)
     recall = _threaded("recall", blocking.PastMind)
+    embedder_answers = _threaded("embedder_answers", blocking.PastMind)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
@@ -288,7 +289,7 @@ class Mind(PastMind):
 _THREADED = (
     "record", "ingest", "update", "relate", "unrelate", "handoff", "read_handoff", "settle", "lag", "statistics",
     "reward", "reflection", "export", "backup", "feedback", "remember_many", "import_memories", "correct", "forget",
-    "maintain", "forgotten", "erase", "check_receipt",
+    "maintain", "forgotten", "erase", "check_receipt", "warm_up",
 )  # fmt: skip
 for _name in _THREADED:
     setattr(Mind, _name, _threaded(_name, blocking.Mind))

@@ -21,7 +21,7 @@ from tacit.experience.live import LiveEpisode
 from tacit.experience.recorder import LiveFit, Recorder, plain
 from tacit.experience.views import EpisodeFilter, EpisodeSummary, check_filter, list_episodes, load_episode
 from tacit.ids import format_id, parse_id
-from tacit.journal.read import head_position, position_at
+from tacit.journal.read import position_at
 from tacit.learning.advising.advice import Advice, Tool
 from tacit.learning.advising.book import Book, read_book
 from tacit.learning.asking import question_of
@@ -36,36 +36,21 @@ from tacit.ops.logging import operation
 from tacit.stores.paths import path_of
 from tacit.stores.port import Snapshot
 from tacit.verbs.base import Shared
+from tacit.verbs.episodes import PastEpisodes
 from tacit.verbs.erasing import Erasing
 from tacit.verbs.exports import Exports
 from tacit.verbs.imports import MemoryImports
 from tacit.verbs.memories import Memories, PastMemories
 from tacit.verbs.recall import Recalls
 from tacit.verbs.upkeep import Upkeep
+from tacit.verbs.warming import Warming
 
 if TYPE_CHECKING:
     from tacit.ops.backup_catalog import BackupInfo
 
 
-class PastMind(PastMemories, Recalls):
+class PastMind(PastMemories, PastEpisodes, Recalls):
     """A read-only view of a mind: as it was at a moment, or (as the base of :class:`Mind`) as it is."""
-
-    def get(self, id: str) -> Episode:
-        """An episode with all its steps, by id.
-
-        Raises:
-            NotFound: there was none of that id.
-        """
-        mind, wanted = self.recorder.mind.id, parse_id(id)
-        with self._reading("episode.get") as snapshot:
-            # the head, also of a past that is read: what it holds may have been erased, or expired, since
-            key = ("episode", mind, wanted, self._position, head_position(snapshot, mind))
-            kept = self._shared.cache.get(key)
-            if kept is not None:
-                return msgspec.msgpack.decode(kept, type=Episode)
-            found = load_episode(snapshot, mind, wanted, self._position)
-        self._shared.cache.put(key, msgspec.msgpack.encode(found))
-        return found
 
     def episodes(
         self,
@@ -181,7 +166,7 @@ class PastMind(PastMemories, Recalls):
         raise AttributeError(name)
 
 
-class Mind(PastMind, Memories, MemoryImports, Exports, Erasing, Upkeep):
+class Mind(PastMind, Memories, MemoryImports, Exports, Erasing, Upkeep, Warming):
     """The front door: record experience, read it back, and see what was learned.
 
     Made by ``tacit.open`` or ``OpenStore.mind``. Safe to use from many threads.

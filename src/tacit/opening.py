@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import threading
 import warnings
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tacit.cache import AnswerCache, CacheUse, use_of
 from tacit.clock import Clock, SystemClock
-from tacit.errors import InvalidInput, TacitError, beside
+from tacit.errors import InvalidInput, ModelError, TacitError, beside
 from tacit.experience.erasing.eraser import Eraser
 from tacit.experience.erasing.marks import Refusal
 from tacit.experience.expiring import EpisodeRetention, ExpiryProjection
@@ -57,6 +58,7 @@ from tacit.recall.forgetting import Retention
 from tacit.recall.meaning import Meaning
 from tacit.recall.memory_vectors import MemoryVectors
 from tacit.recall.recaller import Recaller
+from tacit.recall.serving import Serving
 from tacit.recall.uses import Uses
 from tacit.recall.vector_index import VectorIndex
 from tacit.retry import RetryPolicy
@@ -69,7 +71,10 @@ from tacit.stores.sqlite_file import anchor_path, ledger_path
 from tacit.verbs.base import Shared
 
 if TYPE_CHECKING:
+    from tacit.models.embedding import Embedder
     from tacit.ops.settings import Settings
+
+_log = logging.getLogger("tacit.opening")
 
 
 class OpenStore:
@@ -130,7 +135,9 @@ class OpenStore:
 
     def _what_minds_share(self, embedder: TextEmbedder | None, eraser: Eraser) -> Shared:
         settings = self.settings
-        meaning = None if embedder is None else Meaning(embedder)
+        patience = settings.learning.embedder_wait_seconds
+        meaning = None if embedder is None else Meaning(embedder, patience=patience)
+        cache = AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds)
         return Shared(
             counsel=Counsel(
                 meaning,
@@ -142,8 +149,12 @@ class OpenStore:
             buffering=_buffering(settings),
             retention=_retention(settings),
             episode_retention=_episode_retention(settings),
-            cache=AnswerCache(settings.cache.bytes, settings.cache.ttl_seconds),
-            recaller=Recaller(meaning, VectorIndex()),
+            cache=cache,
+            recaller=Recaller(
+                Serving(meaning, partial(former_embedder, named=settings.learning.former_embedder)),
+                VectorIndex(),
+                cache,
+            ),
             uses=Uses(),
             eraser=eraser,
         )
@@ -170,8 +181,9 @@ class OpenStore:
         with self.store.snapshot() as snapshot:
             return list_minds(snapshot)
 
-    def cache_use(self) -> CacheUse:
-        """How the caches of all processes that have had this store open have done, to some seconds ago."""
+    def cache_use(self) -> dict[str, CacheUse]:
+        """How the caches of all processes that have had this store open have done, to some seconds ago: of episodes
+        that were read, and of answers of recall."""
         with self.store.snapshot() as snapshot:
             return use_of(read_counters(snapshot))
 
@@ -280,6 +292,8 @@ def thinkers(
     return [study] if embedder is None else [Vectors(embedder), MemoryVectors(embedder), study]
 
 
+_ATTEMPTS, _PAUSE_SECONDS = 2, 0.2
+"""Calls of a server of embeddings before it counts as away, and the seconds between them."""
 _TEXTS_REMEMBERED = 10_000
 """Vectors of texts that came last, about 20 MB: agents are given the same tasks again and again."""
 
@@ -287,10 +301,33 @@ _TEXTS_REMEMBERED = 10_000
 @cache
 def shared_embedder(name: str) -> TextEmbedder | None:
     """The embedder of that name, one for the whole process: it takes memory, and learns nothing."""
-    from tacit.models.embedders import open_embedder
+    from tacit.models.circuit_breaker import CircuitBreaker
+    from tacit.models.embedders import is_server, open_embedder
+
+    # few attempts: whoever makes vectors tries again, and whoever asks a question must not wait
+    embedder = open_embedder(name, attempts=_ATTEMPTS, pause=_PAUSE_SECONDS, retry_level=logging.DEBUG)
+    if embedder is not None and is_server(name):
+        embedder = CircuitBreaker(embedder)
+    return _remembering(embedder)
+
+
+@cache
+def former_embedder(fingerprint: str, named: str = "") -> TextEmbedder | None:
+    """The embedder of a fingerprint that a store names, one for the whole process; None unless it comes with Tacit, or
+    is the one of that name, which somebody has set."""
+    from tacit.models.embedders import embedder_by
+
+    try:
+        own = shared_embedder(named) if named else None
+        return own if own is not None and own.fingerprint == fingerprint else _remembering(embedder_by(fingerprint))
+    except ModelError as error:
+        _log.warning("the former embedder %s cannot be opened: %s", fingerprint, error)
+        return None
+
+
+def _remembering(embedder: Embedder | None) -> TextEmbedder | None:
     from tacit.models.embedding_cache import CachedEmbedder, EmbeddingCache
 
-    embedder = open_embedder(name)
     return None if embedder is None else CachedEmbedder(embedder, EmbeddingCache(_TEXTS_REMEMBERED))
 
 

@@ -27,11 +27,14 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """No further attempt begins when it would be this many seconds or more after the first one began."""
 
 
-def retrying(policy: RetryPolicy, passing: Callable[[BaseException], bool | float]) -> tenacity.Retrying:
+def retrying(
+    policy: RetryPolicy, passing: Callable[[BaseException], bool | float], *, level: int = logging.WARNING
+) -> tenacity.Retrying:
     """Attempts to loop over: ``for attempt in retrying(…): with attempt: …``. The last error is raised as it is.
 
     Args:
         passing: whether an error may pass; a number is the seconds to wait before the next attempt.
+        level: of the line in the log that says that it is tried again.
     """
     exponential = tenacity.wait_exponential(multiplier=policy.first_delay, exp_base=policy.factor)
     growing = exponential + tenacity.wait_random(0, policy.first_delay)
@@ -42,7 +45,8 @@ def retrying(policy: RetryPolicy, passing: Callable[[BaseException], bool | floa
 
     def report(state: tenacity.RetryCallState) -> None:
         error = _error(state)
-        _log.warning(
+        _log.log(
+            level,
             "trying again",
             extra={
                 "error": f"{type(error).__name__}: {error}",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import astuple
 
 from tacit.cli.episodes import AsOf, mind_at, moment_of
 from tacit.cli.options import argument, option
 from tacit.cli.output import Output, brief, counted, moment
 from tacit.cli.session import Session
-from tacit.cli.verb import verb
+from tacit.cli.verb import by_default, verb
 from tacit.cli.waiting import PATIENCE, WaitForVectors, embed
 
 if TYPE_CHECKING:
+    from tacit.cache import CacheUse
+    from tacit.ops.setting_groups import CacheSettings
     from tacit.recall.answer import Hit, Recollection
     from tacit.verbs.upkeep import MaintenanceReport
+    from tacit.verbs.warming import WarmUp
 
 _WHOLE = 10_000
 _SHORT = 200
@@ -102,6 +107,8 @@ def _add_maintain(app: typer.Typer) -> None:
 
         Memories go that are too old, or the least useful of too many; 'tacit memory history ID' still tells of them. Of
         episodes that are too old or too many the steps go for good; a summary stays, and what was learned from them.
+
+        Vectors of embedders that were set before are removed once the one that is set now has made as many.
         """
         with session.open_mind() as mind:
             report = mind.maintain(dry_run=dry_run)
@@ -113,6 +120,8 @@ def show_report(out: Output, report: MaintenanceReport) -> None:
     would = "would be " if report.dry_run else ""
     count = len(report.forgotten)
     out.line(f"{count:,} {'memory' if count == 1 else 'memories'} {would}forgotten.")
+    if report.former_vectors:
+        out.line(f"{report.former_vectors:,} vectors of former embedders {would}removed.")
     rows = [(each.id, each.why, f"{each.usefulness:.2f}") for each in report.forgotten]
     if rows:
         out.table(("id", "why", "usefulness"), rows)
@@ -127,11 +136,43 @@ def show_report(out: Output, report: MaintenanceReport) -> None:
 
 
 def _add_cache(app: typer.Typer) -> None:
-    @verb(app, "cache")
-    def cache(session: Session) -> None:
-        """Show how the caches of all processes that use this store have done: hits, misses and evictions."""
+    cache = typer.Typer(name="cache")
+    app.add_typer(cache)
+
+    @by_default(cache)
+    def show(session: Session) -> None:
+        """Show how the caches of all processes that use this store have done: hits, misses and evictions.
+
+        Of episodes that were read, and of answers of recall; counted up to some seconds ago.
+        """
         with session.open_store() as store:
-            use, settings = store.cache_use(), store.settings.cache
-        told: dict[str, float] = {"hits": use.hits, "misses": use.misses, "evictions": use.evictions}
-        told |= {"bytes": settings.bytes, "ttl_seconds": settings.ttl_seconds}
-        session.out.result(told, lambda: session.out.facts(*told.items()))
+            uses, settings = store.cache_use(), store.settings.cache
+        told = {**uses, "bytes": settings.bytes, "ttl_seconds": settings.ttl_seconds}
+        session.out.result(told, lambda: show_uses(session.out, uses, settings))
+
+    @verb(cache, "warm")
+    def warm(session: Session, episodes: int = option("--episodes", "NUMBER", "Newest episodes to read.", 100)) -> None:
+        """Read what the first questions need: the embedder, the index of vectors, the newest episodes.
+
+        After this the machine has the files in its memory. What a process keeps itself, it keeps as long as it runs:
+        an agent calls 'mind.warm_up()'.
+        """
+        with session.open_mind() as mind:
+            found = mind.warm_up(episodes=episodes)
+        session.out.result(found, lambda: session.out.facts(*as_facts(found)))
+
+
+def as_facts(found: WarmUp) -> list[tuple[str, str]]:
+    """What is warm, for a person to read."""
+    return [
+        ("embedder", "ready" if found.embedder else "none, or away"),
+        ("memories", f"{found.memories:,} in the index of vectors"),
+        ("episodes", f"{found.episodes:,} read"),
+        ("seconds", f"{found.seconds:.2f}"),
+    ]
+
+
+def show_uses(out: Output, uses: Mapping[str, CacheUse], settings: CacheSettings) -> None:
+    """How the caches have done."""
+    out.table(("kept", "hits", "misses", "evictions"), [(kind, *astuple(use)) for kind, use in uses.items()])
+    out.facts(("bytes", settings.bytes), ("ttl_seconds", settings.ttl_seconds))

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
 from tacit.clock import Clock
-from tacit.errors import NotSettled, StoreError
+from tacit.errors import ModelError, NotSettled, StoreError
 from tacit.ids import Entropy
 from tacit.journal.append import Appender
 from tacit.journal.bell import Bell
@@ -235,8 +235,7 @@ class Consumers:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a consumer's fault must not stop the others; it is reported and retried
-            level = logging.ERROR if self._faults.note(consumer.name, mind, error) else logging.DEBUG
-            _log.log(level, "a consumer failed; it is tried again", exc_info=True, extra={"consumer": consumer.name})
+            _tell(consumer, error, fresh=self._faults.note(consumer.name, mind, error))
             return False
         self._faults.forget(consumer.name, mind)
         if moved:
@@ -375,6 +374,18 @@ def not_settled(timeout: float, lag: Mapping[str, int], failures: Mapping[str, s
     why = "the store can only be read, so" if read_only else f"after {timeout:g} s"
     behind = ", ".join(f"{name} by {count:,} events" for name, count in lag.items() if count)
     return NotSettled(f"{why} consumers are still behind: {behind}", lag=dict(lag), failures=dict(failures))
+
+
+def _tell(consumer: Consumer, error: Exception, *, fresh: bool) -> None:
+    """Log what a consumer failed with, once. A model that is away is no fault of the program's: that takes one line,
+    and none where whoever asked the model has said it."""
+    extra = {"consumer": consumer.name}
+    if isinstance(error, ModelError):
+        level = logging.WARNING if fresh and not error.context.get("away") else logging.DEBUG
+        _log.log(level, "a consumer waits for its model: %s", error, extra=extra)
+        return
+    level = logging.ERROR if fresh else logging.DEBUG
+    _log.log(level, "a consumer failed; it is tried again", exc_info=error, extra=extra)
 
 
 def _again(said: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from tacit.errors import InvalidInput
 from tacit.models.embedding import Embedder
@@ -20,7 +21,12 @@ def is_embedder(name: str) -> bool:
     return name in _PLAIN or bool(_SERVER.fullmatch(name) or _LIBRARY.fullmatch(name))
 
 
-def open_embedder(name: str, key: str | None = None) -> Embedder | None:
+def is_server(name: str) -> bool:
+    """Whether a name means an embedder that is asked over a network."""
+    return bool(_SERVER.fullmatch(name))
+
+
+def open_embedder(name: str, key: str | None = None, **options: Any) -> Embedder | None:
     """The embedder that a setting names; None for ``none``.
 
     Args:
@@ -28,6 +34,7 @@ def open_embedder(name: str, key: str | None = None) -> Embedder | None:
             speaks the OpenAI wire; the URL is what comes before ``/embeddings``) or ``sentence-transformers:NAME``
             (if that library is installed).
         key: the API key of a server that wants one.
+        options: of ``EmbeddingServer``, such as ``attempts``; nothing for the others.
 
     Raises:
         InvalidInput: no embedder has that name.
@@ -46,7 +53,7 @@ def open_embedder(name: str, key: str | None = None) -> Embedder | None:
     if server := _SERVER.fullmatch(name):
         from tacit.models.embedding_server import EmbeddingServer
 
-        return EmbeddingServer(server["url"], server["model"], key)
+        return EmbeddingServer(server["url"], server["model"], key, **options)
     if library := _LIBRARY.fullmatch(name):
         from tacit.models.sentence_transformers import SentenceTransformerEmbedder
 

@@ -68,6 +68,11 @@ class CachedEmbedder:
     def dimension(self) -> int:
         return self._embedder.dimension
 
+    @property
+    def remote(self) -> bool:
+        """Whether the embedder behind it is asked over a network."""
+        return getattr(self._embedder, "remote", False)
+
     def familiarity(self, text: str) -> float:
         """How well the model behind knows the language of a text, 0 … 1; 1 for one that does not tell."""
         tell = getattr(self._embedder, "familiarity", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import httpx
 
 TOO_MANY_REQUESTS = 429
+_SERVERS_FAULT = 500
+CONNECT_SECONDS = 5.0
+"""So long a server may take to accept a connection, which is no matter of what it is asked."""
 _QUOTED = 200
 """Characters of a provider's answer that an error repeats."""
 
@@ -39,6 +43,7 @@ class ModelServer:
         attempts: calls at most, the first included.
         pause: seconds before the second call; it doubles from there.
         longest_pause: seconds; a server that asks for a longer pause is not called again.
+        retry_level: of the lines in the log that say that a call is repeated.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class ModelServer:
         attempts: int = 4,
         pause: float = 0.5,
         longest_pause: float = 20.0,
+        retry_level: int = logging.WARNING,
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise InvalidInput("the url of a model server starts with http:// or https://", field="url")
@@ -66,6 +72,7 @@ class ModelServer:
         self._attempts = attempts
         self._pause = pause
         self._longest_pause = longest_pause
+        self._retry_level = retry_level
 
     def ask(self, body: dict[str, Any], answer: type[Answer], what: str) -> Answer:
         """The server's answer to ``body``, read as ``answer``; errors call that ``what``, such as "a chat completion".
@@ -79,10 +86,13 @@ class ModelServer:
         try:
             response = self._post(msgspec.json.encode(body))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self.error(f"cannot be reached: {type(error).__name__}: {error}") from error
+            raise self.error(f"cannot be reached: {type(error).__name__}: {error}", unreachable=True) from error
         quoted = response.text[:_QUOTED]
         if not response.is_success:
-            raise self.error(f"answered {response.status_code}: {quoted}", status=response.status_code)
+            status = response.status_code
+            raise self.error(
+                f"answered {status}: {quoted}", status=status, **({"unreachable": True} if _passing(status) else {})
+            )
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.DecodeError as error:
@@ -103,13 +113,14 @@ class ModelServer:
         started = time.monotonic()
         policy = RetryPolicy(attempts=self._attempts, first_delay=self._pause, max_delay=self._longest_pause)
         try:
-            with httpx.Client(timeout=self._timeout) as client:
-                for attempt in retrying(policy, self._wait_after):
+            timeout = httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_SECONDS))
+            with httpx.Client(timeout=timeout) as client:
+                for attempt in retrying(policy, self._wait_after, level=self._retry_level):
                     with attempt:
                         return client.post(self.url, content=body, headers=headers).raise_for_status()
         except httpx.HTTPStatusError as error:
             return error.response
-        raise self.error(f"gave no answer in {time.monotonic() - started:.0f} s")
+        raise self.error(f"gave no answer in {time.monotonic() - started:.0f} s", unreachable=True)
 
     def _wait_after(self, error: BaseException) -> bool | float:
         """Whether a call is repeated after this error; a number is the seconds to wait first."""
@@ -118,10 +129,15 @@ class ModelServer:
         if not isinstance(error, httpx.HTTPStatusError):
             return isinstance(error, httpx.TransportError)
         status = error.response.status_code
-        if status != TOO_MANY_REQUESTS and status < httpx.codes.INTERNAL_SERVER_ERROR:
+        if not _passing(status):
             return False
         wait = _retry_after(error.response.headers.get("Retry-After", ""))
         return True if wait is None else wait if wait <= self._longest_pause else False
+
+
+def _passing(status: int) -> bool:
+    """Whether a status says that the server is busy or broken, which may pass, and not that it refuses the call."""
+    return status == TOO_MANY_REQUESTS or status >= _SERVERS_FAULT
 
 
 def _retry_after(value: str) -> float | None:

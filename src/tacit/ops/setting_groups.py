@@ -264,10 +264,23 @@ class LearningSettings(Group):
         },
     )
 
-    @field_validator("embedder", mode="after")
+    former_embedder: str = Field(
+        default="",
+        description="The embedder before it: answers recall until the new one has read as much. "
+        "Those that come with Tacit do so without being named.",
+        json_schema_extra={"allowed": "as `learning.embedder`, or empty"},
+    )
+    embedder_wait_seconds: float = Field(
+        default=3,
+        ge=0.01,
+        le=60,
+        description="A question waits so many seconds for the embedder at most; then it is answered by words alone.",
+    )
+
+    @field_validator("embedder", "former_embedder", mode="after")
     @classmethod
-    def _an_embedder(cls, value: str) -> str:
-        if not is_embedder(value):
+    def _an_embedder(cls, value: str, info: ValidationInfo) -> str:
+        if not is_embedder(value) and (value or info.field_name == "embedder"):
             raise ValueError(f"must be {NAMES}")
         return value
 

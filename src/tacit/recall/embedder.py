@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tacit.errors import ModelError
+from tacit.stores.forking import GATE
 
 if TYPE_CHECKING:
     import numpy
@@ -45,7 +46,7 @@ def embed_each(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | No
         ModelError: it takes nothing at all, so the fault is not that of a text.
     """
     try:
-        return list(embedder.embed(texts))
+        return list(_embedded(embedder, texts))
     except ModelError:
         _try_any(embedder)
         found = _again(embedder, texts)
@@ -80,9 +81,27 @@ def _wait_for_answers() -> None:
 def _again(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]:
     """The vectors of texts that were refused while it may have been away: not for good before it refuses them again."""
     try:
-        return list(embedder.embed(texts))
+        return list(_embedded(embedder, texts))
     except ModelError:
         return _halves(embedder, texts)
+
+
+def _embedded(embedder: TextEmbedder, texts: Sequence[str]) -> NDArray[numpy.float32]:
+    """What an embedder says of texts, whoever wrote it, once it is certain that it can be used.
+
+    Raises:
+        ModelError: it failed, or there is not a vector for each text, or NaN, infinity or a vector of zeros.
+    """
+    with GATE.entered():  # a child would wait for ever for an import that has only begun
+        import numpy
+
+    vectors = embedder.embed(texts)
+    if len(vectors) != len(texts) or vectors.ndim != 2:
+        raise ModelError(f"{embedder.fingerprint} answered {len(vectors)} vectors for {len(texts)} texts")
+    squares = numpy.einsum("ij,ij->i", vectors, vectors)
+    if not (numpy.isfinite(squares) & (squares > 0)).all():
+        raise ModelError(f"{embedder.fingerprint} answered NaN, infinity or a vector of zeros")
+    return vectors
 
 
 def _halves(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]:
@@ -97,4 +116,4 @@ def _halves(embedder: TextEmbedder, texts: Sequence[str]) -> list[Vector | None]
 
 def _try_any(embedder: TextEmbedder) -> None:
     """Embed a text that nobody can object to, and that no cache knows."""
-    embedder.embed([f"Is anybody there, for the {next(_numbers)}. time?"])
+    _embedded(embedder, [f"Is anybody there, for the {next(_numbers)}. time?"])

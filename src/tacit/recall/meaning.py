@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from itertools import count
 from typing import TYPE_CHECKING
 
 from tacit.errors import ModelError
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tacit.recall.meaning")
 PATIENCE_SECONDS = 3.0
-"""So long is waited for an embedder."""
+"""So long is waited for an embedder, unless the setting ``learning.embedder_wait_seconds`` says otherwise."""
+_greetings = count(1)
 PAUSE_SECONDS = 10.0
 """After it has failed it is not asked for so long."""
 
@@ -37,6 +39,8 @@ class Meaning:
         self._pause = pause
         self._again_at = float("-inf")
         self._overdue: Future[list[Vector | None]] | None = None
+        self._said = False
+        """Whether the log has said that it fails; it does so once until it is well again."""
         self._doubted = False
         """Whether the last answer that was waited for too long failed in the end: nobody waits for the next one."""
 
@@ -44,6 +48,19 @@ class Meaning:
     def model(self) -> str:
         """The fingerprint of the embedder."""
         return self._embedder.fingerprint
+
+    @property
+    def remote(self) -> bool:
+        """Whether the embedder is asked over a network, so that waiting may be in vain."""
+        return bool(getattr(self._embedder, "remote", False))
+
+    def like(self, embedder: TextEmbedder) -> Meaning:
+        """Another embedder, asked with the same patience."""
+        return Meaning(embedder, patience=self._patience, pause=self._pause)
+
+    def answers(self) -> bool:
+        """Whether the embedder answers just now; waits for it as long as for any question."""
+        return bool(self.of([f"Is anybody there, for the {next(_greetings)}. time?"]))  # which no cache knows
 
     def of(self, texts: Sequence[str]) -> dict[str, Vector]:
         """The vectors of the texts that have one. Empty while the embedder is away, or owes an answer that was waited
@@ -62,18 +79,24 @@ class Meaning:
             vectors = answer.result(self._patience)
         except TimeoutError:
             self._overdue = answer
-            _log.warning("the embedder gave no answer in %g s; it goes by words alone", self._patience)
+            self._say("the embedder gave no answer in %g s; it goes by words alone", self._patience)
             return {}
         except ModelError as error:
             self._again_at = time.monotonic() + self._pause
-            _log.warning("the embedder failed; it goes by words alone: %s", error)
+            self._said = self._said or bool(error.context.get("away"))  # then it has been said already
+            self._say("the embedder failed; it goes by words alone: %s", error)
             return {}
+        self._said = False
         return {text: vector for text, vector in zip(texts, vectors, strict=True) if vector is not None}
 
     def familiarity(self, text: str) -> float:
         """How well the embedder knows the language of a text that it has embedded, 0 … 1; 1 if it does not tell."""
         tell = getattr(self._embedder, "familiarity", None)
         return 1.0 if tell is None else float(tell(text))
+
+    def _say(self, what: str, detail: object) -> None:
+        _log.log(logging.DEBUG if self._said else logging.WARNING, what, detail)
+        self._said = True
 
     def _is_there(self) -> bool:
         """Whether the embedder may be asked: it neither failed just now nor owes an answer."""

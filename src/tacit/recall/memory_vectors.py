@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
 from functools import partial
 from itertools import chain, repeat
@@ -18,10 +18,11 @@ from sqlalchemy import BindParameter, Delete, bindparam, delete, select
 
 from tacit import numerics
 from tacit.experience.memory.fold import MemoryRow
+from tacit.experience.views import NOW
 from tacit.ids import format_id
 from tacit.journal.append import Appender
 from tacit.journal.consumer import Span, Taken
-from tacit.recall.code_blocks import coded_models, empty_codes, forget_codes, put_codes
+from tacit.recall.code_blocks import coded_models, forget_codes, put_codes
 from tacit.recall.codes import records_of
 from tacit.recall.embedder import TextEmbedder, ask
 from tacit.recall.wording import wording
@@ -67,7 +68,6 @@ _read = select(_vector.c.number, _vector.c.body).where(
 _drop = delete(_vector).where(
     _vector.c.mind == bindparam("of"), _vector.c.model == bindparam("by"), _vector.c.number.in_(_some)
 )
-_drop_all = delete(_vector).where(_vector.c.mind == bindparam("of"))
 _alone = select(schema.head.c.position).where(schema.head.c.mind == bindparam("mind")).with_for_update()
 """Read first by whoever changes vectors and codes: one at a time on a mind, also where others may write it."""
 _consumer = schema.consumer
@@ -167,24 +167,24 @@ def forget_memory_vectors(transaction: Transaction, mind: bytes, numbers: Sequen
     return removed
 
 
-def forget_all_memory_vectors(transaction: Transaction, mind: bytes) -> int:
-    """Remove all vectors of a mind's memories and their codes; how many vectors there were."""
-    transaction.row(_alone, mind=mind)
-    for model in coded_models(transaction, mind):
-        empty_codes(transaction, mind, model)
-    return transaction.execute(_drop_all, of=mind)
+def reached_by_models(snapshot: Snapshot, mind: bytes) -> dict[str, int]:
+    """How many events of a mind each model has seen, by fingerprint."""
+    return {str(name)[len(NAME) + 1 :]: int(position) for name, position in snapshot.rows(_reached, mind=mind)}
 
 
-def serving_model(snapshot: Snapshot, mind: bytes, wanted: str) -> str:
-    """The model whose vectors answer best: the wanted one, unless another one has come farther by more than a
-    hundredth. So after a change of the model the former one goes on serving until the new one has caught up.
+def former_models(reached: Mapping[str, int], wanted: str, position: int = NOW) -> list[str]:
+    """The models whose vectors answer better than those of the wanted one, the best first: those that have come
+    farther by more than a hundredth. So after a change of the model the former one goes on serving until the new one
+    has caught up.
 
-    Both are fingerprints. What is asked has to be embedded by the model that serves.
+    Args:
+        reached: how many events each has seen, by fingerprint; see :func:`reached_by_models`.
+        wanted: the fingerprint of the model that is set.
+        position: as of which the mind is asked; what a model has seen beyond it does not count.
     """
-    reached = {str(name)[len(NAME) + 1 :]: int(position) for name, position in snapshot.rows(_reached, mind=mind)}
-    farthest = max(reached, key=lambda model: reached[model], default=wanted)
-    far = reached.get(farthest, 0)
-    return wanted if far - reached.get(wanted, 0) <= far // 100 else farthest
+    far = {model: min(events, position) for model, events in reached.items()}
+    ahead = [model for model in far if far[model] - far.get(wanted, 0) > far[model] // 100]
+    return sorted(ahead, key=lambda model: (-far[model], model))
 
 
 def _shares(numbers: Sequence[int]) -> Iterator[dict[str, int]]:

@@ -6,25 +6,24 @@ closed or erased is in no answer, however far an index is behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tacit import numerics
+from tacit.cache import ALWAYS, RECALL, AnswerCache
 from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow
 from tacit.experience.memory.memory import STANDING_KINDS
-from tacit.experience.memory.views import MemoryFilter
+from tacit.experience.memory.views import MemoryFilter, list_memories
 from tacit.ids import format_id
-from tacit.journal.consumer import consumer_position
-from tacit.journal.read import head_position
 from tacit.recall.answer import Hit, Recollection
 from tacit.recall.budget import packed, tokens_of
 from tacit.recall.diversity import repeating
 from tacit.recall.evidence import Evidence
-from tacit.recall.meaning import Meaning
-from tacit.recall.memory_vectors import memory_vectors_kept_as, read_vectors
+from tacit.recall.lasting import lacks_vectors, next_change, stand_of
+from tacit.recall.memory_vectors import read_vectors
 from tacit.recall.moments import spans_of
 from tacit.recall.pool import Candidate, Pool, Statistics
 from tacit.recall.question import Question, read_question
@@ -32,6 +31,7 @@ from tacit.recall.ranking import Ranked, judged
 from tacit.recall.reading import Reading, read
 from tacit.recall.recipe import Recipe, recipe_of
 from tacit.recall.rows import Held, newest_of_the_time, read_around, read_held, read_rows
+from tacit.recall.serving import Served, Serving
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores.analyser import AnalyserWatch
 from tacit.stores.port import Snapshot, Store
@@ -67,6 +67,8 @@ _WITHOUT_EVIDENCE: dict[Evidence, str] = {
     "none": "nothing that is remembered has to do with the question: only what holds whatever is asked is told",
     "unasked": "the question has no word that is known here, so nothing was recalled",
 }
+_WARMING_LETTERS = 200
+"""Of the newest memory, which is asked about to warm up."""
 _TEXTS_READ = 20_000
 """Texts that have been read are remembered: those that answer once are candidates again and again."""
 
@@ -95,31 +97,67 @@ class _Found(NamedTuple):
 class Recaller:
     """What recalls from the minds of one store. Safe to use from many threads."""
 
-    def __init__(self, meaning: Meaning | None, index: VectorIndex) -> None:
-        self._meaning = meaning
+    def __init__(self, serving: Serving, index: VectorIndex, cache: AnswerCache) -> None:
+        self._serving = serving
         self._index = index
+        self._cache = cache
         self._analyser = AnalyserWatch()
+
+    @property
+    def serving(self) -> Serving:
+        """Which embedder answers."""
+        return self._serving
 
     def recall(self, store: Store, mind: bytes, position: int, asked: Asked, now: int) -> Recollection:
         """What matters for a question, as of a position of the journal.
 
+        The answer to the same question is kept until anything is written to the mind, more memories get vectors, or
+        time changes it: a time that the question names by now ("last week"), or the truth of a memory that it is about.
+
         Raises:
             InvalidInput: there is no such recipe.
         """
+        numerics.prepare(numerics.NUMPY)
         recipe = recipe_of(asked.recipe)
+        with store.snapshot() as snapshot:
+            stand = stand_of(snapshot, mind)
+            question = self._read(snapshot, mind, asked.query, now)
+            said = self._analyser.said(snapshot)
+        position = min(position, stand.head)
+        self._cache.note_erasure(mind, stand.erasure)
+        key = (RECALL, mind, position, stand, msgspec.msgpack.encode((asked, question)))
+        kept = self._cache.get(key, now)
+        if kept is not None:
+            return msgspec.msgpack.decode(kept, type=Recollection)
+        served = self._serving.of(dict(stand.reached), position)  # outside: an embedder may take its time
+        vectors = self._vectors(store, mind, served, question, recipe)
+        with store.snapshot() as snapshot:
+            recall = _Recall(self._index, served, snapshot, mind, position, asked, recipe, now)
+            found = recall.answer(question, vectors)
+            whole = stand_of(snapshot, mind) == stand and not lacks_vectors(served, recipe, vectors is not None)
+        if said:  # no answer is kept: once the index has been made anew, there is another one
+            return msgspec.structs.replace(found, notes=(*found.notes, said))
+        if whole:
+            self._cache.put(key, msgspec.msgpack.encode(found), (now, recall.good_until))
+        return found
+
+    def warm_up(self, store: Store, mind: bytes, now: int) -> tuple[bool, int]:
+        """Load what a question needs, by asking for what came last; whether there is an embedder that answers, and how
+        many memories are compared by meaning."""
         numerics.prepare(numerics.NUMPY)
         with store.snapshot() as snapshot:
-            position = min(position, head_position(snapshot, mind))
-            question = self._read(snapshot, mind, asked.query, now)
-        vectors = self._vectors(question, recipe)  # outside: an embedder may take its time
-        if vectors is not None and self._meaning is not None:
-            self._index.prepare(store, mind, self._meaning.model, vectors.shape[1])
+            stand = stand_of(snapshot, mind)
+            newest = list_memories(snapshot, mind, MemoryFilter(), limit=1)
+            query = newest[0].text[:_WARMING_LETTERS] if newest else "anything"
+            question = self._read(snapshot, mind, query, now)
+        served = self._serving.of(dict(stand.reached), stand.head)
+        asked, recipe = Asked(query=query), recipe_of("default")
+        vectors = self._vectors(store, mind, served, question, recipe)
         with store.snapshot() as snapshot:
-            found = _Recall(self._index, self._meaning, snapshot, mind, position, asked, recipe, now).answer(
-                question, vectors
-            )
-            said = self._analyser.said(snapshot)
-        return msgspec.structs.replace(found, notes=(*found.notes, said)) if said else found
+            _Recall(self._index, served, snapshot, mind, stand.head, asked, recipe, now).answer(question, vectors)
+            if vectors is None or served.meaning is None:
+                return False, 0
+            return True, len(self._index.among(snapshot, mind, served.meaning.model, vectors.shape[1]).numbers)
 
     def _read(self, snapshot: Snapshot, mind: bytes, query: str, now: int) -> Question:
         terms = list(dict.fromkeys(terms_of(query)))
@@ -127,14 +165,17 @@ class Recaller:
         names = {labels[label] for label in snapshot.count_terms(mind, list(labels))}
         return read_question(query, terms_of, names, now)
 
-    def _vectors(self, question: Question, recipe: Recipe) -> Real | None:
-        if self._meaning is None or not recipe.weights.get("meaning"):
+    def _vectors(self, store: Store, mind: bytes, served: Served, question: Question, recipe: Recipe) -> Real | None:
+        if served.meaning is None or not recipe.weights.get("meaning"):
             return None
         import numpy
 
-        found = self._meaning.of(list(dict.fromkeys((question.text, question.bare))))
+        found = served.meaning.of(list(dict.fromkeys((question.text, question.bare))))
         vectors = [found[text] for text in (question.text, question.bare) if text in found]
-        return numpy.stack(vectors).astype(numpy.float64) if vectors else None
+        if not vectors:
+            return None
+        self._index.prepare(store, mind, served.meaning.model, len(vectors[0]))
+        return numpy.stack(vectors).astype(numpy.float64)
 
 
 class _Recall:
@@ -143,7 +184,7 @@ class _Recall:
     def __init__(
         self,
         index: VectorIndex,
-        meaning: Meaning | None,
+        served: Served,
         snapshot: Snapshot,
         mind: bytes,
         position: int,
@@ -152,13 +193,16 @@ class _Recall:
         now: int,
     ) -> None:
         self._index = index
-        self._meaning = meaning
+        self._served = served
+        self._meaning = served.meaning
         self._snapshot = snapshot
         self._mind = mind
         self._position = position
         self._asked = asked
         self._recipe = recipe
         self._now = now
+        self.good_until = ALWAYS[1]
+        """Until when the answer holds, if nothing is written: then something becomes true or untrue."""
         self._known: dict[int, NDArray[numpy.float16]] = {}  # vectors that were read
         self._meant = 0  # memories among which the nearest in meaning were looked for
         self._held: dict[int, MemoryRow | None] = {}  # rows that were read, and that there is none
@@ -167,6 +211,8 @@ class _Recall:
     def answer(self, question: Question, vectors: Real | None) -> Recollection:
         found = self._candidates(question, vectors)
         rows, ranked, around = self._rows(found)
+        if self._asked.valid_at is None:
+            self.good_until = next_change(rows.values(), self._now)
         pool = self._pool(rows, ranked, around, vectors, found.of_the_time)
         statistics = self._statistics(question, vectors)
         most = self._asked.k if self._asked.max_tokens is None else max(self._asked.k, len(ranked))
@@ -423,11 +469,6 @@ class _Recall:
         doubles = repeating([each.candidate for each in best], pool)
         hits = tuple(self._hit(each, double, rows) for each, double in zip(best, doubles, strict=True))
         lag = self._lag()
-        notes = [_WITHOUT_EVIDENCE[evidence]] if evidence in _WITHOUT_EVIDENCE else []
-        if vectors is None and self._recipe.weights.get("meaning"):
-            notes.append("the embedder is away or busy: this answer goes by words alone")
-        elif lag and vectors is not None:
-            notes.append(f"vectors are {lag:,} events behind: what came since is found by its words alone")
         return Recollection(
             hits=hits,
             recipe=self._recipe.name,
@@ -435,14 +476,26 @@ class _Recall:
             lag=lag,
             considered=considered,
             tokens=sum(hit.tokens for hit in hits),
-            notes=tuple(notes),
+            notes=tuple(self._notes(evidence, lag, vectors)),
         )
 
     def _lag(self) -> int:
-        if self._meaning is None:
-            return 0
-        kept_as = memory_vectors_kept_as(self._meaning.model)
-        return max(0, self._position - consumer_position(self._snapshot, self._mind, kept_as))
+        return 0 if self._meaning is None else max(0, self._position - self._served.reached)
+
+    def _notes(self, evidence: Evidence, lag: int, vectors: Real | None) -> Iterator[str]:
+        if evidence in _WITHOUT_EVIDENCE:
+            yield _WITHOUT_EVIDENCE[evidence]
+        if not self._recipe.weights.get("meaning"):
+            return
+        if vectors is None:
+            yield "the embedder is away or busy: this answer goes by words alone"
+            return
+        far = self._served.wanted_reached
+        if far is not None and self._meaning is not None:
+            former, head = self._meaning.model.partition(":")[0], self._position
+            yield f"the former embedder ({former}) still serves: the new one has read {far:,} of {head:,} events"
+        if lag:
+            yield f"vectors are {lag:,} events behind: what came since is found by its words alone"
 
     def _hit(self, ranked: Ranked, doubles: Sequence[int], rows: dict[int, MemoryRow]) -> Hit:
         row = rows[ranked.candidate.number]

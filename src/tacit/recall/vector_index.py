@@ -1,4 +1,4 @@
-"""Finds the memories whose vectors are nearest to a given one: by codes first, then exactly."""
+"""Codes of the minds that were asked about lately, by which the memories nearest to a vector are found."""
 
 from __future__ import annotations
 
@@ -6,36 +6,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from tacit.errors import StoreError
 from tacit.experience.memory.views import MemoryFilter
 from tacit.experience.views import NOW
-from tacit.recall.memory_vectors import read_vectors
 from tacit.recall.mind_index import Meant, MindIndex
 from tacit.recall.read_ahead import read_ahead
 from tacit.stores.port import Snapshot, Store
 
-if TYPE_CHECKING:
-    from tacit.recall.embedder import Vector
-
 MOST_BYTES = 512_000_000
 """What indexes may take in memory. One of a million memories with vectors of 384 numbers takes some 140 MB."""
-RESCORED = 256
-"""Memories of the nearest codes that are compared exactly, at least; where there are no more, all of them."""
-_MORE = 4
-"""So many times as many as are asked for are compared exactly, if that is more."""
-
 _Key: TypeAlias = tuple[bytes, str, int]
 """A mind, a model's fingerprint, and the dimension of its vectors."""
 _NO_FILTER = MemoryFilter()
-
-
-class Nearest(NamedTuple):
-    """A memory's number, and the cosine of its vector and the one that was asked about."""
-
-    number: int
-    cosine: float
 
 
 class VectorIndex:
@@ -56,29 +40,6 @@ class VectorIndex:
         with self._lock:
             return sum(place.size_bytes for place in self._places.values())
 
-    def search(
-        self,
-        snapshot: Snapshot,
-        mind: bytes,
-        model: str,
-        vector: Vector,
-        *,
-        most: int,
-        wanted: MemoryFilter = _NO_FILTER,
-        position: int = NOW,
-    ) -> list[Nearest]:
-        """Up to ``most`` memories that meet a filter and hold at a position, those with the highest cosine first.
-
-        Of memories that the model has not embedded yet, or refused, it knows nothing.
-
-        Args:
-            model: the fingerprint of the embedder that made ``vector``, which has unit length.
-            wanted: checked already; see ``check_memory_filter``.
-        """
-        meant = self.among(snapshot, mind, model, len(vector), wanted=wanted, position=position)
-        numbers = meant.nearest(vector, max(RESCORED, _MORE * most))
-        return _rescored(snapshot, mind, model, vector, numbers.tolist(), most)
-
     def among(
         self,
         snapshot: Snapshot,
@@ -90,7 +51,14 @@ class VectorIndex:
         position: int = NOW,
     ) -> Meant:
         """The memories that meet a filter and hold at a position: for whoever wants to know which of them are roughly
-        nearest to a vector, to read and compare these together with others, and how near a memory is on average."""
+        nearest to a vector, to read and compare these together with others, and how near a memory is on average.
+
+        Of memories that the model has not embedded yet, or refused, it knows nothing.
+
+        Args:
+            model: the fingerprint of the embedder whose vectors are meant, and ``dimension`` the length of these.
+            wanted: checked already; see ``check_memory_filter``.
+        """
         with self._place((mind, model, dimension)).alone() as index:
             meant = index.meant(wanted, min(position, index.catch_up(snapshot)))
         self._make_room()
@@ -147,16 +115,3 @@ class _Place:
                 raise
             finally:
                 self._in_use = False
-
-
-def _rescored(
-    snapshot: Snapshot, mind: bytes, model: str, vector: Vector, numbers: list[int], most: int
-) -> list[Nearest]:
-    """The memories of those numbers with the highest cosine; of equal ones the newest. What was erased has none."""
-    import numpy
-
-    there, vectors = read_vectors(snapshot, mind, model, numbers, len(vector))
-    # not "@", which would wait for a second processor: where others are at work that takes ten times as long
-    cosines = numpy.einsum("ij,j->i", vectors.astype(numpy.float32), vector)
-    order = numpy.lexsort((-there, -cosines))[:most]
-    return [Nearest(int(there[place]), float(cosines[place])) for place in order]

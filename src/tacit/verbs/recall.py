@@ -74,6 +74,12 @@ class Recalls(View):
         )
         return self._recall(asked)
 
+    def embedder_answers(self) -> bool:
+        """Whether there is an embedder, and it answers just now; one behind a server is waited for as any question does
+        (``learning.embedder_wait_seconds``). Where it does not, recall goes by words, and no vectors are made."""
+        meaning = self._shared.recaller.serving.wanted
+        return meaning is not None and (not meaning.remote or meaning.answers())
+
     def _recall(self, asked: Asked) -> Recollection:
         recorder, shared = self.recorder, self._shared
         now = recorder.journal.clock.now()

@@ -12,7 +12,9 @@ from tacit.experience.memory.remember import BATCH, Rememberer
 from tacit.experience.memory.views import list_forgotten
 from tacit.ids import parse_id
 from tacit.learning.expiring import expire
+from tacit.learning.lessons.vectors import TASKS
 from tacit.recall.forgetting import Forgotten, due
+from tacit.recall.former import MEMORIES, drop, former_vectors
 from tacit.verbs.base import View
 
 
@@ -23,6 +25,8 @@ class MaintenanceReport(msgspec.Struct, frozen=True, kw_only=True):
     """Memories, in the order in which they went: first what was too old, then the least useful."""
     expired: tuple[ExpiredEpisode, ...] = ()
     """Episodes, the oldest first."""
+    former_vectors: int = 0
+    """Vectors of embedders that were set before, and which the one that is set now has caught up with."""
     dry_run: bool = False
 
 
@@ -34,6 +38,9 @@ class Upkeep(View):
 
         Nothing is erased: the history of a memory stays readable; of an episode a summary stays, and all that was
         learned from it, while its steps are gone for good. Open episodes never expire.
+
+        Vectors of embedders that were set before are removed once the one that is set now has made as many, and no
+        process uses them.
 
         Args:
             dry_run: only tell what would go, which is what the next real run lets go of.
@@ -50,7 +57,26 @@ class Upkeep(View):
                     ids = [parse_id(each.id) for each in found[first : first + BATCH] if each.why == why]
                     rememberer.forget(ids, why).result()
             expired = expire(self.recorder.journal, mind, expired)
-        return MaintenanceReport(forgotten=tuple(found), expired=tuple(expired), dry_run=dry_run)
+        removed = self._former_vectors(dry_run)
+        return MaintenanceReport(
+            forgotten=tuple(found), expired=tuple(expired), former_vectors=removed, dry_run=dry_run
+        )
+
+    def _former_vectors(self, dry_run: bool) -> int:
+        """Remove the vectors of former embedders, or only count them."""
+        meaning = self._shared.recaller.serving.wanted
+        if meaning is None:
+            return 0
+        journal, mind = self.recorder.journal, self.recorder.mind.id
+        with self._reading("mind.maintain") as snapshot:
+            found = [
+                former
+                for kind in (MEMORIES, TASKS)
+                for former in former_vectors(snapshot, mind, kind, meaning.model, journal.clock.now())
+            ]
+        if dry_run:
+            return sum(former.vectors for former in found)
+        return sum(drop(journal, mind, former, meaning.model) for former in found)
 
     def forgotten(self, *, limit: int = 100) -> list[Memory]:
         """Memories that were forgotten, by usefulness, by age or on request; the last to go first.

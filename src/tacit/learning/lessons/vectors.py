@@ -22,6 +22,7 @@ from tacit.journal.append import Appender
 from tacit.journal.consumer import Span, Taken
 from tacit.journal.read import events_after, still_there
 from tacit.recall.embedder import TextEmbedder, ask
+from tacit.recall.former import Kind
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
@@ -65,6 +66,10 @@ _since = (
 _any = (
     select(_vector.c.since).where(_vector.c.mind == bindparam("mind"), _vector.c.model == bindparam("model")).limit(1)
 )
+
+
+TASKS = Kind(_vector, _vector.c.owner, "vectors")
+"""What former embedders have left behind is removed as the kind of vectors that this is."""
 
 
 def vectors_kept_as(embedder: TextEmbedder) -> str:
