@@ -21,6 +21,7 @@ from tacit.experience.erasing.marks import Refusal
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.memory.episodes import EpisodeMemoryProjection
 from tacit.experience.memory.fold import MemoryProjection
 from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
@@ -254,8 +255,8 @@ def _apply_ledger(journal: Journal, ledger: Ledger, scrubber: Scrubber) -> None:
 
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    views: list[Projection] = [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
-    views.append(ErasureProjection())
+    views: list[Projection] = [MindProjection(), EpisodeProjection(limits), EpisodeMemoryProjection()]
+    views += [MemoryProjection(), ExposureProjection(), ErasureProjection()]
     return views if limits is None else [Refusal(), *views]
 
 

@@ -80,7 +80,7 @@ def terms_of_memory(told: Mapping[str, Any]) -> list[str]:
     Args:
         told: its text and what is ``LABELLED``, by the names of their columns.
     """
-    names = terms_of(f"{told['speaker']}\n{told['user']}")
+    names = terms_of(f"{told['speaker']}\n{told['user']}") if told["speaker"] or told["user"] else ()
     return [
         *terms_of(f"{told['subject']}\n{told['text']}"),
         *(label_of(field, told[field]) for field in LABELLED if told[field]),
@@ -88,6 +88,7 @@ def terms_of_memory(told: Mapping[str, Any]) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=4_096)
 def label_of(field: str, value: str) -> str:
     """The label of a document whose ``field`` is ``value``, exactly."""
     return f"{LABEL}{field}{blake2b(value.encode(), digest_size=10).hexdigest()}"
