@@ -21,6 +21,7 @@ from tacit.experience.erasing.marks import Refusal
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.memory.backfill import bring_episodes
 from tacit.experience.memory.episodes import EpisodeMemoryProjection
 from tacit.experience.memory.fold import MemoryProjection
 from tacit.experience.recent import RecentEpisodes
@@ -113,6 +114,7 @@ class OpenStore:
         counters = Counters(self._shared.cache.news)
         try:
             _apply_ledger(self.journal, ledger, scrubber)
+            bring_episodes(self.journal)
         except BaseException:
             self.journal.close()  # nobody gets this store, so nobody else can stop its threads
             raise

@@ -1,22 +1,23 @@
-"""Finished episodes among what recall finds: a wording of each, in the view of memories, in the transaction that ends it.
+"""Finished episodes among what recall finds: a wording of each in the view of memories, made in the write that ends it.
 
 A wording has a line each for what was to be done, for how it ended, and for what the last reflection after that says.
-Its number is the position of the event that made it, and its id the episode's. An open episode is not found. When it has
-an agent, that is kept in a wording that never held, since the event that ends an episode does not repeat it.
+Its number is the position of the event that made it, and its id the episode's. An open episode is not found. When it
+has an agent, that is kept in a wording that never held, since the event that ends an episode does not repeat it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 from sqlalchemy import bindparam, select
 
-from tacit.errors import InvalidInput
+from tacit.errors import InvalidInput, TacitError
 from tacit.experience import kinds
 from tacit.experience.fold import EpisodeRow
-from tacit.experience.memory.fold import MemoryRow, close_wording, index_wording
+from tacit.experience.memory.fold import MemoryRow, close_wording, index_wording, no_memory
 from tacit.experience.memory.memory import EPISODE
 from tacit.ids import format_id
 from tacit.journal.event import Event
@@ -67,9 +68,7 @@ class EpisodeMemoryProjection:
             _reflected(transaction, event, event.causation, payload.get("reflection"))
 
 
-def _opened(
-    transaction: Transaction, event: Event, task: Mapping[str, Any], outcome: Mapping[str, Any] | None
-) -> None:
+def _opened(transaction: Transaction, event: Event, task: Mapping[str, Any], outcome: Mapping[str, Any] | None) -> None:
     agent, source_id = task.get("agent", ""), task.get("source_id", "")
     if outcome:
         lines = (_task_line(task["description"]), _outcome_line(outcome))
@@ -114,19 +113,16 @@ def last_wording(snapshot: Snapshot, mind: bytes, episode: bytes) -> MemoryRow |
     return None if row is None else MemoryRow(*row)
 
 
-def refuse_episode(snapshot: Snapshot, mind: bytes, id: bytes) -> None:
-    """Refuse an id where a memory is wanted, if it is an episode's: what recall found may be either.
-
-    Raises:
-        InvalidInput: it is; the message says what to use.
-    """
-    if last_wording(snapshot, mind, id) is not None:
-        told = format_id(id)
-        raise InvalidInput(
-            f"{told} is an episode, no memory: read it with 'get' (tacit episode show), change it with the verbs of "
-            "episodes, remove it with erase(episode=…)",
-            episode=told,
-        )
+def no_such_memory(snapshot: Snapshot, mind: bytes, id: bytes) -> TacitError:
+    """The error for an id that no memory has; it says what to use if it is an episode's, as a hit of recall may be."""
+    if last_wording(snapshot, mind, id) is None:
+        return no_memory(id)
+    told = format_id(id)
+    return InvalidInput(
+        f"{told} is an episode, no memory: read it with get() ('tacit episode show'), change it with the verbs of "
+        "episodes, remove it with erase(episode=…)",
+        episode=told,
+    )
 
 
 def without_reflections(rows: Sequence[MemoryRow], gone: set[int], kept: set[int]) -> list[MemoryRow | None]:
@@ -149,11 +145,11 @@ def without_reflections(rows: Sequence[MemoryRow], gone: set[int], kept: set[int
         else:
             done.append(msgspec.structs.replace(row, text="\n".join([*lines[:2], *told]), until=None, ending=""))
     held = [place for place, row in enumerate(done) if row is not None and row.until is None]
-    for place, following in zip(held, held[1:], strict=False):
-        row, newer = done[place], done[following]
-        assert row is not None
-        assert newer is not None
-        done[place] = msgspec.structs.replace(row, until=newer.since, ending="corrected")
+    for place, following in pairwise(held):
+        before, after = done[place], done[following]
+        assert before is not None
+        assert after is not None
+        done[place] = msgspec.structs.replace(before, until=after.since, ending="corrected")
     return done
 
 

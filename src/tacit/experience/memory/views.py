@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
 from tacit.errors import InvalidInput, NotFound, shown
-from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow, no_memory
+from tacit.experience.memory.episodes import no_such_memory
+from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow
 from tacit.experience.memory.memory import EPISODE, MEMORY_KINDS, RECALLED_KINDS, Memory, MemoryKind, RecalledKind, Said
 from tacit.experience.views import NOW
 from tacit.ids import format_id
@@ -103,7 +104,7 @@ def load_memory(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW)
         if snapshot.row(_history, mind=mind, id=id, position=position) is not None:
             told = format_id(id)
             raise NotFound(f"the memory {told} is no longer remembered; its history tells how it ended", memory=told)
-        raise no_memory(id)
+        raise no_such_memory(snapshot, mind, id)
     return memory_of(snapshot, MemoryRow(*row), position)
 
 
@@ -115,7 +116,7 @@ def memory_history(snapshot: Snapshot, mind: bytes, id: bytes, position: int = N
     """
     rows = snapshot.rows(_history, mind=mind, id=id, position=position)
     if not rows:
-        raise no_memory(id)
+        raise no_such_memory(snapshot, mind, id)
     return [memory_of(snapshot, MemoryRow(*row), position) for row in rows]
 
 
@@ -127,7 +128,7 @@ def number_of(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -
     """
     row = snapshot.row(_number, mind=mind, id=id, position=position)
     if row is None or row[0] is None:
-        raise no_memory(id)
+        raise no_such_memory(snapshot, mind, id)
     return int(row[0])
 
 
