@@ -44,9 +44,8 @@ class Recalls(View):
         """What is remembered that matters for a question, the best first, each hit with the reasons for its score.
 
         Words and meaning are compared, with what stands beside a turn of a conversation, who said it, and when; a time
-        in the question ("in May", "last week") counts in favour of what fits it, and shuts nothing out. Finished
-        episodes are among the hits; ``mind.get(hit.id)`` reads one. What was just written is found by its words at
-        once, by its meaning soon after: ``lag`` says how far behind.
+        in the question ("in May") counts in favour of what fits it, and shuts nothing out. Finished episodes are among
+        the hits; ``mind.get(hit.id)`` reads one. What is new is found by its words at once, by meaning after ``lag``.
 
         Args:
             query: a question, or what it is about, in words.
