@@ -85,21 +85,20 @@ def changes_of(mind: bytes, entries: Iterable[TextEntry], *, adding: bool) -> li
     Raises:
         InvalidInput: something is no term, or no number of a document.
     """
-    return [_change(mind, number, terms, adding) for number, terms in entries if _is_document(number, terms)]
+    found = (_change(mind, number, terms, adding) for number, terms in entries)
+    return [change for change in found if change is not None]
 
 
-def _is_document(number: int, terms: Sequence[str]) -> bool:
+def _change(mind: bytes, number: int, terms: Sequence[str], adding: bool) -> Change | None:
     if not 0 < number <= MAX_NUMBER:
         raise InvalidInput(f"{number} is no number of a document; it must be 1 to {MAX_NUMBER:,}")
     text = " ".join(terms)
     if _is_no_term(text) or "" in terms or text.count(" ") != max(0, len(terms) - 1):
         raise InvalidInput(f"document {number} has terms that are not of letters and digits alone")
-    return bool(terms)
-
-
-def _change(mind: bytes, number: int, terms: Sequence[str], adding: bool) -> Change:
-    different = tuple(dict.fromkeys(terms))
-    return Change(adding, mind, number, different, len(terms) - f" {' '.join(terms)}".count(f" {LABEL}"))
+    if not terms:
+        return None
+    labels = text.count(f" {LABEL}") + text.startswith(LABEL)
+    return Change(adding, mind, number, tuple(dict.fromkeys(terms)), len(terms) - labels)
 
 
 def runs(changes: Iterable[Change]) -> Iterator[tuple[bool, bytes, list[Change]]]:
