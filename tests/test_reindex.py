@@ -261,5 +261,6 @@ TERMS = {
 
 
 def test_an_analyser_that_makes_other_terms_has_another_number() -> None:
-    text = "Alice's flights were cancelled café Straße №5 Ｔｏｋｙｏ don't мои любимые книги البيت הבית 窓側 ٤٢ İstanbul'da 🎉"
+    text = "Alice's flights were cancelled café Straße №5 Ｔｏｋｙｏ don't мои любимые книги"
+    text += " البيت הבית 窓側 ٤٢ İstanbul'da 🎉"
     assert terms.terms_of(text) == TERMS[analyser.ANALYSER], "count ANALYSER up, and add what it makes to TERMS"

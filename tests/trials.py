@@ -12,6 +12,7 @@ import psutil
 import tacit
 from tacit.clock import Clock, SystemClock
 from tacit.experience.fold import EpisodeProjection
+from tacit.experience.memory.episodes import EpisodeMemoryProjection
 from tacit.journal import helper
 from tacit.journal.event import Recorded
 from tacit.journal.minds import MindProjection
@@ -69,7 +70,8 @@ def assert_sound(path: Path, passphrase: str | None = None) -> int:
         assert report.ok, "\n".join(map(str, report.problems[:5]))
         assert store.integrity() == []
         with scratch_store() as empty:
-            assert differing_views(store, empty, [MindProjection(), EpisodeProjection()], [Tally()]) == []
+            views = [MindProjection(), EpisodeProjection(), EpisodeMemoryProjection()]
+            assert differing_views(store, empty, views, [Tally()]) == []
         return report.events
     finally:
         store.close()

@@ -23,6 +23,8 @@ from tacit.experience.expiring import EpisodeRetention, ExpiryProjection
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
 from tacit.experience.live import Buffering
+from tacit.experience.memory.backfill import bring_episodes
+from tacit.experience.memory.episodes import EpisodeMemoryProjection
 from tacit.experience.memory.fold import MemoryProjection
 from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
@@ -119,6 +121,7 @@ class OpenStore:
         counters = Counters(self._shared.cache.news)
         try:
             _apply_ledger(self.journal, ledger, scrubber)
+            bring_episodes(self.journal)
         except BaseException:
             self.journal.close()  # nobody gets this store, so nobody else can stop its threads
             raise
@@ -269,8 +272,8 @@ def _apply_ledger(journal: Journal, ledger: Ledger, scrubber: Scrubber) -> None:
 
 def projections(limits: Limits | None = None) -> list[Projection]:
     """What folds events into views. Without limits, as for a replay: what was accepted once is not judged again."""
-    views: list[Projection] = [MindProjection(), EpisodeProjection(limits), MemoryProjection(), ExposureProjection()]
-    views += [ErasureProjection(), ExpiryProjection(), LearnedProjection()]
+    views: list[Projection] = [MindProjection(), EpisodeProjection(limits), EpisodeMemoryProjection()]
+    views += [MemoryProjection(), ExposureProjection(), ErasureProjection(), ExpiryProjection(), LearnedProjection()]
     return views if limits is None else [Refusal(), *views]
 
 

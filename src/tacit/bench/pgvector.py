@@ -18,6 +18,8 @@ from sqlalchemy import select
 from tacit.bench.run import Run
 from tacit.bench.scale_texts import DIMENSION, Made, ScaleTexts
 from tacit.experience.memory.views import MemoryFilter
+from tacit.recall.memory_vectors import read_vectors
+from tacit.recall.recaller import COMPARED
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores import schema
 from tacit.stores.postgres import PostgresStore
@@ -170,6 +172,8 @@ def _measure_codes(
     run: Run, store: PostgresStore, texts: ScaleTexts, asked: Asked, chunks: Sequence[Sequence[Made]]
 ) -> None:
     """By the same texts, as memories come in by several threads, in no order that is known."""
+    import numpy
+
     made = {one.text: place for place, one in enumerate(chain.from_iterable(chunks))}
     with store.snapshot() as snapshot:
         rows = snapshot.rows(_memories)
@@ -178,8 +182,12 @@ def _measure_codes(
 
     def ask(one: int, wanted: MemoryFilter) -> list[int]:
         with store.snapshot() as snapshot:
-            found = index.search(snapshot, mind, texts.fingerprint, asked.vectors[one], most=K, wanted=wanted)
-        return [places[near.number] for near in found]
+            vector = asked.vectors[one]
+            meant = index.among(snapshot, mind, texts.fingerprint, len(vector), wanted=wanted)
+            numbers = meant.nearest(vector, max(COMPARED, K))
+            there, matrix = read_vectors(snapshot, mind, texts.fingerprint, numbers.tolist(), len(vector))
+        cosines = numpy.einsum("ij,j->i", matrix.astype(numpy.float32), vector)
+        return [places[int(there[place])] for place in numpy.lexsort((-there, -cosines))[:K]]
 
     start = time.perf_counter()
     ask(0, MemoryFilter())

@@ -46,7 +46,9 @@ def _add_recall(app: typer.Typer) -> None:
         user: str = option("--user", "NAME", "Only what belongs to this person.", ""),
         in_session: str = option("--session", "NAME", "Only of this conversation.", ""),
         agent: str = option("--agent", "NAME", "Only of this agent.", ""),
-        kind: list[str] | None = option("--kind", "KIND", "turn, fact, preference, instruction or note; repeatable."),
+        kind: list[str] | None = option(
+            "--kind", "KIND", "turn, fact, preference, instruction, note or episode; repeatable."
+        ),
         speaker: str = option("--speaker", "NAME", "Only what this one said.", ""),
         subject: str = option("--subject", "NAME", "Only of this subject.", ""),
         occurred_after: str | None = option("--occurred-after", "TIME", "Only what happened at this time or later."),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import ColumnElement, Table, bindparam, select
 
 from tacit.errors import InvalidInput, NotFound, shown
+from tacit.experience.memory.memory import EPISODE
 from tacit.ids import ID_BYTES, format_id, parse_id
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
@@ -19,10 +20,11 @@ _DIGITS = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 Named: TypeAlias = Literal["episode", "memory"]
 
 
-def _between(table: Table) -> Any:
+def _between(table: Table, *conditions: ColumnElement[bool]) -> Any:
     return (
         select(table.c.id)
         .where(
+            *conditions,
             table.c.mind == bindparam("mind"),
             table.c.id >= bindparam("first"),
             table.c.id <= bindparam("last"),
@@ -33,7 +35,10 @@ def _between(table: Table) -> Any:
     )
 
 
-_found: dict[Named, Any] = {"episode": _between(schema.episode), "memory": _between(schema.memory)}
+_found: dict[Named, Any] = {
+    "episode": _between(schema.episode),
+    "memory": _between(schema.memory, schema.memory.c.kind != EPISODE),
+}
 _several: dict[Named, str] = {"episode": "episodes", "memory": "memories"}
 
 
@@ -72,6 +77,8 @@ def whole_id(snapshot: Snapshot, mind: bytes, given: str, of: Named = "episode")
     rows = snapshot.rows(_found[of], mind=mind, first=first, last=last)
     found = [format_id(bytes(row[0])) for row in rows]
     if not found:
+        if of == "memory" and snapshot.rows(_found["episode"], mind=mind, first=first, last=last):
+            raise InvalidInput(f"{given} begins the id of an episode, no memory: see 'tacit episode'", episode=given)
         raise NotFound(f"there is no {of} whose id begins with {given}", **{of: given})
     if len(found) > 1:
         listed = ", ".join(found[: _MOST_TOLD - 1]) + (", …" if len(found) == _MOST_TOLD else "")

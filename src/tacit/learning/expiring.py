@@ -2,7 +2,8 @@
 
 The event says, besides the summary (see ``tacit.experience.expiring``), what the episode has contributed to the
 statistics (``counts``), its lesson (``trace``), which advice it was begun with (``exposure``), and the mark by which it
-would be recognised were it erased (``mark``). Vectors, books, fits and forecasts stay as they are.
+would be recognised were it erased (``mark``). What is learned from stays as it is: vectors of tasks, books, fits and
+forecasts. For recall there is one wording with the summary instead of those before, which the vectors follow.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tacit.errors import NotFound
 from tacit.experience.erasing.marks import mark_of_episode
 from tacit.experience.expiring import Content, ExpiredEpisode, content_of, position_of, summary_of
 from tacit.experience.fold import current_row
+from tacit.experience.memory.fold import wordings
 from tacit.experience.views import load_episode
 from tacit.ids import SystemEntropy, format_id, parse_id
 from tacit.journal import canonical
@@ -31,6 +33,7 @@ from tacit.learning.assessment.contribution import contribution
 from tacit.learning.assessment.tally import Contribution, replace_contribution
 from tacit.learning.lessons.lessons import keep_lesson
 from tacit.learning.lessons.trace import Trace, trace_of
+from tacit.recall.memory_vectors import forget_memory_vectors
 from tacit.stores.port import Snapshot, Transaction
 
 BATCH_EVENTS = 500
@@ -103,7 +106,9 @@ def _expire_one(
         payload = _payload(snapshot, mind, episode, content, why)
     except NotFound:
         return None  # a part of it is missing
+    before = [row.since for row in wordings(snapshot, mind.id, episode)]
     appender.append(mind.id, preparer.prepare(EPISODE_EXPIRED, payload, id=id, causation=episode))
+    forget_memory_vectors(appender.transaction, mind.id, before)
     remove_payloads(appender.transaction, mind.id, content.at)
     return content.told(episode, why)
 

@@ -9,12 +9,12 @@ from typing import overload
 import msgspec
 
 from tacit.clock import from_micros
-from tacit.experience.memory.memory import MemoryKind
+from tacit.experience.memory.memory import RecalledKind
 from tacit.recall.ranking import Share
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
-    """A memory that was found.
+    """A memory that was found; or a finished episode, of kind "episode", whose ``id`` reads all of it.
 
     ``score`` orders the hits of one answer; it is no probability, and two answers' scores are not to be compared.
     ``why`` has each signal's part; added up, they are the score. ``duplicates`` are the ids of memories that say nearly
@@ -24,7 +24,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     text: str
     score: float
-    kind: MemoryKind
+    kind: RecalledKind
     why: tuple[Share, ...]
     user: str = ""
     session: str = ""

@@ -15,7 +15,7 @@ from hashlib import blake2b, shake_256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tacit.experience.memory.fold import MemoryRow
-from tacit.experience.memory.memory import MEMORY_KINDS
+from tacit.experience.memory.memory import RECALLED_KINDS
 
 if TYPE_CHECKING:
     import numpy
@@ -120,7 +120,7 @@ def records_of(rows: Sequence[MemoryRow], vectors: NDArray[Any]) -> Records:
     found = numpy.zeros(len(rows), dtype=record_type(width_of(vectors.shape[1])))
     found["number"] = [row.since for row in rows]
     found["moment"] = [row.recorded_at if row.occurred_at is None else row.occurred_at for row in rows]
-    found["kind"] = [MEMORY_KINDS.index(row.kind) for row in rows]
+    found["kind"] = [RECALLED_KINDS.index(row.kind) for row in rows]
     found["names"] = [[name_hash(getattr(row, name)) for name in NAMES] for row in rows]
     found["code"] = codes_of(projected(vectors))
     return found

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 
 from tacit.experience.memory.fold import IMPORTANCE_PARTS
+from tacit.experience.memory.memory import EPISODE
 from tacit.ids import format_id
 from tacit.recall.usefulness import MICROS_PER_DAY, Known, least_useful, usefulness
 from tacit.recall.uses import Use, uses_of
@@ -15,7 +16,7 @@ from tacit.stores.port import Row, Snapshot
 _memory = schema.memory
 _bytes = func.octet_length(_memory.c.text)
 _kept = select(_memory.c.id, _memory.c.kind, _memory.c.recorded_at, _memory.c.importance, _bytes).where(
-    _memory.c.mind == bindparam("mind"), _memory.c.until.is_(None)
+    _memory.c.mind == bindparam("mind"), _memory.c.until.is_(None), _memory.c.kind != EPISODE
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tacit.experience.erasing.memories import wordings
-from tacit.experience.memory.fold import MemoryRow, unindex_memory
+from tacit.experience.erasing.memories import retold_episodes
+from tacit.experience.memory.fold import MemoryRow, unindex_memory, wordings
 from tacit.journal.forgetting import Doomed, Fresh, Rows
 from tacit.journal.minds import MindInfo
 from tacit.recall.code_blocks import coded_models
@@ -38,6 +38,11 @@ class RecallKeeper:
 
 
 def _rows(snapshot: Snapshot, mind: MindInfo, doomed: Doomed) -> list[MemoryRow]:
-    """Every wording of what is to be erased, in order."""
-    found = [row for id in doomed.memories for row in wordings(snapshot, mind.id, id)]
+    """Every wording of what is to be erased, in order; and those of episodes that tell of it, and are told anew."""
+    found = [row for id in doomed.memories | doomed.episodes for row in wordings(snapshot, mind.id, id)]
+    found += [
+        before
+        for before, after in retold_episodes(snapshot, mind.id, doomed)
+        if after is None or after.text != before.text
+    ]
     return sorted(found, key=lambda row: row.since)

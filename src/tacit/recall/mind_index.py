@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from sqlalchemy import bindparam, select
 
-from tacit.experience.memory.memory import MEMORY_KINDS
+from tacit.experience.memory.memory import RECALLED_KINDS
 from tacit.experience.memory.views import MemoryFilter
 from tacit.journal.read import head_position
 from tacit.recall import hamming
@@ -292,7 +292,7 @@ class MindIndex:
             if value := getattr(wanted, name):
                 meant = meant & (columns.names[place, :end] == name_hash(value))
         if wanted.kinds:
-            allowed = [columns.kinds[:end] == MEMORY_KINDS.index(kind) for kind in wanted.kinds]
+            allowed = [columns.kinds[:end] == RECALLED_KINDS.index(kind) for kind in wanted.kinds]
             meant = meant & numpy.logical_or.reduce(allowed)
         if wanted.occurred_after is not None:
             meant = meant & (columns.moments[:end] >= wanted.occurred_after)

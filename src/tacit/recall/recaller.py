@@ -57,7 +57,7 @@ _WITH_NEIGHBOURS = 24
 """Of the best by words and by meaning, so many bring their neighbours with them as answers."""
 _FARTHER = 8
 """So many times as many are taken by words where those that were taken hold no longer, or are of another time."""
-_COMPARED = 128
+COMPARED = 128
 """Memories whose codes are most like the question, that are compared with it exactly."""
 _FEW = 64
 """Among fewer memories it is told from the candidates how alike a random one is to the question."""
@@ -287,11 +287,11 @@ class _Recall:
     def _by_meaning(self, vectors: Real | None, most: int) -> list[int]:
         if vectors is None:
             return []
-        meant, numbers = self._nearest(vectors, self._asked.wanted, max(_COMPARED, most))
+        meant, numbers = self._nearest(vectors, self._asked.wanted, max(COMPARED, most))
         self._meant = meant
         if self._asked.valid_at is not None:  # the index knows of no such times: it is looked farther down
             if meant > len(numbers):
-                _, numbers = self._nearest(vectors, self._asked.wanted, _FARTHER * max(_COMPARED, most))
+                _, numbers = self._nearest(vectors, self._asked.wanted, _FARTHER * max(COMPARED, most))
             held = read_held(self._snapshot, self._mind, numbers, self._position)
             numbers = [number for number in numbers if number in held and self._is_of_the_time(held[number])]
             self._meant = len(numbers)

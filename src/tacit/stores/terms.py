@@ -21,6 +21,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
 from typing import Any
@@ -82,7 +83,7 @@ def terms_of_memory(told: Mapping[str, Any]) -> list[str]:
     Args:
         told: its text and what is ``LABELLED``, by the names of their columns.
     """
-    names = terms_of(f"{told['speaker']}\n{told['user']}")
+    names = terms_of(f"{told['speaker']}\n{told['user']}") if told["speaker"] or told["user"] else ()
     return [
         *terms_of(f"{told['subject']}\n{told['text']}"),
         *(label_of(field, told[field]) for field in LABELLED if told[field]),
@@ -90,6 +91,7 @@ def terms_of_memory(told: Mapping[str, Any]) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=4_096)
 def label_of(field: str, value: str) -> str:
     """The label of a document whose ``field`` is ``value``, exactly."""
     return f"{LABEL}{field}{blake2b(value.encode(), digest_size=10).hexdigest()}"

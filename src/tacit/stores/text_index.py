@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -89,17 +89,20 @@ def changes_of(mind: bytes, entries: Iterable[TextEntry], *, adding: bool) -> li
     Raises:
         InvalidInput: something is no term, or no number of a document.
     """
-    changes = [
-        Change(adding, mind, number, tuple(dict.fromkeys(terms)), sum(not term.startswith(LABEL) for term in terms))
-        for number, terms in entries
-    ]
-    for change in changes:
-        text = " ".join(change.terms)
-        if _is_no_term(text) or "" in change.terms or text.count(" ") != max(0, len(change.terms) - 1):
-            raise InvalidInput(f"document {change.number} has terms that are not of letters and digits alone")
-        if not 0 < change.number <= MAX_NUMBER:
-            raise InvalidInput(f"{change.number} is no number of a document; it must be 1 to {MAX_NUMBER:,}")
-    return [change for change in changes if change.terms]
+    found = (_change(mind, number, terms, adding) for number, terms in entries)
+    return [change for change in found if change is not None]
+
+
+def _change(mind: bytes, number: int, terms: Sequence[str], adding: bool) -> Change | None:
+    if not 0 < number <= MAX_NUMBER:
+        raise InvalidInput(f"{number} is no number of a document; it must be 1 to {MAX_NUMBER:,}")
+    text = " ".join(terms)
+    if _is_no_term(text) or "" in terms or text.count(" ") != max(0, len(terms) - 1):
+        raise InvalidInput(f"document {number} has terms that are not of letters and digits alone")
+    if not terms:
+        return None
+    labels = text.count(f" {LABEL}") + text.startswith(LABEL)
+    return Change(adding, mind, number, tuple(dict.fromkeys(terms)), len(terms) - labels)
 
 
 def making_of(mind: bytes) -> bytes:

@@ -12,7 +12,7 @@ from tacit.clock import to_micros
 from tacit.errors import InvalidInput, shown
 from tacit.experience.episode import Json
 from tacit.experience.memory.check import said_from
-from tacit.experience.memory.memory import Memory, MemoryKind, Said, memory_of_said, said_of
+from tacit.experience.memory.memory import Memory, MemoryKind, RecalledKind, Said, memory_of_said, said_of
 from tacit.experience.memory.remember import Rememberer, Written
 from tacit.experience.memory.views import (
     MemoryFilter,
@@ -216,12 +216,13 @@ def as_memory(recorder: Recorder, written: Written) -> Memory:
 
 def memory_filter(
     *,
-    kinds: Sequence[MemoryKind] = (),
+    kinds: Sequence[RecalledKind] = (),
     occurred_after: datetime | None = None,
     occurred_before: datetime | None = None,
+    episodes: bool = False,
     **names: str,
 ) -> MemoryFilter:
-    """Which memories are meant, from keywords as the verbs take them, checked."""
+    """Which memories are meant, from keywords as the verbs take them, checked; with ``episodes``, those too."""
     if isinstance(kinds, str) or not isinstance(kinds, Sequence):
         raise InvalidInput("kinds must be a list, such as ['fact']", field="kinds")
     wanted = MemoryFilter(
@@ -230,5 +231,5 @@ def memory_filter(
         occurred_before=None if occurred_before is None else to_micros(occurred_before),
         **names,
     )
-    check_memory_filter(wanted)
+    check_memory_filter(wanted, episodes=episodes)
     return msgspec.structs.replace(wanted, kinds=tuple(dict.fromkeys(wanted.kinds)))

@@ -8,7 +8,7 @@ from datetime import datetime
 from tacit.clock import to_micros
 from tacit.errors import InvalidInput, shown
 from tacit.experience import entrance
-from tacit.experience.memory.memory import MemoryKind
+from tacit.experience.memory.memory import EPISODE, RecalledKind
 from tacit.ids import parse_id
 from tacit.ops.logging import operation
 from tacit.recall.answer import Recollection
@@ -31,7 +31,7 @@ class Recalls(View):
         user: str = "",
         session: str = "",
         agent: str = "",
-        kinds: Sequence[MemoryKind] = (),
+        kinds: Sequence[RecalledKind] = (),
         speaker: str = "",
         subject: str = "",
         occurred_after: datetime | None = None,
@@ -44,14 +44,14 @@ class Recalls(View):
         """What is remembered that matters for a question, the best first, each hit with the reasons for its score.
 
         Words and meaning are compared, with what stands beside a turn of a conversation, who said it, and when; a time
-        in the question ("in May", "last week") counts in favour of what fits it, and shuts nothing out. What was just
-        written is found by its words at once, by its meaning soon after: ``lag`` of the answer says how far behind.
+        in the question ("in May") counts in favour of what fits it, and shuts nothing out. Finished episodes are among
+        the hits; ``mind.get(hit.id)`` reads one. What is new is found by its words at once, by meaning after ``lag``.
 
         Args:
             query: a question, or what it is about, in words.
             k: how many hits at most, 1 … 1,000.
-            user, session, agent, kinds, speaker, subject: only memories of these. Nothing of another user is ever let
-                through.
+            user, session, agent, kinds, speaker, subject: only what is of these. Nothing of another user is ever let
+                through. Episodes have an agent, and no user or session.
             occurred_after, occurred_before: only from the first until before the second.
             valid_at: only what was true then. None: what is no longer true, or not yet, is ranked lower.
             threshold: only hits with at least this score.
@@ -66,7 +66,7 @@ class Recalls(View):
         asked = Asked(
             query=_checked_query(query),
             k=_checked_count(k, "k", MOST_HITS),
-            wanted=memory_filter(kinds=kinds, **names, **times),  # type: ignore[arg-type]
+            wanted=memory_filter(kinds=kinds, episodes=True, **names, **times),  # type: ignore[arg-type]
             valid_at=None if valid_at is None else to_micros(valid_at),
             threshold=_checked_threshold(threshold),
             max_tokens=None if max_tokens is None else _checked_count(max_tokens, "max_tokens", MOST_TOKENS),
@@ -86,7 +86,8 @@ class Recalls(View):
         with operation("recall", mind=self.name):
             found = shared.recaller.recall(recorder.journal.store, recorder.mind.id, self._position, asked, now)
         if not recorder.journal.store.read_only:
-            shared.uses.note(recorder.mind.id, [parse_id(hit.id) for hit in found], now)
+            memories = [parse_id(hit.id) for hit in found if hit.kind != EPISODE]  # an episode is not forgotten unused
+            shared.uses.note(recorder.mind.id, memories, now)
         return found
 
 

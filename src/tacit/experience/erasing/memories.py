@@ -8,14 +8,15 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import bindparam, select, update
 
-from tacit.experience.memory.fold import MemoryRow
+from tacit.experience import kinds
+from tacit.experience.memory.episodes import without_reflections
+from tacit.experience.memory.fold import MemoryRow, index_wording, wordings
 from tacit.journal.forgetting import Doomed, Fresh, Rows
 from tacit.journal.minds import MindInfo
 from tacit.stores import schema
 from tacit.stores.port import Snapshot, Transaction
 
 _memory = schema.memory
-_of_id = select(*_memory.c).where(_memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"))
 _closed_by = select(_memory.c.user, _memory.c.subject).where(
     _memory.c.mind == bindparam("mind"), _memory.c.superseded_by == bindparam("id")
 )
@@ -33,7 +34,10 @@ _end = (
     .where(_memory.c.mind == bindparam("of"), _memory.c.since == bindparam("version"))
     .values(until=bindparam("position"), ending=bindparam("why"), superseded_by=bindparam("newer"))
 )
-_rows = Rows(_memory, "id")
+_rows, _wording = Rows(_memory, "id"), Rows(_memory, "since")
+_reflections = select(schema.reflection.c.position).where(
+    schema.reflection.c.mind == bindparam("mind"), schema.reflection.c.episode == bindparam("episode")
+)
 
 
 class MemoryKeeper:
@@ -48,15 +52,31 @@ class MemoryKeeper:
                 doomed.add_at(snapshot, mind.id, positions)
 
     def count(self, snapshot: Snapshot, mind: MindInfo, doomed: Doomed) -> Counter[str]:
-        return Counter({_rows.table: _rows.count(snapshot, mind.id, [(id,) for id in doomed.memories])})
+        found = _rows.count(snapshot, mind.id, [(id,) for id in doomed.memories | doomed.episodes])
+        found += sum(after is None for _, after in retold_episodes(snapshot, mind.id, doomed))
+        return Counter({_rows.table: found})
 
     def forget(self, transaction: Transaction, mind: MindInfo, doomed: Doomed) -> Counter[str]:
         ids = sorted(doomed.memories)
-        removed = _rows.forget(transaction, mind.id, [(id,) for id in ids])
+        removed = self._tell_anew(transaction, mind.id, doomed)
+        removed += _rows.forget(transaction, mind.id, [(id,) for id in sorted(doomed.memories | doomed.episodes)])
         groups = {(row[0], row[1]) for id in ids for row in transaction.rows(_closed_by, mind=mind.id, id=id)}
         for user, subject in sorted(groups):
             self._refold(transaction, mind.id, user, subject)
         return Counter({_rows.table: removed})
+
+    def _tell_anew(self, transaction: Transaction, mind: bytes, doomed: Doomed) -> int:
+        """Tell episodes that stay without the reflections that go; how many wordings fewer there are."""
+        fewer = 0
+        for before, after in retold_episodes(transaction, mind, doomed):
+            _wording.forget(transaction, mind, [(before.since,)])
+            if after is None:
+                fewer += 1
+                continue
+            transaction.insert(_memory, (msgspec.structs.astuple(after),))
+            if after.text != before.text:
+                index_wording(transaction, after)
+        return fewer
 
     def _refold(self, transaction: Transaction, mind: bytes, user: str, subject: str) -> None:
         """Fold what is left of a subject again, as if what was erased had never come in."""
@@ -69,9 +89,19 @@ class MemoryKeeper:
             )
 
 
-def wordings(snapshot: Snapshot, mind: bytes, id: bytes) -> list[MemoryRow]:
-    """Every wording that a memory has had."""
-    return [MemoryRow(*row) for row in snapshot.rows(_of_id, mind=mind, id=id)]
+def retold_episodes(snapshot: Snapshot, mind: bytes, doomed: Doomed) -> list[tuple[MemoryRow, MemoryRow | None]]:
+    """Wordings of episodes that stay, of which some reflections go: as they are, and as they are to be."""
+    found: list[tuple[MemoryRow, MemoryRow | None]] = []
+    gone: dict[bytes, set[int]] = {}
+    for place in doomed.of_kinds(frozenset({kinds.REFLECTION_RECORDED})):
+        if place.causation is not None and place.causation not in doomed.episodes:
+            gone.setdefault(place.causation, set()).add(place.position)
+    for episode, positions in sorted(gone.items()):
+        before = wordings(snapshot, mind, episode)
+        kept = {int(at) for (at,) in snapshot.rows(_reflections, mind=mind, episode=episode)} - positions
+        after = without_reflections(before, positions, kept)
+        found += [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    return found
 
 
 def folded(rows: Sequence[MemoryRow]) -> list[MemoryRow]:

@@ -43,6 +43,7 @@ _rows_of = {
         ("lesson", schema.lesson, schema.lesson.c.episode),
         ("vector", schema.vector, schema.vector.c.owner),
         ("contribution", schema.contribution, schema.contribution.c.episode),
+        ("memory", schema.memory, schema.memory.c.id),
     )
 }
 _memory_rows = (

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select, tuple_
 
 from tacit.errors import InvalidInput, NotFound, shown
 from tacit.experience import entrance
+from tacit.experience.memory.memory import EPISODE
 from tacit.ids import format_id, parse_id
 from tacit.journal import canonical
 from tacit.journal.erasing import KEPT_KINDS
@@ -26,6 +27,8 @@ _memory, _episode, _event, _payload = schema.memory, schema.episode, schema.even
 
 def _ids(table: Any, *columns: str) -> Any:
     same = [table.c[name] == bindparam("value") for name in columns]
+    if table is _memory:
+        same.append(table.c.kind != EPISODE)  # those go with their episodes
     return select(table.c.id).where(table.c.mind == bindparam("mind"), *same).distinct().order_by(table.c.id)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 
 from tacit.errors import NotFound
 from tacit.experience.memory import kinds
-from tacit.experience.memory.memory import Ending, MemoryKind, Said
+from tacit.experience.memory.memory import EPISODE, Ending, RecalledKind, Said
 from tacit.ids import format_id
 from tacit.journal.event import Event
 from tacit.stores import schema
@@ -20,7 +20,12 @@ _memory = schema.memory
 IMPORTANCE_PARTS = 1_000_000
 """An importance is kept as a whole number of these parts of one: floats stay out of what is digested."""
 
-_is_current = (_memory.c.mind == bindparam("mind"), _memory.c.until.is_(None))
+_is_current = (_memory.c.mind == bindparam("mind"), _memory.c.until.is_(None), _memory.c.kind != EPISODE)
+_wordings = (
+    select(*_memory.c)
+    .where(_memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"))
+    .order_by(_memory.c.since)
+)
 _current = select(*_memory.c).where(_memory.c.id == bindparam("id"), *_is_current)
 _of_source = select(*_memory.c).where(
     *_is_current,
@@ -56,7 +61,7 @@ class MemoryRow(msgspec.Struct, frozen=True):
     since: int
     until: int | None
     id: bytes
-    kind: MemoryKind
+    kind: RecalledKind
     text: str
     user: str
     session: str
@@ -91,9 +96,9 @@ class MemoryProjection:
         assert event.causation is not None
         row = _require(transaction, event.mind, event.causation)
         if event.kind == kinds.MEMORY_FORGOTTEN:
-            _close(transaction, row, event.position, "forgotten")
+            close_wording(transaction, row, event.position, "forgotten")
             return
-        _close(transaction, row, event.position, "corrected")
+        close_wording(transaction, row, event.position, "corrected")
         self._write(transaction, _row(event, row.id, payload))
 
     def _write(self, transaction: Transaction, row: MemoryRow) -> None:
@@ -103,11 +108,16 @@ class MemoryProjection:
             if other.moment > row.moment:
                 newer = other
             else:
-                _close(transaction, other, row.since, "superseded", row.id)
+                close_wording(transaction, other, row.since, "superseded", row.id)
         if newer is not None:
             row = msgspec.structs.replace(row, until=row.since, ending="superseded", superseded_by=newer.id)
         transaction.insert(_memory, (msgspec.structs.astuple(row),))
-        transaction.index_terms(row.mind, (_entry(row),))
+        index_wording(transaction, row)
+
+
+def index_wording(transaction: Transaction, row: MemoryRow) -> None:
+    """Put a wording into the index of words."""
+    transaction.index_terms(row.mind, (_entry(row),))
 
 
 def unindex_memory(transaction: Transaction, row: MemoryRow) -> None:
@@ -127,6 +137,11 @@ def current_memory(snapshot: Snapshot, mind: bytes, id: bytes) -> MemoryRow | No
     """What a memory says now; None when there is none, or it holds no longer."""
     row = snapshot.row(_current, mind=mind, id=id)
     return None if row is None else MemoryRow(*row)
+
+
+def wordings(snapshot: Snapshot, mind: bytes, id: bytes) -> list[MemoryRow]:
+    """Every wording that a memory or a finished episode has had, the oldest first."""
+    return [MemoryRow(*row) for row in snapshot.rows(_wordings, mind=mind, id=id)]
 
 
 def memory_of_source(snapshot: Snapshot, mind: bytes, user: str, source_id: str) -> MemoryRow | None:
@@ -151,7 +166,10 @@ def _rivals(transaction: Transaction, row: MemoryRow) -> list[MemoryRow]:
     return [MemoryRow(*each) for each in found]
 
 
-def _close(transaction: Transaction, row: MemoryRow, position: int, why: Ending, newer: bytes | None = None) -> None:
+def close_wording(
+    transaction: Transaction, row: MemoryRow, position: int, why: Ending, newer: bytes | None = None
+) -> None:
+    """Say until when a wording held, and why it ended."""
     transaction.execute(_end, of=row.mind, version=row.since, position=position, why=why, newer=newer)
 
 

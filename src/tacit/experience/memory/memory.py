@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -12,6 +12,11 @@ from tacit.experience.episode import Data, Json
 
 MemoryKind: TypeAlias = Literal["turn", "fact", "preference", "instruction", "note"]
 MEMORY_KINDS: tuple[str, ...] = get_args(MemoryKind)
+EPISODE: Final = "episode"
+"""The kind of what the view of memories says of a finished episode; see ``episodes``. No memory is of this kind."""
+RecalledKind: TypeAlias = MemoryKind | Literal["episode"]
+RECALLED_KINDS: tuple[str, ...] = (*MEMORY_KINDS, EPISODE)
+"""All kinds of what recall finds. Their places are kept with vectors: a new one comes last."""
 Ending: TypeAlias = Literal["", "corrected", "superseded", "forgotten"]
 STANDING_KINDS: tuple[MemoryKind, ...] = ("instruction", "preference")
 """Kinds that hold whatever is asked: recall always considers them, though they rarely share a word with a question."""

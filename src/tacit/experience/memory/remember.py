@@ -13,7 +13,8 @@ from tacit.errors import Conflict, InvalidInput
 from tacit.experience.erasing.marks import refuses_memory
 from tacit.experience.memory import kinds
 from tacit.experience.memory.check import check_said
-from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_source, no_memory
+from tacit.experience.memory.episodes import last_wording, no_such_memory
+from tacit.experience.memory.fold import MemoryRow, current_memory, memory_of_source
 from tacit.experience.memory.memory import Said
 from tacit.experience.memory.views import said_at
 from tacit.experience.recorder import Recorder, plain
@@ -85,7 +86,7 @@ class Rememberer:
             with self._recorder.journal.store.snapshot() as snapshot:
                 row = current_memory(snapshot, self._mind, id)
                 if row is None:
-                    raise no_memory(id)
+                    raise no_such_memory(snapshot, self._mind, id)
                 said = said_at(snapshot, self._mind, row.since)
             prepared = self._prepare(changed(said), None)
             written = self._recorder.submit(partial(self._correct_wording, row, prepared)).result()
@@ -97,7 +98,7 @@ class Rememberer:
         appender.hold(self._mind)
         row = current_memory(appender.transaction, self._mind, before.id)
         if row is None:
-            raise no_memory(before.id)
+            raise no_such_memory(appender.transaction, self._mind, before.id)
         if row.since == before.since:
             self._check_source(appender, row, prepared.payload["memory"])
             return self._correct(appender, row, prepared)
@@ -118,13 +119,20 @@ class Rememberer:
             )
 
     def forget(self, ids: Sequence[bytes], why: str) -> Future[int]:
-        """Take memories out of what is remembered, without erasing them; how many still were."""
+        """Take memories out of what is remembered, without erasing them; how many still were.
+
+        Raises:
+            InvalidInput: one is an episode.
+        """
 
         def job(appender: Appender) -> int:
             appender.hold(self._mind)
             there = [
                 id for id in dict.fromkeys(ids) if current_memory(appender.transaction, self._mind, id) is not None
             ]
+            for id in ids:
+                if last_wording(appender.transaction, self._mind, id) is not None:
+                    raise no_such_memory(appender.transaction, self._mind, id)
             for id in there:
                 appender.append(self._mind, self._recorder.prepare(kinds.MEMORY_FORGOTTEN, {"why": why}, causation=id))
             return len(there)

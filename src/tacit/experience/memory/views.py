@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import cast
 
 import msgspec
 from sqlalchemy import ColumnElement, bindparam, func, or_, select
 
 from tacit.errors import InvalidInput, NotFound, shown
-from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow, no_memory
-from tacit.experience.memory.memory import Memory, MemoryKind, Said
+from tacit.experience.memory.episodes import no_such_memory
+from tacit.experience.memory.fold import IMPORTANCE_PARTS, MemoryRow
+from tacit.experience.memory.memory import EPISODE, MEMORY_KINDS, RECALLED_KINDS, Memory, MemoryKind, RecalledKind, Said
 from tacit.experience.views import NOW
 from tacit.ids import format_id
 from tacit.journal.read import event_at
@@ -19,6 +20,7 @@ from tacit.stores.port import Snapshot
 
 _memory = schema.memory
 _held = (
+    _memory.c.kind != EPISODE,
     _memory.c.mind == bindparam("mind"),
     _memory.c.since <= bindparam("position"),
     or_(_memory.c.until.is_(None), _memory.c.until > bindparam("position")),
@@ -31,12 +33,18 @@ _forgotten = (
     .limit(bindparam("most"))
 )
 _number = select(func.max(_memory.c.since)).where(
-    _memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"), _memory.c.since <= bindparam("position")
+    _memory.c.mind == bindparam("mind"),
+    _memory.c.id == bindparam("id"),
+    _memory.c.since <= bindparam("position"),
+    _memory.c.kind != EPISODE,
 )
 _history = (
     select(*_memory.c)
     .where(
-        _memory.c.mind == bindparam("mind"), _memory.c.id == bindparam("id"), _memory.c.since <= bindparam("position")
+        _memory.c.mind == bindparam("mind"),
+        _memory.c.id == bindparam("id"),
+        _memory.c.since <= bindparam("position"),
+        _memory.c.kind != EPISODE,
     )
     .order_by(_memory.c.since)
 )
@@ -45,7 +53,7 @@ _history = (
 class MemoryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which memories are meant; empty fields do not narrow. All given ones must hold. Times are µs since 1970 UTC."""
 
-    kinds: tuple[MemoryKind, ...] = ()
+    kinds: tuple[RecalledKind, ...] = ()
     user: str = ""
     session: str = ""
     agent: str = ""
@@ -56,12 +64,15 @@ class MemoryFilter(msgspec.Struct, frozen=True, kw_only=True):
     occurred_before: int | None = None
 
 
-def check_memory_filter(wanted: MemoryFilter) -> None:
-    """Refuse conditions that no memory could meet."""
+def check_memory_filter(wanted: MemoryFilter, *, episodes: bool = False) -> None:
+    """Refuse conditions that no memory could meet; nor, with ``episodes``, an episode."""
+    known = RECALLED_KINDS if episodes else MEMORY_KINDS
     for kind in wanted.kinds:
-        if kind not in get_args(MemoryKind):
-            known = ", ".join(get_args(MemoryKind))
-            raise InvalidInput(f"{shown(kind)} is no kind of memory; use one of {known}", field="kinds")
+        if kind not in known:
+            hint = "; 'episodes' (tacit episode list) lists episodes" if kind == EPISODE else ""
+            raise InvalidInput(
+                f"{shown(kind)} is no kind of memory; use one of {', '.join(known)}{hint}", field="kinds"
+            )
     for field in ("user", "session", "agent", "speaker", "subject", "source_id"):
         value = getattr(wanted, field)
         if not isinstance(value, str):
@@ -93,7 +104,7 @@ def load_memory(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW)
         if snapshot.row(_history, mind=mind, id=id, position=position) is not None:
             told = format_id(id)
             raise NotFound(f"the memory {told} is no longer remembered; its history tells how it ended", memory=told)
-        raise no_memory(id)
+        raise no_such_memory(snapshot, mind, id)
     return memory_of(snapshot, MemoryRow(*row), position)
 
 
@@ -105,7 +116,7 @@ def memory_history(snapshot: Snapshot, mind: bytes, id: bytes, position: int = N
     """
     rows = snapshot.rows(_history, mind=mind, id=id, position=position)
     if not rows:
-        raise no_memory(id)
+        raise no_such_memory(snapshot, mind, id)
     return [memory_of(snapshot, MemoryRow(*row), position) for row in rows]
 
 
@@ -117,7 +128,7 @@ def number_of(snapshot: Snapshot, mind: bytes, id: bytes, position: int = NOW) -
     """
     row = snapshot.row(_number, mind=mind, id=id, position=position)
     if row is None or row[0] is None:
-        raise no_memory(id)
+        raise no_such_memory(snapshot, mind, id)
     return int(row[0])
 
 
@@ -165,7 +176,7 @@ def memory_of(snapshot: Snapshot, row: MemoryRow, position: int = NOW) -> Memory
         id=format_id(row.id),
         mind=format_id(row.mind),
         text=row.text,
-        kind=row.kind,
+        kind=cast(MemoryKind, row.kind),  # not an episode's: none is read here
         user=row.user,
         session=row.session,
         agent=row.agent,

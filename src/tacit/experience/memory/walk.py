@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from sqlalchemy import bindparam, func, select
 
 from tacit.experience.memory.fold import MemoryRow
-from tacit.experience.memory.memory import Memory
+from tacit.experience.memory.memory import EPISODE, Memory
 from tacit.experience.memory.views import memory_of
 from tacit.stores import schema
 from tacit.stores.port import Snapshot
 
 _PAGE = 500
 _memory = schema.memory
-_is_remembered = (_memory.c.mind == bindparam("mind"), _memory.c.until.is_(None))
+_is_remembered = (_memory.c.mind == bindparam("mind"), _memory.c.until.is_(None), _memory.c.kind != EPISODE)
 _page = (
     select(*_memory.c)
     .where(*_is_remembered, _memory.c.since > bindparam("after"))
