@@ -16,7 +16,7 @@ import tacit
 from tacit.clock import ManualClock
 from tacit.errors import InvalidInput, LimitExceeded
 from tacit.ids import format_id
-from tacit.recall import recaller
+from tacit.recall import finding
 from tacit.recall.uses import uses_of
 from trials import open_mind
 
@@ -258,7 +258,7 @@ def test_what_is_recalled_counts_as_used(tmp_path: Path) -> None:
         (5, {}, "needs a query"),
         ("half \ud83d", {}, "surrogate"),
         ("seat", {"k": 0}, "k 0 is not a whole number"),
-        ("seat", {"k": recaller.MOST_HITS + 1}, "is not a whole number"),
+        ("seat", {"k": finding.MOST_HITS + 1}, "is not a whole number"),
         ("seat", {"k": True}, "is not a whole number"),
         ("seat", {"max_tokens": 0}, "max_tokens"),
         ("seat", {"threshold": "high"}, "threshold"),

@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tacit.ops",),
     ("tacit.verbs",),
     ("tacit.mind",),
+    ("tacit.policies",),
     ("tacit.opening",),
     ("tacit.aio",),
     ("tacit",),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 import warnings
 import weakref
@@ -14,56 +13,51 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tacit import policies
 from tacit.cache import AnswerCache, CacheUse, use_of
 from tacit.clock import Clock, SystemClock
 from tacit.errors import InvalidInput, ModelError, TacitError, beside
 from tacit.experience.erasing.eraser import Eraser
 from tacit.experience.erasing.marks import Refusal
-from tacit.experience.expiring import EpisodeRetention, ExpiryProjection
+from tacit.experience.expiring import ExpiryProjection
 from tacit.experience.fold import EpisodeProjection
 from tacit.experience.limits import Limits
-from tacit.experience.live import Buffering
 from tacit.experience.memory.backfill import bring_episodes
 from tacit.experience.memory.episodes import EpisodeMemoryProjection
 from tacit.experience.memory.fold import MemoryProjection
 from tacit.experience.recent import RecentEpisodes
 from tacit.experience.recorder import Recorder
 from tacit.ids import Entropy, SystemEntropy
-from tacit.journal.allowance import Allowance, Bounds
+from tacit.journal.allowance import Allowance
 from tacit.journal.append import Projection
 from tacit.journal.consumer import Consumer, EventConsumer
-from tacit.journal.consumers import Pace
 from tacit.journal.counters import Counters, read_counters
 from tacit.journal.erasing import ErasureProjection
-from tacit.journal.journal import Journal, JournalOptions
+from tacit.journal.journal import Journal
 from tacit.journal.minds import MindInfo, MindProjection, check_name, list_minds, open_mind
-from tacit.journal.notary import Cadence
 from tacit.journal.taking import helper_of
 from tacit.learning.assessment.tally import Tally
 from tacit.learning.counsel import Counsel
 from tacit.learning.expiring import LearnedProjection
 from tacit.learning.lessons.lessons import Lessons
 from tacit.learning.lessons.vectors import Vectors
-from tacit.learning.patterns.mining import MiningPolicy
 from tacit.learning.studying.student import StudyPolicy
 from tacit.learning.studying.study import Study
-from tacit.learning.trials.exposure import ExposureProjection, Withholding
+from tacit.learning.trials.exposure import ExposureProjection
 from tacit.mind import Mind
 from tacit.ops.backup_catalog import BackupInfo
 from tacit.ops.keepers import keepers
 from tacit.ops.ledger import NAME as LEDGER_NAME
 from tacit.ops.ledger import Ledger, applying
-from tacit.ops.schedule import Backups, Schedule
+from tacit.ops.schedule import Backups
 from tacit.ops.scrubbing import Scrubber
 from tacit.recall.embedder import TextEmbedder
-from tacit.recall.forgetting import Retention
 from tacit.recall.meaning import Meaning
 from tacit.recall.memory_vectors import MemoryVectors
 from tacit.recall.recaller import Recaller
 from tacit.recall.serving import Serving
 from tacit.recall.uses import Uses
 from tacit.recall.vector_index import VectorIndex
-from tacit.retry import RetryPolicy
 from tacit.stores.key_file import read_key_file
 from tacit.stores.opening import is_postgres
 from tacit.stores.opening import open_store as open_database
@@ -108,14 +102,14 @@ class OpenStore:
             projections=projections(limits),
             consumers=view_consumers(),
             helper=helper_of(store, view_consumers),
-            thinkers=thinkers(clock, _study_policy(settings), embedder, store),
+            thinkers=thinkers(clock, policies.study_policy(settings), embedder, store),
             masker=Masker() if settings.masking.enabled else NoMasking(),
             clock=clock,
             entropy=entropy,
-            options=_options(settings, store),
-            allowance=Allowance(_bounds(settings)),
+            options=policies.journal_options(settings, store, anchor_of(store, settings)),
+            allowance=Allowance(policies.bounds(settings)),
         )
-        self.backups = Backups(self.journal, _schedule(settings), entropy)
+        self.backups = Backups(self.journal, policies.schedule(settings), entropy)
         ledger, scrubber = Ledger(_ledgers(store, settings)), Scrubber(store)
         self._shared = self._what_minds_share(embedder, Eraser(self.journal, keepers(), ledger.add, scrubber.scrub))
         counters = Counters(self._shared.cache.news)
@@ -145,13 +139,13 @@ class OpenStore:
             counsel=Counsel(
                 meaning,
                 window=settings.learning.window,
-                withholding=_withholding(settings),
+                withholding=policies.withholding(settings),
                 forget=getattr(embedder, "forget", lambda: None),
             ),
             backups=self.backups,
-            buffering=_buffering(settings),
-            retention=_retention(settings),
-            episode_retention=_episode_retention(settings),
+            buffering=policies.buffering(settings),
+            retention=policies.retention(settings),
+            episode_retention=policies.episode_retention(settings),
             cache=cache,
             recaller=Recaller(
                 Serving(meaning, partial(former_embedder, named=settings.learning.former_embedder)),
@@ -332,96 +326,6 @@ def _remembering(embedder: Embedder | None) -> TextEmbedder | None:
     from tacit.models.embedding_cache import CachedEmbedder, EmbeddingCache
 
     return None if embedder is None else CachedEmbedder(embedder, EmbeddingCache(_TEXTS_REMEMBERED))
-
-
-def _bounds(settings: Settings) -> Bounds:
-    return Bounds(
-        mind_events=settings.quotas.mind_events,
-        tenant_events=settings.quotas.tenant_events,
-        tenant_minds=settings.quotas.tenant_minds,
-        mind_rate=settings.rates.mind_events,
-        tenant_rate=settings.rates.tenant_events,
-    )
-
-
-def _buffering(settings: Settings) -> Buffering:
-    return Buffering(steps=settings.buffer.steps, seconds=settings.buffer.seconds)
-
-
-def _retention(settings: Settings) -> Retention:
-    kept = settings.retention
-    days = {
-        "turn": kept.turn_days,
-        "fact": kept.fact_days,
-        "preference": kept.preference_days,
-        "instruction": kept.instruction_days,
-        "note": kept.note_days,
-    }
-    return Retention(
-        memories=kept.memories or None,
-        memory_bytes=kept.memory_bytes or None,
-        days={kind: bound for kind, bound in days.items() if bound},
-        half_life_days=kept.half_life_days,
-    )
-
-
-def _episode_retention(settings: Settings) -> EpisodeRetention:
-    kept = settings.retention
-    return EpisodeRetention(
-        episodes=kept.episodes or None,
-        per_kind=kept.episodes_per_kind or None,
-        bytes=kept.episode_bytes or None,
-        days=kept.episode_days or None,
-    )
-
-
-def _study_policy(settings: Settings) -> StudyPolicy:
-    learning = settings.learning
-    return StudyPolicy(
-        window=learning.window,
-        mining=MiningPolicy(
-            half_life_days=learning.half_life_days,
-            least_support=learning.least_support,
-            false_discovery_rate=learning.false_discovery_rate,
-        ),
-    )
-
-
-def _withholding(settings: Settings) -> Withholding:
-    advice = settings.advice
-    return Withholding(share=advice.withhold_share, floor=advice.withhold_floor, half_after=advice.withhold_half_after)
-
-
-def _schedule(settings: Settings) -> Schedule:
-    backup = settings.backup
-    return Schedule(directory=backup.directory, every_seconds=backup.every_seconds, keep=backup.keep)
-
-
-def _options(settings: Settings, store: Store) -> JournalOptions:
-    journal = settings.journal
-    retry = settings.retry
-    following = settings.consumers
-    return JournalOptions(
-        group_events=journal.group_events,
-        max_body_bytes=settings.limits.event_bytes,
-        max_depth=settings.limits.json_depth,
-        retry=RetryPolicy(
-            attempts=retry.attempts,
-            first_delay=retry.first_delay_seconds,
-            factor=retry.factor,
-            max_delay=retry.max_delay_seconds,
-            patience=settings.postgres.pool_timeout_seconds if is_postgres(store.location) else math.inf,
-        ),
-        cadence=Cadence(events=journal.checkpoint_events, seconds=journal.checkpoint_seconds),
-        pace=Pace(
-            batch_events=following.batch_events,
-            poll_seconds=following.poll_seconds,
-            lease_seconds=following.lease_seconds,
-        ),
-        anchor=anchor_of(store, settings),
-        slow_seconds=settings.log.slow_ms / 1_000,
-        background=following.enabled,
-    )
 
 
 def open_store(

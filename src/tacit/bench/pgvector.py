@@ -18,8 +18,8 @@ from sqlalchemy import select
 from tacit.bench.run import Run
 from tacit.bench.scale_texts import DIMENSION, Made, ScaleTexts
 from tacit.experience.memory.views import MemoryFilter
+from tacit.recall.finding import COMPARED
 from tacit.recall.memory_vectors import read_vectors
-from tacit.recall.recaller import COMPARED
 from tacit.recall.vector_index import VectorIndex
 from tacit.stores import schema
 from tacit.stores.postgres import PostgresStore

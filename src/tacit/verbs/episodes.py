@@ -34,8 +34,8 @@ class PastEpisodes(View):
         return found
 
     def _episode_key(self, snapshot: Snapshot, id: bytes) -> Key:
-        """What an episode is kept under. Of the past nothing changes but by erasing, which is in it too."""
+        """What an episode is kept under. The head is in it for the past as well: what that holds may have expired."""
         mind = self.recorder.mind.id
-        erased = last_erasure(snapshot, mind)
+        erased, head = last_erasure(snapshot, mind), head_position(snapshot, mind)
         self._shared.cache.note_erasure(mind, erased)
-        return (EPISODE, mind, id, min(self._position, head_position(snapshot, mind)), erased)
+        return (EPISODE, mind, id, min(self._position, head), head, erased)

@@ -12,7 +12,7 @@ from tacit.experience.memory.memory import EPISODE, RecalledKind
 from tacit.ids import parse_id
 from tacit.ops.logging import operation
 from tacit.recall.answer import Recollection
-from tacit.recall.recaller import MOST_HITS, Asked
+from tacit.recall.finding import MOST_HITS, Asked
 from tacit.verbs.base import View
 from tacit.verbs.memories import memory_filter
 
