@@ -236,3 +236,29 @@ def test_what_is_brought_in_later_gets_its_vectors_too(tmp_path: Path) -> None:
             vectors = len(snapshot.rows(schema.memory_vector.select()))
         assert vectors == (4 if any(name == "memory-vectors" for name in mind.lag()) else 0)
         assert {id for _, id in found(mind, "bicycle", kinds=["episode"])} == ids
+
+
+@pytest.mark.requirement("JR-09")
+@pytest.mark.parametrize("store", ["file", "memory", "postgres"])
+def test_of_what_has_expired_the_summary_is_found(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    location = {"file": str(tmp_path / "mind.db"), "memory": ":memory:"}.get(store)
+    with open_mind(location or request.getfixturevalue("postgres_url"), retention__episodes=2) as mind:
+        known = []
+        for number in range(4):
+            with mind.episode(f"Rebook the lost luggage of passenger {number}") as episode:
+                episode.step(tool="search", observation=MARKER)
+                episode.complete("success", verdict=MARKER)
+            known.append(episode.id)
+        mind.settle(60)
+        assert len(found(mind, MARKER, recipe="lexical")) == 4
+        gone = {each.id for each in mind.maintain().expired}
+        assert gone == {*known[:2]}
+        mind.settle(60)
+        hits = mind.recall("lost luggage", kinds=["episode"]).hits
+        assert {hit.id for hit in hits} == {*known}
+        assert not [hit for hit in hits if hit.id in gone and MARKER in hit.text]
+        assert {id for _, id in found(mind, MARKER, recipe="lexical")} == {*known} - gone
+        assert_views_are_what_the_journal_says(mind)
+        mind.erase(episode=known[0])
+        assert {id for _, id in found(mind, "lost luggage")} == {*known[1:]}
+        assert_views_are_what_the_journal_says(mind)

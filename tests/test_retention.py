@@ -483,20 +483,3 @@ def test_what_the_event_keeps_is_less_than_what_goes(tmp_path: Path) -> None:
         with store_of(mind).snapshot() as snapshot:
             (kept,) = [one for one in all_events(snapshot, parse_id(mind.id)) if one.event.kind == "episode.expired"]
         assert len(msgspec.json.encode(kept.payload)) < gone.bytes / 2
-
-
-@pytest.mark.requirement("EP-01")
-def test_recall_finds_the_summary_of_what_expired_and_nothing_of_its_steps(mind: tacit.Mind) -> None:
-    known = [attempt(mind, f"Rebook the lost luggage of passenger {number}") for number in range(4)]
-    assert mind.settle(60)
-    gone = {each.id for each in mind.maintain().expired}
-    assert len(gone) == 2
-    assert mind.settle(60)
-    hits = mind.recall("lost luggage", kinds=["episode"])
-    assert {hit.id for hit in hits} == set(known)
-    assert all(WORD not in hit.text for hit in hits if hit.id in gone)
-    assert not {hit.id for hit in mind.recall(WORD, kinds=["episode"], recipe="lexical")} & gone
-    assert_sound(mind)
-    mind.erase(episode=known[1] if known[1] in gone else known[0])
-    assert len(mind.recall("lost luggage", kinds=["episode"]).hits) == 3
-    assert_sound(mind)
