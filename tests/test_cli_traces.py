@@ -264,7 +264,9 @@ def test_the_lag_of_consumers_is_shown_without_making_them_run(
     cli("stats")
     assert {each["consumer"]: each["behind"] for each in cli.json("stats", "lag")}["tally"] == 0
     cli("pattern", "list", "--wait", "60")
-    assert {each["behind"] for each in cli.json("stats", "lag")} == {0}
+    # what patterns need not have, they do not wait for
+    behind = {each["behind"] for each in cli.json("stats", "lag") if each["consumer"] != "memory-vectors"}
+    assert behind == {0}
 
 
 @pytest.mark.requirement("AP-04")

@@ -92,7 +92,7 @@ def test_an_episode_that_cannot_be_embedded_is_found_by_its_words_and_said_once(
         mind.settle(60)
         assert list(vectors(mind).values()) == [10]
         assert mind.advise("carry the barrel away", record=False).episodes[0].id == poisoned
-        said = [line for line in caplog.records if line.msg.startswith("the embedder refuses")]
+        said = [line for line in caplog.records if line.msg.startswith("the embedder refuses the task")]
         assert [line.__dict__["episode"] for line in said] == [poisoned]
         advice = mind.advise("more poison to carry away", record=False)
         assert advice.episodes[0].id == poisoned

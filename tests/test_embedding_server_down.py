@@ -70,7 +70,7 @@ def test_while_a_server_is_away_nobody_waits_for_it_and_the_log_has_one_line(
 ) -> None:
     with open_mind(tmp_path / "a.db", learning__embedder=refusing) as mind:
         remember(mind, "paint the red ship", "water the garden")
-        with mind.episode("paint the ship") as episode:
+        with mind.episode("mow the lawn") as episode:
             episode.complete("success")
         mind.recall("a ship")  # whatever has to be imported first is
         started = time.monotonic()

@@ -3,6 +3,7 @@ and by whatever analyser it was made before."""
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import threading
@@ -75,7 +76,8 @@ def other_analyser(monkeypatch: pytest.MonkeyPatch) -> None:
     changed: Callable[[str], tuple[str, ...]] = lambda word: tuple(f"x{term}" for term in plain(word))  # noqa: E731
     monkeypatch.setattr(terms, "_analysed", changed)
     monkeypatch.setattr(terms, "_terms_of_words", terms._TermsOfWords())
-    recaller._read.cache_clear()  # texts that this process has read with the analyser of before
+    # what this process has read with one analyser is nothing to the other one
+    monkeypatch.setattr(recaller, "_read", functools.cache(recaller._read.__wrapped__))
 
 
 def say(mind: tacit.Mind, first: int, count: int) -> None:
