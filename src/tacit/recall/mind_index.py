@@ -36,7 +36,7 @@ _ERASED = 0
 _SPARE = 8
 """One part in so many is spare when room for more memories is made."""
 _LEAST_ROOM = 256
-_SAMPLE = 1_024
+_SAMPLE = 512
 """Memories from which the cosines of all are told."""
 _LEAST_VARIANCE = 1e-4
 """Of cosines: of memories that all say the same, codes tell it no better."""
@@ -111,12 +111,14 @@ class Meant(NamedTuple):
     def _spread(self, most: int) -> NDArray[numpy.intp]:
         import numpy
 
-        there = numpy.arange(len(self.codes)) if self.chosen is None else numpy.flatnonzero(self.chosen)
-        return there[numpy.linspace(0, len(there) - 1, min(len(there), most)).astype(numpy.intp)]
+        there = None if self.chosen is None else numpy.flatnonzero(self.chosen)
+        many = len(self.codes) if there is None else len(there)
+        places = numpy.linspace(0, many - 1, min(many, most)).astype(numpy.intp)
+        return places if there is None else there[places]
 
     def background(self, vector: NDArray[numpy.float32]) -> tuple[float, float] | None:
         """Mean and standard deviation of the cosine of a vector and those of all that are meant, from the codes of a
-        thousand of them; None for fewer than two.
+        few hundred of them; None for fewer than two.
 
         Vectors are spread over the planes like normal variates. So for a cosine of c, with p planes and n numbers of a
         vector, the likeness of code and projection is c p √(2 / π n) on average; divided by that it is c with a

@@ -22,8 +22,11 @@ OFFSETS = (-1, 1, -2, 2)
 """Which neighbours in its session a memory is read with, nearest first."""
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A memory that may answer, or one that only stands beside such a one (``ranked`` is False).
+
+    Like all that comes by the hundred with each question it holds no circle of references, and the garbage collector
+    need not look for one.
 
     ``reading`` is of the text alone; ``names`` are the terms of its speaker and user. ``number`` is its
     position in the mind's journal, so it grows with time. ``valid`` says whether it is true at the time

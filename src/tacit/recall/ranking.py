@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Real = NDArray[numpy.float64]
 
 
-class Share(msgspec.Struct, frozen=True):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """What one signal adds to a score: ``contribution`` is ``weight`` times ``value``."""
 
     signal: str
@@ -29,7 +29,7 @@ class Share(msgspec.Struct, frozen=True):
     contribution: float
 
 
-class Ranked(msgspec.Struct, frozen=True):
+class Ranked(msgspec.Struct, frozen=True, gc=False):
     """A candidate with its score. Added from the first to the last, the contributions in ``why`` are exactly the score;
     signals of no weight or value are left out."""
 

@@ -14,7 +14,7 @@ _SENTENCE = re.compile(r"[^.!?。！？؟]*(?:[.!?。！？؟]+|$)")
 _QUESTION_MARKS = ("?", "？", "؟")
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """How often each term stands in a text, how many terms it has in all, which share of it asks (0 … 1), and whether
     it says when something was."""
 

@@ -50,7 +50,7 @@ _end = (
 )
 
 
-class MemoryRow(msgspec.Struct, frozen=True):
+class MemoryRow(msgspec.Struct, frozen=True, gc=False):
     """One wording of a memory, in the order of its table.
 
     ``since`` is the position of the event that holds it, and its number in every index of the mind. Empty texts and
